@@ -1,0 +1,53 @@
+"""The world: nested-rooms tasks, their batched twins, oracles, explorers and trajectory stores.
+
+Knows numpy, gymnasium and minigrid. Importing this package registers the tasks with Gymnasium; MiniGrid itself (and
+pygame behind it) is imported when a single environment is made.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tasks.batched import BatchedNestedRooms
+from tasks.dynamics import step_agents
+from tasks.episodes import EpisodeBatch
+from tasks.floorplans import SPLITS, FloorPlan, floor_plan
+from tasks.observations import compose_image, split_image
+from tasks.oracles import cell_distances, distances, random_success, shortest_actions
+from tasks.suite import TaskSpec, list_tasks, register_tasks, sample_episodes, task_spec
+
+if TYPE_CHECKING:
+    from tasks.nested_rooms import NestedRooms
+
+__all__ = [
+    "SPLITS",
+    "BatchedNestedRooms",
+    "EpisodeBatch",
+    "FloorPlan",
+    "NestedRooms",
+    "TaskSpec",
+    "cell_distances",
+    "compose_image",
+    "distances",
+    "floor_plan",
+    "list_tasks",
+    "random_success",
+    "register_tasks",
+    "sample_episodes",
+    "shortest_actions",
+    "split_image",
+    "step_agents",
+    "task_spec",
+]
+
+_LAZY = {"NestedRooms": "tasks.nested_rooms"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'tasks' has no attribute {name!r}")
+
+
+register_tasks()

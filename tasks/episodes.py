@@ -1,0 +1,207 @@
+"""Episodes: a floor plan, a start and a goal.
+
+``far`` episodes start and end in diagonally opposite outermost quadrants (any of the four orientations), ``uniform``
+ones on two different free cells. On one fixed plan the splits are told apart by the pair {start cell, goal cell}
+instead of by the plan: a hash of the pair decides which split it belongs to.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from tasks.floorplans import SPLIT_BUCKETS, FloorPlan, floor_plan, split_seeds
+from tasks.observations import compose_image, grid_to_walls
+from tasks.randomness import bucket
+
+TASK_KINDS = ("far", "uniform")
+"""How start and goal are drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeBatch:
+    """E episodes of one grid size.
+
+    Attributes:
+        plan_seed: (E,) int64, floor-plan seeds.
+        grid: (E, W, H, 3) uint8, the world without the agent.
+        start: (E, 3) int64 (x, y, heading).
+        goal: (E, 3) int64 (x, y, heading); success needs the cell only, the heading is for the goal image.
+        oracle_steps: (E,) int64, shortest path from the start to the goal cell at any heading, turns counted.
+    """
+
+    plan_seed: np.ndarray
+    grid: np.ndarray
+    start: np.ndarray
+    goal: np.ndarray
+    oracle_steps: np.ndarray
+
+    def __post_init__(self) -> None:
+        count = len(self.plan_seed)
+        shapes = {"plan_seed": (count,), "start": (count, 3), "goal": (count, 3), "oracle_steps": (count,)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(
+                    f"EpisodeBatch.{name} has shape {getattr(self, name).shape}; {shape} is needed"
+                )
+        if self.grid.ndim != 4 or self.grid.shape[0] != count or self.grid.shape[-1] != 3:
+            raise ValueError(f"EpisodeBatch.grid has shape {self.grid.shape}; ({count}, W, H, 3) is needed")
+
+    def __len__(self) -> int:
+        return len(self.plan_seed)
+
+    @property
+    def walls(self) -> np.ndarray:
+        """(E, W, H) bool."""
+        return grid_to_walls(self.grid)
+
+    @property
+    def goal_image(self) -> np.ndarray:
+        """(E, W, H, 3) uint8: the observation of the agent standing on the goal."""
+        return compose_image(self.grid, self.goal)
+
+    @property
+    def start_image(self) -> np.ndarray:
+        """(E, W, H, 3) uint8: the first observation."""
+        return compose_image(self.grid, self.start)
+
+    def select(self, index: np.ndarray | slice | list[int]) -> EpisodeBatch:
+        """The episodes at ``index`` (integers, a mask or a slice), in that order."""
+        return EpisodeBatch(**{item.name: getattr(self, item.name)[index] for item in fields(self)})
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One drawn episode: the plan, start (x, y, heading) and goal (x, y, heading)."""
+
+    plan: FloorPlan
+    start: tuple[int, int, int]
+    goal: tuple[int, int, int]
+
+
+def check_tasks(tasks: str) -> str:
+    """``tasks`` itself; ValueError unless it is one of :data:`TASK_KINDS`."""
+    if tasks not in TASK_KINDS:
+        raise ValueError(f"unknown tasks {tasks!r}; choose one of {', '.join(TASK_KINDS)}")
+    return tasks
+
+
+def quadrant(plan: FloorPlan, cells: np.ndarray) -> np.ndarray:
+    """Outermost quadrant of each cell (..., 2): 0 NW, 1 NE, 2 SW, 3 SE; -1 on the border between quadrants (doors)."""
+    middle = plan.side // 2
+    found = (cells[..., 0] > middle) + 2 * (cells[..., 1] > middle)
+    return np.where((cells[..., :2] == middle).any(-1), -1, found)
+
+
+def pair_split(plan_seed: int, first: tuple[int, int], second: tuple[int, int]) -> str:
+    """The split that owns the unordered pair of cells on a fixed plan."""
+    low, high = sorted((tuple(map(int, first)), tuple(map(int, second))))
+    number = bucket("pair", int(plan_seed), *low, *high)
+    return next(split for split, buckets in SPLIT_BUCKETS.items() if number in buckets)
+
+
+def _allowed(plan: FloorPlan, tasks: str) -> tuple[np.ndarray, np.ndarray]:
+    """Free cells (F, 2) and the (F, F) bool table of start, goal pairs that ``tasks`` allows."""
+    cells = plan.free_cells()
+    if tasks == "uniform":
+        return cells, ~np.eye(len(cells), dtype=bool)
+    where = quadrant(plan, cells)
+    return cells, (where[:, None] >= 0) & (where[None, :] >= 0) & (where[:, None] + where[None, :] == 3)
+
+
+@functools.lru_cache(maxsize=16)
+def _fixed_pairs(
+    plan_seed: int, depth: int, room: int, tasks: str, split: str
+) -> tuple[np.ndarray, np.ndarray]:
+    plan = floor_plan(plan_seed, depth, room)
+    cells, allowed = _allowed(plan, tasks)
+    places = [(int(x), int(y)) for x, y in cells]
+    for i, j in np.argwhere(np.triu(allowed | allowed.T)):
+        if pair_split(plan_seed, places[i], places[j]) != split:
+            allowed[i, j] = allowed[j, i] = False
+    return cells, allowed
+
+
+def draw_episode(
+    rng: np.random.Generator,
+    *,
+    depth: int,
+    room: int,
+    split: str,
+    tasks: str,
+    fixed_plan: int | None = None,
+    plan_seed: int | None = None,
+    start: tuple[int, int, int] | None = None,
+    goal: tuple[int, int, int] | None = None,
+) -> Episode:
+    """Draw one episode; whatever is given is kept, the rest is drawn to fit it.
+
+    Args:
+        rng: source of every draw.
+        depth, room, split, tasks: the world, which part of it, and how start and goal are drawn.
+        fixed_plan: seed of the one plan for ever, or None for a new plan per episode.
+        plan_seed: this plan for this episode, whatever the split.
+        start, goal: (x, y, heading).
+
+    Raises:
+        ValueError: unknown split or tasks, a start or goal that is not free, start and goal on one cell, or a given
+            start or goal for which ``tasks`` allows no partner.
+    """
+    seeds = split_seeds(split)
+    check_tasks(tasks)
+    if fixed_plan is not None:
+        if plan_seed is not None and plan_seed != fixed_plan:
+            raise ValueError(
+                f"plan_seed {plan_seed} given, but this task has the one plan {fixed_plan}; leave it out"
+            )
+        plan_seed = fixed_plan
+    if plan_seed is None:
+        plan_seed = int(rng.integers(seeds.start, seeds.stop))
+    plan = floor_plan(plan_seed, depth, room)
+    for name, place in (("start", start), ("goal", goal)):
+        if place is not None:
+            _check_place(plan, name, place)
+    if start is None or goal is None:
+        if fixed_plan is None:
+            cells, allowed = _allowed(plan, tasks)
+        else:
+            cells, allowed = _fixed_pairs(fixed_plan, depth, room, tasks, split)
+        start, goal = _draw_pair(rng, cells, allowed, start, goal, tasks)
+    if start[:2] == goal[:2]:
+        raise ValueError(f"start and goal are both on cell {start[:2]}; an episode needs two different cells")
+    return Episode(plan, start, goal)
+
+
+def _draw_pair(
+    rng: np.random.Generator,
+    cells: np.ndarray,
+    allowed: np.ndarray,
+    start: tuple[int, int, int] | None,
+    goal: tuple[int, int, int] | None,
+    tasks: str,
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    if start is not None:
+        allowed = allowed & (cells == start[:2]).all(-1)[:, None]
+    if goal is not None:
+        allowed = allowed & (cells == goal[:2]).all(-1)[None, :]
+    pairs = np.flatnonzero(allowed)
+    if not len(pairs):
+        raise ValueError(
+            f"tasks={tasks!r} allows no episode with start {start} and goal {goal}; give both, or tasks='uniform'"
+        )
+    first, second = divmod(int(pairs[rng.integers(len(pairs))]), len(cells))
+    headings = rng.integers(0, 4, 2)
+    drawn = [(int(x), int(y), int(h)) for (x, y), h in zip(cells[[first, second]], headings, strict=True)]
+    return start or drawn[0], goal or drawn[1]
+
+
+def _check_place(plan: FloorPlan, name: str, place: tuple[int, int, int]) -> None:
+    if len(place) != 3:
+        raise ValueError(f"{name} is {place}; give (x, y, heading)")
+    x, y, heading = place
+    if not (0 <= x < plan.side and 0 <= y < plan.side and 0 <= heading < 4):
+        raise ValueError(f"{name} {place} lies outside the {plan.side}x{plan.side} plan or headings 0..3")
+    if plan.walls[x, y]:
+        raise ValueError(f"{name} {place} is inside a wall of floor plan {plan.seed}; choose a free cell")
