@@ -1,0 +1,75 @@
+"""JSON files that are never half written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hjepa.errors import InputError
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        InputError: no such file, or not JSON (names the line).
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(error.strerror or str(error), str(path), "name a file that can be read") from error
+    except ValueError as error:
+        raise InputError(f"not JSON: {error}", str(path), "delete the file or write it anew") from error
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Writes JSON so that a reader, or a crash, meets the old file or the new one and never half of it.
+
+    Folders on the way are made. Arrays and numpy numbers become lists and numbers; equal content gives equal
+    bytes.
+
+    Raises:
+        InputError: the file cannot be written there, or the content holds NaN or infinity.
+    """
+    path = Path(path)
+    try:
+        text = json.dumps(plain(content), indent=1, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise InputError(f"JSON cannot hold this: {error}", str(path), "look for NaN and infinity") from error
+    # One writer per process and file; two processes never share a temporary file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(
+            error.strerror or str(error), str(path), "name a file that can be written"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def plain(value: Any) -> Any:
+    """``value`` with arrays, numpy numbers, tuples and paths made lists, numbers and strings, recursively."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value

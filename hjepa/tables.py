@@ -1,0 +1,80 @@
+"""Records as a table of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+_EVALUATION = ("task", "split", "tasks", "seed", "episodes", "step_budget")
+
+_COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "levels": lambda record: str(record["levels"]),
+    "depth": lambda record: record["depth"],
+    "metric": lambda record: record["metric"],
+    "planner": lambda record: record["planner"],
+    "success": lambda record: success_text(record["success_rate"], record["success_ci95"]),
+    "path ratio": lambda record: number(record["path_ratio"], 2),
+    "SPL": lambda record: number(record["spl"], 2),
+    "TFLOP/episode": lambda record: number(record["tflops_per_episode"], 4),
+    "active share": lambda record: " ".join(number(share, 2) for share in record["active_share"]),
+    "seconds/episode": lambda record: number(record["seconds_per_episode"], 2),
+}
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> str:
+    """A table of records, one block per evaluation, each with the random floor and the shortest path below.
+
+    Columns are those of the contract in `hjepa.records`; the active share lists the levels from 1 up. A
+    number that was not measured is a dash. The shortest path's success is the share of episodes that
+    can be solved within the step budget.
+    """
+    blocks: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        blocks.setdefault(tuple(record[name] for name in _EVALUATION), []).append(record)
+    return "\n\n".join(_block(block) for block in blocks.values())
+
+
+def align(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of text as lines with aligned columns, two spaces apart; the first row is the header."""
+    rows = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
+    )
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number with that many digits behind the point, or a dash."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def success_text(rate: float, interval: Sequence[float] | None = None) -> str:
+    """A success rate in percent, with its 95 % interval when there is one."""
+    text = f"{100 * rate:5.1f} %"
+    return text if interval is None else f"{text} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
+
+
+def _block(records: Sequence[Mapping[str, Any]]) -> str:
+    first = records[0]
+    title = (
+        f"{first['task']}: {first['episodes']} {first['tasks']} episodes of the {first['split']} split, "
+        f"seed {first['seed']}, at most {first['step_budget']} steps"
+    )
+    rows = [list(_COLUMNS), *([cell(record) for cell in _COLUMNS.values()] for record in records)]
+    random = next((r["random_success_rate"] for r in records if r["random_success_rate"] is not None), None)
+    if random is not None:
+        rows.append(_baseline("random", {"success": success_text(random)}))
+    reachable = [steps <= first["step_budget"] for steps in first["oracle_steps"]]
+    share = sum(reachable) / len(reachable)
+    rows.append(
+        _baseline(
+            "shortest path",
+            {"success": success_text(share), "path ratio": number(1.0, 2), "SPL": number(share, 2)},
+        )
+    )
+    return f"{title}\n{align(rows)}"
+
+
+def _baseline(name: str, cells: Mapping[str, str]) -> list[str]:
+    """A row for something that is no agent: its name in the planner column, dashes where nothing applies."""
+    return [name if column == "planner" else cells.get(column, "-") for column in _COLUMNS]
