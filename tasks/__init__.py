@@ -1,7 +1,7 @@
 """The world: nested-rooms tasks, their batched twins, oracles, explorers and trajectory stores.
 
-Knows numpy, gymnasium and minigrid. Importing this package registers the tasks with Gymnasium; MiniGrid itself (and
-pygame behind it) is imported when a single environment is made.
+Knows numpy, gymnasium and minigrid. Importing this package registers the tasks with Gymnasium; MiniGrid
+itself (and pygame behind it) is imported when a single environment is made.
 """
 
 from __future__ import annotations

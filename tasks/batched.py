@@ -1,13 +1,14 @@
 """The batched twin of :class:`tasks.nested_rooms.NestedRooms`: many episodes as one numpy computation.
 
-Equal step by step to ``FullyObsWrapper(NestedRooms(...))`` run in Gymnasium's ``SyncVectorEnv`` with automatic resets
-disabled: the same seeds give the same episodes, observations, rewards and flags (the text of the mission, always the
-same, is left out). The image is kept and updated in place; a step changes two cells of it per episode.
+Equal step by step to ``FullyObsWrapper(NestedRooms(...))`` run in Gymnasium's ``SyncVectorEnv`` with
+automatic resets disabled: the same seeds give the same episodes, observations, rewards and flags (the text of
+the mission, always the same, is left out). The image is kept and updated in place; a step changes two cells
+of it per episode.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -29,15 +30,17 @@ Observation = dict[str, np.ndarray]
 class BatchedNestedRooms(VectorEnv):
     """E nested-rooms episodes side by side.
 
-    Observations: ``image`` (E, W, H, 3) uint8 indexed [x, y, channel], ``direction`` (E,) int64. Actions (E,) integers
-    0..6. Rewards (E,) float64, MiniGrid's ``1 - 0.9 * steps / step_budget`` on success, otherwise 0.
+    Observations: ``image`` (E, W, H, 3) uint8 indexed [x, y, channel], ``direction`` (E,) int64. Actions (E,)
+    integers 0..6. Rewards (E,) float64, MiniGrid's ``1 - 0.9 * steps / step_budget`` on success, otherwise 0.
 
-    Resets are never automatic. A finished episode stays frozen: its agent no longer moves, its reward is 0, and its
-    terminated / truncated flags stay as they were until it is reset through ``options["reset_mask"]``.
+    Resets are never automatic. A finished episode stays frozen: its agent no longer moves, its reward is 0,
+    and its terminated / truncated flags stay as they were until it is reset through
+    ``options["reset_mask"]``.
 
     Args:
         num_envs: E.
-        depth, room, split, tasks, fixed_plan, step_budget, show_goal: as in :class:`tasks.nested_rooms.NestedRooms`.
+        depth, room, split, tasks, fixed_plan, step_budget, show_goal: as in
+        :class:`tasks.nested_rooms.NestedRooms`.
         copy: whether ``reset`` and ``step`` return copies. False is faster: the returned arrays are then the
             environment's own memory, valid until the next call, and must not be written to.
         render_mode: only None; render single episodes with NestedRooms.
@@ -46,7 +49,7 @@ class BatchedNestedRooms(VectorEnv):
         ValueError: impossible world, unknown split or tasks, or a render mode.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}
 
     def __init__(
         self,
@@ -122,20 +125,22 @@ class BatchedNestedRooms(VectorEnv):
         """(E,) int64 steps taken in the current episodes, a copy."""
         return self._steps.copy()
 
-    def reset(  # type: ignore[override]
+    def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start episodes.
 
         Args:
-            seed: an integer s seeds slot i with s + i; a list gives one seed (or None) per slot; None goes on drawing.
-            options: ``reset_mask`` (E,) bool: only these slots; ``episodes``: an :class:`EpisodeBatch` to start instead
-                of drawn episodes, with one row per slot that is reset; ``plan_seed``, ``start``, ``goal`` as in
-                NestedRooms, for every slot that is reset.
+            seed: an integer s seeds slot i with s + i; a list gives one seed (or None) per slot; None goes on
+                drawing.
+            options: ``reset_mask`` (E,) bool: only these slots; ``episodes``: an :class:`EpisodeBatch` to
+                start instead of drawn episodes, with one row per slot that is reset; ``plan_seed``,
+                ``start``, ``goal`` as in NestedRooms, for every slot that is reset.
 
         Returns:
-            The observation of all slots, and info with ``goal`` (E, W, H, 3) uint8, the goal observations, and
-            ``plan_seed`` (E,) int64, each with a mask ``_goal``, ``_plan_seed`` (E,) bool of the slots that were reset.
+            The observation of all slots, and info with ``goal`` (E, W, H, 3) uint8, the goal observations,
+            and ``plan_seed`` (E,) int64, each with a mask ``_goal``, ``_plan_seed`` (E,) bool of the slots
+            that were reset.
 
         Raises:
             ValueError: a mask, seeds, episodes or options that do not fit.
@@ -148,7 +153,8 @@ class BatchedNestedRooms(VectorEnv):
         unknown = set(options) - {"plan_seed", "start", "goal"}
         if unknown:
             raise ValueError(
-                f"unknown reset option {sorted(unknown)[0]!r}; known: reset_mask, episodes, plan_seed, start, goal"
+                f"unknown reset option {sorted(unknown)[0]!r};"
+                " known: reset_mask, episodes, plan_seed, start, goal"
             )
         if batch is not None:
             if options:
@@ -168,7 +174,7 @@ class BatchedNestedRooms(VectorEnv):
         info = {"goal": goal, "_goal": mask.copy(), "plan_seed": plan_seed, "_plan_seed": mask.copy()}
         return self._observation(), info
 
-    def step(  # type: ignore[override]
+    def step(
         self, actions: np.ndarray
     ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Take one action (E,) in every unfinished episode; see the class for what finished ones do.
@@ -244,7 +250,8 @@ class BatchedNestedRooms(VectorEnv):
         if batch.grid.shape[1:] != self._grid.shape[1:]:
             wanted, given = self._grid.shape[1:3], batch.grid.shape[1:3]
             raise ValueError(
-                f"episodes are {given[0]}x{given[1]}, this task {wanted[0]}x{wanted[1]}; sample them for its id"
+                f"episodes are {given[0]}x{given[1]}, this task {wanted[0]}x{wanted[1]};"
+                " sample them for its id"
             )
         self._grid[slots] = batch.grid
         self._walls[slots] = grid_to_walls(batch.grid)

@@ -1,8 +1,8 @@
 """MiniGrid's agent dynamics as one pure, batched function.
 
-Turning left and right changes the heading, forward enters the cell ahead unless a wall stands there, and the four
-other actions do nothing in a world without objects. Objects that change (doors, keys) and slipping will need a grid
-that is part of the state; they belong beside :func:`step_agents`, not inside it.
+Turning left and right changes the heading, forward enters the cell ahead unless a wall stands there, and the
+four other actions do nothing in a world without objects. Objects that change (doors, keys) and slipping will
+need a grid that is part of the state; they belong beside :func:`step_agents`, not inside it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def step_agents(walls: np.ndarray, agent: np.ndarray, action: np.ndarray) -> np.
     """One step of every agent.
 
     Args:
-        walls: (..., W, H) bool, with a closed outer border; leading dimensions broadcast with the agents', and a
-            single (W, H) plan is the fast case.
+        walls: (..., W, H) bool, with a closed outer border; leading dimensions broadcast with the agents',
+            and a single (W, H) plan is the fast case.
         agent: (..., 3) integers (x, y, heading).
         action: (...) integers 0..6, not checked here (see :func:`check_actions`).
 

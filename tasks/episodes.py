@@ -1,8 +1,8 @@
 """Episodes: a floor plan, a start and a goal.
 
-``far`` episodes start and end in diagonally opposite outermost quadrants (any of the four orientations), ``uniform``
-ones on two different free cells. On one fixed plan the splits are told apart by the pair {start cell, goal cell}
-instead of by the plan: a hash of the pair decides which split it belongs to.
+``far`` episodes start and end in diagonally opposite outermost quadrants (any of the four orientations),
+``uniform`` ones on two different free cells. On one fixed plan the splits are told apart by the pair {start
+cell, goal cell} instead of by the plan: a hash of the pair decides which split it belongs to.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def check_tasks(tasks: str) -> str:
 
 
 def quadrant(plan: FloorPlan, cells: np.ndarray) -> np.ndarray:
-    """Outermost quadrant of each cell (..., 2): 0 NW, 1 NE, 2 SW, 3 SE; -1 on the border between quadrants (doors)."""
+    """Outermost quadrant of each cell (..., 2): 0 NW, 1 NE, 2 SW, 3 SE; -1 for a door between quadrants."""
     middle = plan.side // 2
     found = (cells[..., 0] > middle) + 2 * (cells[..., 1] > middle)
     return np.where((cells[..., :2] == middle).any(-1), -1, found)
@@ -146,8 +146,8 @@ def draw_episode(
         start, goal: (x, y, heading).
 
     Raises:
-        ValueError: unknown split or tasks, a start or goal that is not free, start and goal on one cell, or a given
-            start or goal for which ``tasks`` allows no partner.
+        ValueError: unknown split or tasks, a start or goal that is not free, start and goal on one cell, or a
+            given start or goal for which ``tasks`` allows no partner.
     """
     seeds = split_seeds(split)
     check_tasks(tasks)
@@ -189,7 +189,8 @@ def _draw_pair(
     pairs = np.flatnonzero(allowed)
     if not len(pairs):
         raise ValueError(
-            f"tasks={tasks!r} allows no episode with start {start} and goal {goal}; give both, or tasks='uniform'"
+            f"tasks={tasks!r} allows no episode with start {start} and goal {goal};"
+            " give both, or tasks='uniform'"
         )
     first, second = divmod(int(pairs[rng.integers(len(pairs))]), len(cells))
     headings = rng.integers(0, 4, 2)

@@ -1,21 +1,22 @@
 """Floor plans of recursively nested rooms.
 
-A plan of depth d has 2^(d-1) rooms a side; a room has ``room`` x ``room`` free cells. Walls are one cell thick and
-shared, so the grid side is 2^(d-1) * (room + 1) + 1 cells. The square is divided into four quadrants, each of these
-again into four, down to single rooms. At every division each of the four borders between neighbouring quadrants
-(NW|NE, SW|SE, NW/SW, NE/SE) has exactly one door: one free cell. The way between two rooms that lie on two sides of
-a border therefore leads through that one door or around through the three others, so walking straight towards a goal
-is usually wrong, and it is wrong at every scale.
+A plan of depth d has 2^(d-1) rooms a side; a room has ``room`` x ``room`` free cells. Walls are one cell
+thick and shared, so the grid side is 2^(d-1) * (room + 1) + 1 cells. The square is divided into four
+quadrants, each of these again into four, down to single rooms. At every division each of the four borders
+between neighbouring quadrants (NW|NE, SW|SE, NW/SW, NE/SE) has exactly one door: one free cell. The way
+between two rooms that lie on two sides of a border therefore leads through that one door or around through
+the three others, so walking straight towards a goal is usually wrong, and it is wrong at every scale.
 
-A plan is a function of (depth, room, seed). Seeds belong to disjoint ranges per split, and a plan's *content* (its
-door positions) is held out too: the draw is repeated until the layout's hash bucket belongs to the seed's split, so
-no layout of one split appears in another, even at depth 2 where only 81 layouts exist.
+A plan is a function of (depth, room, seed). Seeds belong to disjoint ranges per split, and a plan's *content*
+(its door positions) is held out too: the draw is repeated until the layout's hash bucket belongs to the
+seed's split, so no layout of one split appears in another, even at depth 2 where only 81 layouts exist.
 """
 
 from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,8 +42,8 @@ class FloorPlan:
 
     Attributes:
         walls: (W, H) bool, indexed [x, y] as in MiniGrid; True where a wall stands.
-        doors: (D, 2) int64, the (x, y) of every door, outermost division first, then the quadrants NW, NE, SW, SE;
-            within a division the borders NW|NE, SW|SE, NW/SW, NE/SE.
+        doors: (D, 2) int64, the (x, y) of every door, outermost division first, then the quadrants NW, NE,
+            SW, SE; within a division the borders NW|NE, SW|SE, NW/SW, NE/SE.
         depth: number of nested scales, at least 1 (1 is a single room without doors).
         room: free cells along a side of a room.
         seed: the floor-plan seed.
@@ -98,13 +99,13 @@ def _template(depth: int, room: int) -> _Template:
     return _Template(line[:, None] | line[None, :], options, counts)
 
 
-def _borders(x: int, y: int, size: int, pitch: int):
-    """Yield the possible door cells of each border of the square with corner walls (x, y), (x+size, y+size)."""
+def _borders(x: int, y: int, size: int, pitch: int) -> Iterator[list[tuple[int, int]]]:
+    """Yield the possible door cells of each border in the square from wall corner (x, y), ``size`` wide."""
     if size == pitch:
         return
     half = size // 2
     mid_x, mid_y = x + half, y + half
-    # Only cells between inner walls qualify: a door where an inner wall meets the border would open on that wall.
+    # A door where an inner wall meets the border would open on that wall, so those cells do not qualify.
     first = [i for i in range(1, half) if i % pitch]
     yield [(mid_x, y + i) for i in first]
     yield [(mid_x, mid_y + i) for i in first]
@@ -144,8 +145,8 @@ def floor_plan(seed: int, depth: int = 3, room: int = 3) -> FloorPlan:
         room: free cells along a side of a room.
 
     Raises:
-        ValueError: seed outside every split, impossible depth or room, or a world with so few layouts that none is
-            set aside for the seed's split.
+        ValueError: seed outside every split, impossible depth or room, or a world with so few layouts that
+            none is set aside for the seed's split.
     """
     seed = operator.index(seed)
     buckets = SPLIT_BUCKETS[split_of(seed)]
@@ -161,8 +162,8 @@ def floor_plan(seed: int, depth: int = 3, room: int = 3) -> FloorPlan:
                 array.flags.writeable = False
             return FloorPlan(walls, doors, depth, room, seed)
     raise ValueError(
-        f"depth {depth} with room {room} has too few layouts: none of the {split_of(seed)} split came up for floor-plan"
-        f" seed {seed}; use a larger depth or room"
+        f"depth {depth} with room {room} has too few layouts: none of the {split_of(seed)} split came up"
+        f" for floor-plan seed {seed}; use a larger depth or room"
     )
 
 

@@ -1,9 +1,9 @@
 """The symbolic observation: MiniGrid's (W, H, 3) uint8 encoding, indexed [x, y, channel].
 
-An image is a *grid* (the world without the agent) plus an *agent* (x, y, heading). Trajectories keep the two apart,
-because a grid is shared by thousands of observations; :func:`compose_image` and :func:`split_image` convert.
-Channels are object, colour, state. Codes and headings are those of ``minigrid.core.constants`` (tests compare them);
-they are repeated here so that this module needs numpy alone.
+An image is a *grid* (the world without the agent) plus an *agent* (x, y, heading). Trajectories keep the two
+apart, because a grid is shared by thousands of observations; :func:`compose_image` and :func:`split_image`
+convert. Channels are object, colour, state. Codes and headings are those of ``minigrid.core.constants``
+(tests compare them); they are repeated here so that this module needs numpy alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE, DONE = range(7)
 
 def walls_to_grid(walls: np.ndarray) -> np.ndarray:
     """Grid (..., W, H, 3) uint8 of walls (..., W, H) bool: walls and empty floor, nothing else."""
-    return np.where(walls[..., None], np.uint8(WALL_CELL), np.uint8(EMPTY_CELL)).astype(np.uint8)
+    return np.where(walls[..., None], np.array(WALL_CELL, np.uint8), np.array(EMPTY_CELL, np.uint8))
 
 
 def grid_to_walls(grid: np.ndarray) -> np.ndarray:
@@ -78,7 +78,8 @@ def split_image(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         image: (..., W, H, 3) uint8 with exactly one agent in each image.
 
     Returns:
-        grid (..., W, H, 3) uint8, with empty floor where the agent stood, and agent (..., 3) int64 (x, y, heading).
+        grid (..., W, H, 3) uint8, with empty floor where the agent stood, and agent (..., 3) int64 (x, y,
+        heading).
 
     Raises:
         ValueError: wrong shape, or not exactly one agent in an image.

@@ -1,7 +1,7 @@
 """Ground truth about the world: shortest paths, optimal actions, the random floor.
 
-A state is (x, y, heading); turning costs a step. Oracles are for evaluation, data collection and diagnostics: no
-agent that is evaluated may use them.
+A state is (x, y, heading); turning costs a step. Oracles are for evaluation, data collection and diagnostics:
+no agent that is evaluated may use them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ _BLOCKED = -2
 def distances(walls: np.ndarray, goal_cells: np.ndarray) -> np.ndarray:
     """Steps from every state to a goal cell at any heading, turns counted.
 
-    One breadth-first search runs backwards from all goals at once, each plan in its own part of one flat state array,
-    so the cost grows with the number of reachable states and not with plans x path length in Python.
+    One breadth-first search runs backwards from all goals at once, each plan in its own part of one flat
+    state array, so the cost grows with the number of reachable states and not with plans x path length in
+    Python.
 
     Args:
         walls: (B, W, H) bool with closed outer borders, or (W, H) for one plan shared by all goals.
@@ -53,12 +54,12 @@ def cell_distances(walls: np.ndarray, any_heading: bool = True) -> tuple[np.ndar
 
     Args:
         walls: (W, H) bool with a closed outer border.
-        any_heading: True: steps to the *cell* of the target state (its heading is free, as in success); False: steps
-            to exactly the target state.
+        any_heading: True: steps to the *cell* of the target state (its heading is free, as in success);
+            False: steps to exactly the target state.
 
     Returns:
-        states (S, 3) int64 (x, y, heading), free cells sorted by x, y and then heading; steps (S, S) int16 from state i
-        (row) to state j (column), -1 where there is no way.
+        states (S, 3) int64 (x, y, heading), free cells sorted by x, y and then heading; steps (S, S) int16
+        from state i (row) to state j (column), -1 where there is no way.
     """
     cells = np.argwhere(~np.asarray(walls))
     states = np.concatenate([np.repeat(cells, 4, 0), np.tile(np.arange(4), len(cells))[:, None]], -1)
@@ -78,8 +79,8 @@ def shortest_actions(walls: np.ndarray, steps: np.ndarray, agent: np.ndarray | N
         agent: (B, 3) integers (x, y, heading), or None for a table over all states.
 
     Returns:
-        uint8, (B,) for given agents, otherwise (B, W, H, 4). ``done`` where the state is on the goal, in a wall, or has
-        no way to the goal.
+        uint8, (B,) for given agents, otherwise (B, W, H, 4). ``done`` where the state is on the goal, in a
+        wall, or has no way to the goal.
     """
     batch, width, height = steps.shape[:3]
     if agent is None:
@@ -103,7 +104,7 @@ def shortest_actions(walls: np.ndarray, steps: np.ndarray, agent: np.ndarray | N
 
 
 def random_success(episodes: EpisodeBatch, step_budget: int, seed: int = 0, repeats: int = 1) -> float:
-    """Success rate of the uniform random policy over the 7 actions within the step budget: the floor of a table.
+    """Success rate of the uniform random policy over the 7 actions within the step budget.
 
     Args:
         episodes: the evaluated episodes.
@@ -144,8 +145,8 @@ def _search(walls: np.ndarray, targets: np.ndarray) -> np.ndarray:
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise ValueError(
-            f"goal {row} at (x={x[row, column]}, y={y[row, column]}) is not a free cell of its {width}x{height} plan;"
-            " choose a cell where walls is False"
+            f"goal {row} at (x={x[row, column]}, y={y[row, column]}) is not a free cell of its"
+            f" {width}x{height} plan; choose a cell where walls is False"
         )
     steps = np.where(np.repeat(walls.reshape(-1), 4), np.int32(_BLOCKED), np.int32(UNREACHABLE))
     back = -4 * (HEADINGS[:, 0] * height + HEADINGS[:, 1])

@@ -1,9 +1,9 @@
 """Keyed randomness: every random draw of this package is a function of a key that names it.
 
 There is no global random state. A key is a tuple of strings and integers, for example
-``("floor plan", depth, room, seed)``; the same key gives the same generator on every machine, and two different
-keys give unrelated ones. Prefix-stable sampling (episode 7 of 10 equals episode 7 of 200) follows from keying
-each item by its own index.
+``("floor plan", depth, room, seed)``; the same key gives the same generator on every machine, and two
+different keys give unrelated ones. Prefix-stable sampling (episode 7 of 10 equals episode 7 of 200) follows
+from keying each item by its own index.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def bucket(*key: str | int) -> int:
 def spread(count: int, low: int, high: int, *key: str | int) -> np.ndarray:
     """The first ``count`` elements of a keyed walk through ``range(low, high)`` that never repeats.
 
-    Element i depends on the key and i alone: ``low + (offset + i * stride) mod size`` with a stride that has no
-    common divisor with the size. Returns (count,) int64. Raises ValueError when the range is too small.
+    Element i depends on the key and i alone: ``low + (offset + i * stride) mod size`` with a stride that has
+    no common divisor with the size. Returns (count,) int64. Raises ValueError when the range is too small.
     """
     size = high - low
     if count > size:

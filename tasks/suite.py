@@ -24,7 +24,8 @@ class TaskSpec:
         depth, room: the world, see :mod:`tasks.floorplans`.
         width, height: grid size in cells.
         step_budget: steps before an episode is given up; the only horizon an agent may know.
-        default_budget_tflops: planning compute per episode that results are compared at, unless said otherwise.
+        default_budget_tflops: planning compute per episode that results are compared at, unless said
+        otherwise.
         fixed_plan: seed of the one floor plan, or None when every episode has its own.
         actions: number of discrete actions.
         description: one line for people.
@@ -114,9 +115,9 @@ def sample_episodes(
 ) -> EpisodeBatch:
     """Episodes to evaluate on.
 
-    Episode i is a function of (task_id, split, tasks, seed, i) alone, so the first 10 of 200 equal the 10 of 10. Every
-    episode has its own floor-plan seed, except on a fixed plan, where the pair of start and goal cell belongs to the
-    split.
+    Episode i is a function of (task_id, split, tasks, seed, i) alone, so the first 10 of 200 equal the 10 of
+    10. Every episode has its own floor-plan seed, except on a fixed plan, where the pair of start and goal
+    cell belongs to the split.
 
     Args:
         task_id: see :func:`list_tasks`.
@@ -155,7 +156,7 @@ def sample_episodes(
 
 
 def path_lengths(walls: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Shortest path (E,) int64 from start (E, 3) to the goal cell (E, 2 or 3) on walls (E, W, H), turns counted."""
+    """Steps (E,) int64 from start (E, 3) to the goal cell (E, 2 or 3) on walls (E, W, H), turns counted."""
     steps = np.empty(len(start), dtype=np.int64)
     for first in range(0, len(start), 512):  # bounds the memory of the search
         part = slice(first, first + 512)

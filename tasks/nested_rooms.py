@@ -1,0 +1,170 @@
+"""Nested rooms as a MiniGrid environment, so that every MiniGrid wrapper, renderer and agent works on it."""
+
+from __future__ import annotations
+
+from typing import Any, SupportsFloat
+
+import numpy as np
+from minigrid.core.grid import Grid
+from minigrid.core.mission import MissionSpace
+from minigrid.core.world_object import Goal, Wall
+from minigrid.minigrid_env import MiniGridEnv
+
+from tasks.episodes import Episode, check_tasks, draw_episode
+from tasks.floorplans import FloorPlan, grid_side, split_seeds
+from tasks.observations import GOAL_CELL, compose_image, walls_to_grid
+
+_OPTIONS = ("plan_seed", "start", "goal")
+
+
+def _mission() -> str:
+    return "reach the goal"
+
+
+class NestedRooms(MiniGridEnv):
+    """Walk from a start to a goal cell through nested rooms.
+
+    Observations are MiniGrid's partial 7x7 views by default; wrap with ``minigrid.wrappers.FullyObsWrapper``
+    for the whole grid. Actions are MiniGrid's seven. The goal is not part of the world but an observation in
+    ``info["goal"]`` after reset; with ``show_goal`` a MiniGrid goal object stands on its cell as well, which
+    ordinary reinforcement-learning agents need. The episode terminates, with MiniGrid's reward, when the
+    agent stands on the goal cell at any heading, and is truncated after ``step_budget`` steps.
+
+    Args:
+        depth, room: the floor plans, see :mod:`tasks.floorplans`.
+        split: which floor plans (or start-goal pairs of a fixed plan) episodes come from.
+        fixed_plan: floor-plan seed of the one plan for ever, or None for a new one every episode.
+        tasks: ``far`` or ``uniform``, see :mod:`tasks.episodes`.
+        step_budget: steps before truncation.
+        show_goal: put a goal object on the goal cell.
+        **kwargs: MiniGridEnv's own arguments (``render_mode``, ``agent_view_size``, ``tile_size``, ...).
+
+    Raises:
+        ValueError: impossible world, unknown split or tasks, or a step budget below 1.
+    """
+
+    def __init__(
+        self,
+        depth: int = 3,
+        room: int = 3,
+        split: str = "train",
+        fixed_plan: int | None = None,
+        tasks: str = "far",
+        step_budget: int = 128,
+        show_goal: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if step_budget < 1:
+            raise ValueError(f"step_budget is {step_budget}; at least 1 step is needed")
+        split_seeds(split)
+        self.depth = depth
+        self.room = room
+        self.split = split
+        self.fixed_plan = fixed_plan
+        self.tasks = check_tasks(tasks)
+        self.show_goal = show_goal
+        self._options: dict[str, Any] = {}
+        self._episode: Episode | None = None
+        super().__init__(
+            mission_space=MissionSpace(mission_func=_mission),
+            grid_size=grid_side(depth, room),
+            max_steps=int(step_budget),
+            **kwargs,
+        )
+
+    @property
+    def step_budget(self) -> int:
+        """Steps before an episode is truncated."""
+        return self.max_steps
+
+    @property
+    def episode(self) -> Episode:
+        """The running episode; ValueError before the first reset."""
+        if self._episode is None:
+            raise ValueError("no episode is running; call reset() first")
+        return self._episode
+
+    @property
+    def plan(self) -> FloorPlan:
+        """Floor plan of the running episode."""
+        return self.episode.plan
+
+    @property
+    def goal(self) -> tuple[int, int, int]:
+        """Goal (x, y, heading) of the running episode; the heading does not matter for success."""
+        return self.episode.goal
+
+    def reset(  # type: ignore[override]
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: seed of all following draws, or None to go on drawing.
+            options: any of ``plan_seed`` (integer), ``start`` and ``goal`` (x, y, heading), which are then
+                kept instead of drawn.
+
+        Returns:
+            The observation, and info with ``goal`` (W, H, 3) uint8, the full observation of the agent
+            standing on the goal, and ``plan_seed``.
+
+        Raises:
+            ValueError: an unknown option, or one that does not fit the plan.
+        """
+        self._options = dict(options or {})
+        for name in self._options:
+            if name not in _OPTIONS:
+                raise ValueError(f"unknown reset option {name!r}; known: {', '.join(_OPTIONS)}")
+        observation, _ = super().reset(seed=seed)
+        grid = walls_to_grid(self.plan.walls)
+        if self.show_goal:
+            grid[self.goal[0], self.goal[1]] = GOAL_CELL
+        info = {"goal": compose_image(grid, np.array(self.goal)), "plan_seed": self.plan.seed}
+        return observation, info
+
+    def step(  # type: ignore[override]
+        self, action: int
+    ) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
+        """MiniGrid's step, with a float reward and termination on the goal cell."""
+        observation, reward, terminated, truncated, info = super().step(action)
+        if self._on_goal():
+            reward, terminated = self._reward(), True
+        return observation, float(reward), terminated, truncated, info
+
+    def render(self) -> Any:
+        """MiniGrid's picture with the goal cell drawn, also where the world holds no goal object.
+
+        Only pictures for people show it: observations made from pixels (``RGBImgObsWrapper``) use another
+            path.
+        """
+        if self._episode is None or self.show_goal:
+            return super().render()
+        x, y, _ = self.goal
+        self.grid.set(x, y, Goal())
+        try:
+            return super().render()
+        finally:
+            self.grid.set(x, y, None)
+
+    def _gen_grid(self, width: int, height: int) -> None:
+        self._episode = draw_episode(
+            self.np_random,
+            depth=self.depth,
+            room=self.room,
+            split=self.split,
+            tasks=self.tasks,
+            fixed_plan=self.fixed_plan,
+            **self._options,
+        )
+        self.grid = Grid(width, height)
+        for x, y in np.argwhere(self.plan.walls):
+            self.grid.set(int(x), int(y), Wall())
+        if self.show_goal:
+            self.put_obj(Goal(), *self.goal[:2])
+        x, y, heading = self._episode.start
+        self.agent_pos = (x, y)
+        self.agent_dir = heading
+        self.mission = _mission()
+
+    def _on_goal(self) -> bool:
+        return bool(self.agent_pos[0] == self.goal[0] and self.agent_pos[1] == self.goal[1])
