@@ -8,7 +8,7 @@ of it per episode.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -49,7 +49,10 @@ class BatchedNestedRooms(VectorEnv):
         ValueError: impossible world, unknown split or tasks, or a render mode.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}
+    metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium declares it so)
+        "autoreset_mode": AutoresetMode.DISABLED,
+        "render_modes": [],
+    }
 
     def __init__(
         self,

@@ -70,37 +70,44 @@ def cell_distances(walls: np.ndarray, any_heading: bool = True) -> tuple[np.ndar
     return states, found[:, states[:, 0], states[:, 1], states[:, 2]].T.astype(np.int16)
 
 
-def shortest_actions(walls: np.ndarray, steps: np.ndarray, agent: np.ndarray | None = None) -> np.ndarray:
-    """An optimal action, towards the goal that ``steps`` was made for; ties prefer forward, then left.
+def shortest_actions(
+    walls: np.ndarray,
+    steps: np.ndarray,
+    agent: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """An optimal action, towards the goal that ``steps`` was made for.
 
     Args:
         walls: (B, W, H) or (W, H) bool.
         steps: (B, W, H, 4) from :func:`distances`.
         agent: (B, 3) integers (x, y, heading), or None for a table over all states.
+        rng: breaks ties at random; without it ties prefer forward, then left.
 
     Returns:
         uint8, (B,) for given agents, otherwise (B, W, H, 4). ``done`` where the state is on the goal, in a
         wall, or has no way to the goal.
     """
-    batch, width, height = steps.shape[:3]
+    table = agent is None
     if agent is None:
-        cells = np.stack(np.meshgrid(np.arange(width), np.arange(height), np.arange(4), indexing="ij"), -1)
-        agent = np.broadcast_to(cells, (batch, *cells.shape))
-        walls = np.asarray(walls)[..., None, None, None, :, :]
-        inside = steps > 0
+        batch, width, height, _ = steps.shape
+        states = np.stack(np.meshgrid(np.arange(width), np.arange(height), np.arange(4), indexing="ij"), -1)
         # Walls on the outer border have no neighbours to look up; an inner cell stands in for them.
-        agent = np.where(inside[..., None], agent, np.array([1, 1, 0]))
+        agent = np.where((steps > 0)[..., None], states, np.array([1, 1, 0]))
+        walls = np.asarray(walls)[..., None, None, None, :, :]
     agent = np.asarray(agent)
-    rows = np.arange(batch).reshape(-1, *[1] * (agent.ndim - 2))
-    best = np.full(agent.shape[:-1], DONE, dtype=np.uint8)
-    now = steps[rows, agent[..., 0], agent[..., 1], agent[..., 2]]
-    for action in (RIGHT, LEFT, FORWARD):  # the last that fits wins
+    rows = np.arange(len(steps)).reshape(-1, *[1] * (agent.ndim - 2))
+    here = steps[rows, agent[..., 0], agent[..., 1], agent[..., 2]]
+    best = np.full(here.shape, DONE, dtype=np.uint8)
+    preference = np.zeros(here.shape)
+    for rank, action in enumerate((RIGHT, LEFT, FORWARD), start=1):
         after = step_agents(walls, agent, np.array(action))
         there = steps[rows, after[..., 0], after[..., 1], after[..., 2]]
-        best = np.where((now > 0) & (there >= 0) & (there == now - 1), np.uint8(action), best)
-    if best.ndim == 4:
-        best = np.where(inside, best, np.uint8(DONE))
-    return best
+        weight = np.full(here.shape, float(rank)) if rng is None else rng.random(here.shape)
+        better = (here > 0) & (there == here - 1) & (weight > preference)
+        best = np.where(better, np.uint8(action), best)
+        preference = np.where(better, weight, preference)
+    return np.where(steps > 0, best, np.uint8(DONE)) if table else best
 
 
 def random_success(episodes: EpisodeBatch, step_budget: int, seed: int = 0, repeats: int = 1) -> float:

@@ -1,0 +1,180 @@
+"""Explorers: policies that make unlabelled trajectories, batched over episodes.
+
+An explorer is made for a batch of episodes, ``Explorer(walls, rng)``, and then asked once per step,
+``act(agent) -> actions``. It keeps its own state and takes every random number from its generator in a fixed
+order, so equal generators give equal trajectories.
+
+:class:`PersistentRandom` covers a neighbourhood, :class:`NoisyGoalSeeking` crosses the plan, and a
+:class:`Mixture` of the two gives data in which both short and long ways occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from tasks.dynamics import step_agents
+from tasks.observations import ACTIONS, FORWARD, LEFT, RIGHT
+from tasks.oracles import distances, shortest_actions
+
+
+class Explorer(Protocol):
+    """Anything that chooses actions for a batch of agents."""
+
+    def act(self, agent: np.ndarray) -> np.ndarray:
+        """Actions (E,) uint8 for agents (E, 3) integers (x, y, heading)."""
+        ...
+
+
+ExplorerFactory = Callable[[np.ndarray, np.random.Generator], Explorer]
+"""Makes an explorer from walls (E, W, H) and a generator."""
+
+
+class PersistentRandom:
+    """Walks straight on, turns now and then, and for a while always the same way.
+
+    Before a wall it turns; turning one way persistently it looks around a room and finds its doors.
+
+    Args:
+        walls: (E, W, H) bool.
+        rng: source of all draws.
+        any_action: probability of a uniformly random action of all seven.
+        turn: probability of a turn although the way ahead is free.
+        swap: probability, per step, that the preferred turning direction changes.
+    """
+
+    def __init__(
+        self,
+        walls: np.ndarray,
+        rng: np.random.Generator,
+        any_action: float = 0.08,
+        turn: float = 0.2,
+        swap: float = 0.1,
+    ) -> None:
+        self.walls = walls
+        self.rng = rng
+        self.any_action = any_action
+        self.turn = turn
+        self.swap = swap
+        self._side = np.where(rng.random(len(walls)) < 0.5, LEFT, RIGHT).astype(np.uint8)
+
+    def act(self, agent: np.ndarray) -> np.ndarray:
+        """Actions (E,) uint8 for agents (E, 3)."""
+        count = len(agent)
+        any_action, turn, swap = self.rng.random((3, count))
+        anything = self.rng.integers(0, len(ACTIONS), count, dtype=np.uint8)
+        self._side = np.where(swap < self.swap, np.uint8(LEFT + RIGHT) - self._side, self._side)
+        ahead = step_agents(self.walls, agent, np.full(count, FORWARD))
+        blocked = (ahead[:, :2] == agent[:, :2]).all(-1)
+        action = np.where(blocked | (turn < self.turn), self._side, np.uint8(FORWARD))
+        return np.where(any_action < self.any_action, anything, action)
+
+
+class NoisyGoalSeeking:
+    """Walks to a random cell by a shortest path, with errors, then to the next one.
+
+    With probability eps, drawn once per episode, a step is :class:`PersistentRandom`'s instead of the
+    shortest path's.
+
+    Args:
+        walls: (E, W, H) bool.
+        rng: source of all draws.
+        noise: the values eps is drawn from.
+    """
+
+    def __init__(
+        self,
+        walls: np.ndarray,
+        rng: np.random.Generator,
+        noise: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    ) -> None:
+        self.walls = walls
+        self.rng = rng
+        count, width, height = walls.shape
+        self.eps = rng.choice(np.array(noise), count)
+        self.goal = np.full((count, 2), -1, dtype=np.int64)
+        self._wander = PersistentRandom(walls, rng)
+        self._steps = np.zeros((count, width, height, 4), dtype=np.int32)
+        self._free = ~walls.reshape(count, -1)
+        self._ranks = self._free.cumsum(-1)
+
+    def act(self, agent: np.ndarray) -> np.ndarray:
+        """Actions (E,) uint8 for agents (E, 3)."""
+        self._choose_goals(agent)
+        wander = self._wander.act(agent)
+        strays = self.rng.random(len(agent)) < self.eps
+        return np.where(strays, wander, shortest_actions(self.walls, self._steps, agent, self.rng))
+
+    def _choose_goals(self, agent: np.ndarray) -> None:
+        draws = self.rng.random(len(agent))
+        # The first act sees goal (-1, -1), which nobody stands on, so both cases mean "needs one".
+        rows = np.flatnonzero((self.goal == agent[:, :2]).all(-1) | (self.goal[:, 0] < 0))
+        while len(rows):
+            ranks = self._ranks[rows]
+            wanted = (draws[rows] * ranks[:, -1]).astype(np.int64)
+            cell = (ranks > wanted[:, None]).argmax(-1)
+            self.goal[rows] = np.stack(np.divmod(cell, self.walls.shape[2]), -1)
+            self._steps[rows] = distances(self.walls[rows], self.goal[rows])
+            rows = rows[(self.goal[rows] == agent[rows, :2]).all(-1)]
+            draws = self.rng.random(len(agent))
+
+
+class Mixture:
+    """Different explorers for different episodes of a batch.
+
+    Args:
+        walls: (E, W, H) bool.
+        rng: source of all draws.
+        parts: explorer factories with their shares. Episodes are dealt out evenly, not drawn, so that
+            neighbouring episodes (those of one plan) get every part.
+        first: index of the first episode in the whole collection, so that dealing goes on from batch to
+            batch.
+    """
+
+    def __init__(
+        self,
+        walls: np.ndarray,
+        rng: np.random.Generator,
+        parts: tuple[tuple[ExplorerFactory, float], ...] = ((PersistentRandom, 0.5), (NoisyGoalSeeking, 0.5)),
+        first: int = 0,
+    ) -> None:
+        shares = np.array([share for _, share in parts], dtype=float)
+        if not len(shares) or (shares < 0).any() or shares.sum() <= 0:
+            raise ValueError(
+                f"mixture shares {shares.tolist()} do not work; give non-negative ones, one above 0"
+            )
+        index = np.arange(first, first + len(walls))
+        # A golden-ratio walk over [0, 1) fills every share evenly along any run of episodes.
+        place = (index * 0.6180339887498949 + 0.5) % 1.0
+        kind = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], place, side="right")
+        self._rows = [np.flatnonzero(kind == part) for part in range(len(parts))]
+        self._explorers = [make(walls[rows], rng) for (make, _), rows in zip(parts, self._rows, strict=True)]
+
+    def act(self, agent: np.ndarray) -> np.ndarray:
+        """Actions (E,) uint8 for agents (E, 3)."""
+        action = np.zeros(len(agent), dtype=np.uint8)
+        for explorer, rows in zip(self._explorers, self._rows, strict=True):
+            if len(rows):
+                action[rows] = explorer.act(agent[rows])
+        return action
+
+
+EXPLORERS = ("persistent", "goal-seeking", "mixture")
+"""Names that :func:`make_explorer` knows."""
+
+
+def make_explorer(name: str, walls: np.ndarray, rng: np.random.Generator, first: int = 0) -> Explorer:
+    """The explorer called ``name`` for a batch of episodes with walls (E, W, H); ValueError for an unknown
+    name.
+
+    ``first`` is the index of the batch's first episode in the whole collection (see :class:`Mixture`).
+    """
+    if name == "persistent":
+        return PersistentRandom(walls, rng)
+    if name == "goal-seeking":
+        return NoisyGoalSeeking(walls, rng)
+    if name == "mixture":
+        return Mixture(walls, rng, first=first)
+    raise ValueError(f"unknown explorer {name!r}; choose one of {', '.join(EXPLORERS)}")
