@@ -10,12 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tasks.batched import BatchedNestedRooms
+from tasks.collection import collect
 from tasks.dynamics import step_agents
 from tasks.episodes import EpisodeBatch
 from tasks.floorplans import SPLITS, FloorPlan, floor_plan
 from tasks.observations import compose_image, split_image
 from tasks.oracles import cell_distances, distances, random_success, shortest_actions
 from tasks.suite import TaskSpec, list_tasks, register_tasks, sample_episodes, task_spec
+from tasks.trajectories import StoreError, TrajectoryStore, Windows, save_trajectories
 
 if TYPE_CHECKING:
     from tasks.nested_rooms import NestedRooms
@@ -26,8 +28,12 @@ __all__ = [
     "EpisodeBatch",
     "FloorPlan",
     "NestedRooms",
+    "StoreError",
     "TaskSpec",
+    "TrajectoryStore",
+    "Windows",
     "cell_distances",
+    "collect",
     "compose_image",
     "distances",
     "floor_plan",
@@ -35,6 +41,7 @@ __all__ = [
     "random_success",
     "register_tasks",
     "sample_episodes",
+    "save_trajectories",
     "shortest_actions",
     "split_image",
     "step_agents",

@@ -90,7 +90,7 @@ def shortest_actions(
     """
     table = agent is None
     if agent is None:
-        batch, width, height, _ = steps.shape
+        _, width, height, _ = steps.shape
         states = np.stack(np.meshgrid(np.arange(width), np.arange(height), np.arange(4), indexing="ij"), -1)
         # Walls on the outer border have no neighbours to look up; an inner cell stands in for them.
         agent = np.where((steps > 0)[..., None], states, np.array([1, 1, 0]))

@@ -1,0 +1,253 @@
+"""Collecting trajectories with explorers into a store.
+
+Episodes are made in shards that are each a function of (seed, shard) and the other arguments. Everything is
+written to ``OUT.partial`` beside the output, with a progress file that counts finished shards; a killed
+collection goes on at the first unfinished shard and ends in the same bytes. The folder is renamed to ``OUT``
+when it is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.dynamics import step_agents
+from tasks.explorers import EXPLORERS, make_explorer
+from tasks.floorplans import plan_walls, split_seeds
+from tasks.observations import DONE, walls_to_grid
+from tasks.randomness import keyed_generator, spread
+from tasks.suite import task_spec
+from tasks.trajectories import META, StoreError, TrajectoryStore, read_meta, write_json, write_meta
+
+PROGRESS = "progress.json"
+SHARD_EPISODES = 512
+"""Episodes made side by side; part of what a collection is a function of."""
+
+
+def collect(
+    task_id: str,
+    out: str | os.PathLike[str],
+    plans: int,
+    episodes_per_plan: int,
+    length: int,
+    seed: int,
+    split: str = "train",
+    explorer: str = "mixture",
+    progress: Callable[[int, int], None] | None = None,
+) -> TrajectoryStore:
+    """Collect trajectories, or open them when they were collected before.
+
+    Args:
+        task_id: a registered task.
+        out: folder of the store. A complete store with the same arguments is opened and returned.
+        plans: number of floor plans, each with its own seed of the split; 1 on a fixed plan.
+        episodes_per_plan: episodes on each plan, from random starts.
+        length: observations per episode, so length - 1 transitions.
+        seed: key of everything drawn.
+        split: whose floor plans to use.
+        explorer: ``persistent``, ``goal-seeking`` or ``mixture``, see :mod:`tasks.explorers`.
+        progress: called with (finished, all) episodes at the start and after every shard.
+
+    Raises:
+        ValueError: arguments that cannot work.
+        StoreError: ``out`` holds something else, or a store or a partial collection with other arguments;
+            nothing is overwritten. Also when another process is collecting there.
+    """
+    spec = task_spec(task_id)
+    split_seeds(split)
+    if explorer not in EXPLORERS:
+        raise ValueError(f"unknown explorer {explorer!r}; choose one of {', '.join(EXPLORERS)}")
+    for name, value, least in (
+        ("plans", plans, 1),
+        ("episodes_per_plan", episodes_per_plan, 1),
+        ("length", length, 2),
+    ):
+        if value < least:
+            raise ValueError(f"{name} is {value}; at least {least} is needed")
+    if spec.fixed_plan is not None and plans != 1:
+        raise ValueError(f"plans is {plans}, but {task_id} has one floor plan for ever; use plans=1")
+    arguments = {
+        "task": task_id,
+        "split": split,
+        "plans": int(plans),
+        "episodes_per_plan": int(episodes_per_plan),
+        "length": int(length),
+        "seed": int(seed),
+        "explorer": explorer,
+    }
+    folder = Path(out)
+    if finished := _finished(folder, arguments):
+        return finished
+    partial = folder.with_name(folder.name + ".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    with _locked(partial):
+        if finished := _finished(folder, arguments):  # another process may just have completed it
+            return finished
+        _collect_shards(partial, arguments, progress)
+        write_meta(partial, task_id, split, arguments)
+        (partial / PROGRESS).unlink(missing_ok=True)
+        partial.rename(folder)
+    return TrajectoryStore.open(folder)
+
+
+def plan_seeds(task_id: str, split: str, plans: int, seed: int) -> np.ndarray:
+    """Floor-plan seeds (plans,) int64 that a collection with these arguments uses."""
+    spec, seeds = task_spec(task_id), split_seeds(split)
+    if spec.fixed_plan is not None:
+        return np.array([spec.fixed_plan], dtype=np.int64)
+    return spread(plans, seeds.start, seeds.stop, "collect", task_id, split, int(seed))
+
+
+def _collect_shards(
+    partial: Path, arguments: dict[str, Any], progress: Callable[[int, int], None] | None
+) -> None:
+    spec = task_spec(arguments["task"])
+    per_plan, length = arguments["episodes_per_plan"], arguments["length"]
+    episodes = arguments["plans"] * per_plan
+    shards = -(-episodes // SHARD_EPISODES)
+    seeds = plan_seeds(arguments["task"], arguments["split"], arguments["plans"], arguments["seed"])
+    walls = plan_walls(seeds, spec.depth, spec.room)
+    done = _begin(partial, arguments, shards)
+    arrays, intact = _arrays(partial, episodes * length)
+    if not intact or done == 0:
+        done = 0
+        write_json(partial / PROGRESS, {"arguments": arguments, "shards": 0})
+        np.save(partial / "grids.npy", walls_to_grid(walls), allow_pickle=False)
+        np.save(partial / "offsets.npy", np.arange(episodes + 1, dtype=np.int64) * length, allow_pickle=False)
+        np.save(partial / "plan.npy", np.repeat(seeds, per_plan).astype(np.int32), allow_pickle=False)
+    report = progress or (lambda finished, total: None)
+    report(min(done * SHARD_EPISODES, episodes), episodes)
+    for shard in range(done, shards):
+        first, last = shard * SHARD_EPISODES, min((shard + 1) * SHARD_EPISODES, episodes)
+        plan = np.arange(first, last) // per_plan
+        rng = keyed_generator(
+            "collect", *(arguments[name] for name in ("task", "split", "explorer", "seed")), shard
+        )
+        agent, action = walk(walls[plan], length, arguments["explorer"], rng, first)
+        rows = slice(first * length, last * length)
+        arrays["agent"][rows] = agent.reshape(-1, 3)
+        arrays["action"][rows] = action.reshape(-1)
+        arrays["grid_index"][rows] = np.repeat(plan, length)
+        for array in arrays.values():
+            array.flush()
+        write_json(partial / PROGRESS, {"arguments": arguments, "shards": shard + 1})
+        report(last, episodes)
+
+
+def walk(
+    walls: np.ndarray, length: int, explorer: str, rng: np.random.Generator, first: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Walk E explorers from random free states.
+
+    Args:
+        walls: (E, W, H) bool.
+        length: observations per episode.
+        explorer: name, see :func:`tasks.explorers.make_explorer`, which also explains ``first``.
+        rng: source of all draws.
+
+    Returns:
+        agent (E, length, 3) int16 and action (E, length) uint8, whose last column is padding (``done``).
+    """
+    count = len(walls)
+    agent = np.empty((count, length, 3), dtype=np.int16)
+    action = np.full((count, length), DONE, dtype=np.uint8)
+    now = random_states(walls, rng)
+    policy = make_explorer(explorer, walls, rng, first)
+    agent[:, 0] = now
+    for step in range(length - 1):
+        action[:, step] = policy.act(now)
+        now = step_agents(walls, now, action[:, step])
+        agent[:, step + 1] = now
+    return agent, action
+
+
+def random_states(walls: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A uniformly random free cell and heading (E, 3) int64 on each of the plans (E, W, H)."""
+    ranks = (~walls).reshape(len(walls), -1).cumsum(-1)
+    wanted = (rng.random(len(walls)) * ranks[:, -1]).astype(np.int64)
+    cell = (ranks > wanted[:, None]).argmax(-1)
+    return np.stack([*np.divmod(cell, walls.shape[2]), rng.integers(0, 4, len(walls))], -1)
+
+
+def _finished(folder: Path, arguments: dict[str, Any]) -> TrajectoryStore | None:
+    """The complete store at ``folder`` if it has these arguments, None if nothing is there."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    if not (folder / META).exists():
+        raise StoreError(f"{folder} exists and is not a trajectory store; choose another folder")
+    store = TrajectoryStore.open(folder)
+    _same(folder, store.meta.get("arguments"), arguments)
+    return store
+
+
+def _begin(partial: Path, arguments: dict[str, Any], shards: int) -> int:
+    """Number of finished shards in ``partial``."""
+    file = partial / PROGRESS
+    if not file.exists():
+        if (partial / META).exists():  # ended just before the last rename
+            _same(partial, read_meta(partial).get("arguments"), arguments)
+            return shards
+        return 0
+    try:
+        found = json.loads(file.read_text())
+        done = int(found["shards"])
+        known = found["arguments"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StoreError(f"{file} cannot be read; remove {partial} and collect again") from None
+    _same(partial, known, arguments)
+    return done
+
+
+def _same(folder: Path, found: Any, wanted: dict[str, Any]) -> None:
+    found = found if isinstance(found, dict) else {}
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise StoreError(
+                f"{folder} was collected with {name}={found.get(name)!r}, not {value!r};"
+                " choose another folder, or remove this one"
+            )
+
+
+def _arrays(partial: Path, observations: int) -> tuple[dict[str, np.memmap[Any, Any]], bool]:
+    """The arrays that shards are written to, and whether all of them were there already."""
+    shapes: dict[str, tuple[tuple[int, ...], type]] = {
+        "agent": ((observations, 3), np.int16),
+        "action": ((observations,), np.uint8),
+        "grid_index": ((observations,), np.int32),
+    }
+    arrays, intact = {}, True
+    for name, (shape, dtype) in shapes.items():
+        file = partial / f"{name}.npy"
+        array = None
+        if file.exists():
+            with contextlib.suppress(ValueError, OSError, EOFError):
+                array = np.lib.format.open_memmap(file, mode="r+")
+        if array is None or array.shape != shape or array.dtype != dtype:
+            array, intact = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape), False
+        arrays[name] = array
+    return arrays, intact
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from collecting into the same folder; the lock dies with its process."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreError(f"{folder} is being collected by another process; wait for it") from None
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,347 @@
+"""The trajectory store: a folder of ``.npy`` arrays and a ``meta.json``, read through memory maps.
+
+Observations are kept as an agent (x, y, heading) and an index into a table of grids, because a grid is shared
+by every observation on its plan; a world that changes (a door that opens) simply adds grids to the table and
+changes the index within an episode. ``tasks.observations.compose_image`` makes images of the two.
+
+==================  ======================
+=================================================================== ``grids.npy``       (G, W, H, 3) uint8
+table of unique grids, the world without the agent ``grid_index.npy``  (N,) int32              grid of each
+observation ``agent.npy``       (N, 3) int16            x, y, heading (float32 is allowed, for continuous
+worlds) ``action.npy``      (N,) uint8              action taken after each observation; padding at an
+episode's last ``offsets.npy``     (episodes + 1,) int64   episode e is observations offsets[e] ..
+offsets[e+1] - 1 ``plan.npy``        (episodes,) int32       floor-plan seed; episodes on one plan stand
+together ==================  ======================
+===================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+FORMAT = "hjepa-trajectories"
+VERSION = 1
+META = "meta.json"
+
+ARRAYS: dict[str, tuple[tuple[str, ...], int]] = {
+    "grids": (("uint8",), 4),
+    "grid_index": (("int32",), 1),
+    "agent": (("int16", "float32"), 2),
+    "action": (("uint8", "float32"), 1),
+    "offsets": (("int64",), 1),
+    "plan": (("int32",), 1),
+}
+"""Name of each array, the dtypes it may have, and its number of dimensions."""
+
+
+class StoreError(ValueError):
+    """A trajectory store that cannot be read or written: one line that says what, where and the remedy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """B pieces of trajectory, each L observations long and inside one episode.
+
+    Attributes:
+        agent: (B, L, 3) x, y, heading in the store's dtype.
+        action: (B, L - 1) actions between the observations.
+        grid_index: (B, L) int32, rows of the store's ``grids``.
+        plan: (B,) int32, floor-plan seeds.
+    """
+
+    agent: np.ndarray
+    action: np.ndarray
+    grid_index: np.ndarray
+    plan: np.ndarray
+
+
+class TrajectoryStore:
+    """A complete store opened for reading; make one with :meth:`open`.
+
+    Attributes:
+        path: the folder.
+        meta: contents of ``meta.json``.
+        grids, grid_index, agent, action, offsets, plan: the arrays of the module's table, memory mapped.
+    """
+
+    def __init__(self, path: Path, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self.path = path
+        self.meta = meta
+        self.grids = arrays["grids"]
+        self.grid_index = arrays["grid_index"]
+        self.agent = arrays["agent"]
+        self.action = arrays["action"]
+        self.offsets = np.array(arrays["offsets"])
+        self.plan = np.array(arrays["plan"])
+        first = np.flatnonzero(np.r_[True, self.plan[1:] != self.plan[:-1]])
+        self._plan_first = np.r_[first, len(self.plan)]
+        self._starts: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    @staticmethod
+    def open(path: str | os.PathLike[str], verify: Literal["sizes", "hash"] = "sizes") -> TrajectoryStore:
+        """Open a store.
+
+        Args:
+            path: the folder.
+            verify: ``sizes`` compares the shape, dtype and length of every file with the description,
+                ``hash`` the contents as well (reads everything once).
+
+        Raises:
+            StoreError: no store, another format or version, or missing, truncated or changed files.
+        """
+        if verify not in ("sizes", "hash"):
+            raise ValueError(f"verify is {verify!r}; choose 'sizes' or 'hash'")
+        folder = Path(path)
+        meta = read_meta(folder)
+        arrays = {name: _open_array(folder, name, meta["arrays"][name], verify) for name in ARRAYS}
+        _check_consistency(folder, arrays)
+        return TrajectoryStore(folder, meta, arrays)
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes."""
+        return len(self.plan)
+
+    @property
+    def plans(self) -> int:
+        """Number of floor plans (runs of episodes with one seed)."""
+        return len(self._plan_first) - 1
+
+    @property
+    def observations(self) -> int:
+        """Number of observations N."""
+        return len(self.agent)
+
+    @property
+    def transitions(self) -> int:
+        """Number of transitions: observations less one per episode."""
+        return self.observations - self.episodes
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(episodes,) int64, observations in each episode."""
+        return np.diff(self.offsets)
+
+    @property
+    def sha256(self) -> str:
+        """One hash of all contents, made of the arrays' hashes."""
+        joined = " ".join(self.meta["arrays"][name]["sha256"] for name in ARRAYS)
+        return hashlib.sha256(joined.encode()).hexdigest()
+
+    def windows(self, rng: np.random.Generator, count: int, length: int, plans: int | None = None) -> Windows:
+        """Random windows, uniform over all places a window fits.
+
+        Args:
+            rng: source of all draws.
+            count: B, number of windows.
+            length: L, observations per window; L - 1 transitions.
+            plans: draw from this many random plans only, count / plans windows each and side by side, so that
+                what is computed once per plan is computed few times.
+
+        Raises:
+            ValueError: a length no episode has, more plans than there are, or a count that plans does not
+                divide.
+        """
+        total, starts = self._window_starts(length)
+        if count < 1:
+            raise ValueError(f"count is {count}; draw at least 1 window")
+        if plans is None:
+            place = rng.integers(0, total[-1], count)
+        else:
+            low, high = total[self._plan_first[:-1]], total[self._plan_first[1:]]
+            usable = np.flatnonzero(high > low)
+            if not 1 <= plans <= len(usable):
+                raise ValueError(
+                    f"plans is {plans}, but {len(usable)} plans of {self.path} have a window of {length} observations"
+                )
+            if count % plans:
+                raise ValueError(f"count {count} is not a multiple of plans {plans}; change one of them")
+            chosen = np.repeat(rng.choice(usable, plans, replace=False), count // plans)
+            place = rng.integers(low[chosen], high[chosen])
+        episode = np.searchsorted(total, place, side="right") - 1
+        first = starts[episode] + place - total[episode]
+        index = first[:, None] + np.arange(length)
+        return Windows(
+            agent=np.take(self.agent, index, axis=0),
+            action=np.take(self.action, index[:, :-1], axis=0),
+            grid_index=np.take(self.grid_index, index, axis=0),
+            plan=self.plan[episode],
+        )
+
+    def _window_starts(self, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Windows before each episode, (episodes + 1,), and first observations (episodes,)."""
+        if length not in self._starts:
+            if length < 1:
+                raise ValueError(f"window length is {length}; at least 1 observation is needed")
+            lengths = self.lengths
+            longest = int(lengths.max(initial=0))
+            if length > longest:
+                raise ValueError(
+                    f"windows of {length} observations do not fit the episodes of {self.path}, at most {longest} long;"
+                    " shorten the windows or collect longer episodes"
+                )
+            total = np.r_[0, np.cumsum(np.maximum(lengths - length + 1, 0))]
+            self._starts = {length: (total, self.offsets[:-1])}
+        return self._starts[length]
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """``meta.json`` of a store; StoreError when the folder is not one, or one of another version."""
+    file = folder / META
+    try:
+        meta = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise StoreError(
+            f"{folder} holds no trajectory store ({META} is missing); collect one there"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StoreError(f"{file} cannot be read ({error}); collect the store again") from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise StoreError(f"{folder} is not a trajectory store of this project; choose another folder")
+    if meta.get("version") != VERSION:
+        raise StoreError(
+            f"{folder} has store version {meta.get('version')}, this code reads {VERSION}; collect the store again"
+        )
+    arrays = meta.get("arrays")
+    if not isinstance(arrays, dict) or not all(
+        isinstance(arrays.get(name), dict) and {"dtype", "shape", "sha256"} <= set(arrays[name])
+        for name in ARRAYS
+    ):
+        raise StoreError(f"{file} does not describe every array; collect the store again")
+    return meta
+
+
+def write_meta(folder: Path, task_id: str, split: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Describe the arrays that lie in ``folder`` and write ``meta.json``; returns it.
+
+    Nothing in it depends on the time or the machine's paths, so equal data has equal bytes.
+    """
+    described, shapes = {}, {}
+    for name in ARRAYS:
+        file = folder / f"{name}.npy"
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        shapes[name] = array.shape
+        described[name] = {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": _sha256(file)}
+    plan = np.load(folder / "plan.npy", allow_pickle=False)
+    meta = {
+        "format": FORMAT,
+        "version": VERSION,
+        "task": task_id,
+        "split": split,
+        "arguments": arguments,
+        "seed": arguments.get("seed"),
+        "counts": {
+            "observations": shapes["agent"][0],
+            "transitions": shapes["agent"][0] - len(plan),
+            "episodes": len(plan),
+            "plans": int((plan[1:] != plan[:-1]).sum()) + 1,
+            "grids": shapes["grids"][0],
+        },
+        "arrays": described,
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in ("numpy", "gymnasium", "minigrid")},
+    }
+    write_json(folder / META, meta)
+    return meta
+
+
+def save_trajectories(
+    path: str | os.PathLike[str],
+    arrays: dict[str, np.ndarray],
+    *,
+    task_id: str,
+    split: str,
+    arguments: dict[str, Any],
+) -> TrajectoryStore:
+    """Write complete arrays (see the module's table) as a new store, for data made elsewhere.
+
+    Raises:
+        StoreError: the folder exists already, or the arrays do not fit together.
+    """
+    folder = Path(path)
+    if folder.exists():
+        raise StoreError(f"{folder} exists already; choose another folder or remove it")
+    if set(arrays) != set(ARRAYS):
+        raise StoreError(f"arrays {sorted(arrays)} given for {folder}; needed are {sorted(ARRAYS)}")
+    for name, (dtypes, dimensions) in ARRAYS.items():
+        array = arrays[name]
+        if str(array.dtype) not in dtypes or array.ndim < dimensions:
+            raise StoreError(f"{name} is {array.dtype} {array.shape}; {' or '.join(dtypes)} is needed")
+    _check_consistency(folder, arrays)
+    partial = folder.with_name(folder.name + ".partial")
+    partial.mkdir(parents=True)
+    try:
+        for name in ARRAYS:
+            np.save(partial / f"{name}.npy", arrays[name], allow_pickle=False)
+        write_meta(partial, task_id, split, arguments)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return TrajectoryStore.open(folder)
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write JSON so that the file is always either the old or the new one."""
+    temporary = file.with_name(file.name + ".new")
+    with temporary.open("w") as stream:
+        json.dump(content, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _open_array(folder: Path, name: str, described: dict[str, Any], verify: str) -> np.ndarray:
+    file = folder / f"{name}.npy"
+    remedy = "restore the file or collect the store again"
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        header_and_data = file.stat().st_size
+    except FileNotFoundError:
+        raise StoreError(f"{file} is missing; {remedy}") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise StoreError(f"{file} is truncated or not an array ({error}); {remedy}") from None
+    dtypes, dimensions = ARRAYS[name]
+    if str(array.dtype) not in dtypes or array.ndim < dimensions:
+        raise StoreError(f"{file} holds {array.dtype} with shape {array.shape}, not {name}; {remedy}")
+    if str(array.dtype) != described["dtype"] or list(array.shape) != described["shape"]:
+        raise StoreError(
+            f"{file} holds {array.dtype} {array.shape}, {META} says {described['dtype']}"
+            f" {tuple(described['shape'])}; {remedy}"
+        )
+    offset = array.offset if isinstance(array, np.memmap) else 0
+    if header_and_data != offset + array.nbytes:
+        raise StoreError(f"{file} has {header_and_data} bytes, {offset + array.nbytes} expected; {remedy}")
+    if verify == "hash" and _sha256(file) != described["sha256"]:
+        raise StoreError(f"{file} does not have the contents {META} describes (sha256 differs); {remedy}")
+    return np.asarray(array)
+
+
+def _check_consistency(folder: Path, arrays: dict[str, np.ndarray]) -> None:
+    offsets, plan, count = arrays["offsets"], arrays["plan"], len(arrays["agent"])
+    problem = None
+    if not len(plan) or len(offsets) != len(plan) + 1:
+        problem = f"{len(offsets)} offsets for {len(plan)} episodes"
+    elif offsets[0] != 0 or offsets[-1] != count or (np.diff(offsets) < 1).any():
+        problem = f"offsets that do not divide {count} observations into episodes"
+    elif len(arrays["action"]) != count or len(arrays["grid_index"]) != count:
+        problem = "agent, action and grid_index of different lengths"
+    elif len(np.unique(plan)) != int((plan[1:] != plan[:-1]).sum()) + 1:
+        problem = "episodes of one plan that do not stand together"
+    if problem:
+        raise StoreError(f"{folder} has {problem}; collect the store again")
