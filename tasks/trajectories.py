@@ -162,7 +162,8 @@ class TrajectoryStore:
             usable = np.flatnonzero(high > low)
             if not 1 <= plans <= len(usable):
                 raise ValueError(
-                    f"plans is {plans}, but {len(usable)} plans of {self.path} have a window of {length} observations"
+                    f"plans is {plans}, but {len(usable)} plans of {self.path} have windows of {length}"
+                    " observations; ask for fewer plans or shorter windows"
                 )
             if count % plans:
                 raise ValueError(f"count {count} is not a multiple of plans {plans}; change one of them")
@@ -187,8 +188,8 @@ class TrajectoryStore:
             longest = int(lengths.max(initial=0))
             if length > longest:
                 raise ValueError(
-                    f"windows of {length} observations do not fit the episodes of {self.path}, at most {longest} long;"
-                    " shorten the windows or collect longer episodes"
+                    f"windows of {length} observations do not fit the episodes of {self.path},"
+                    f" at most {longest} long; shorten the windows or collect longer episodes"
                 )
             total = np.r_[0, np.cumsum(np.maximum(lengths - length + 1, 0))]
             self._starts = {length: (total, self.offsets[:-1])}
@@ -210,7 +211,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
         raise StoreError(f"{folder} is not a trajectory store of this project; choose another folder")
     if meta.get("version") != VERSION:
         raise StoreError(
-            f"{folder} has store version {meta.get('version')}, this code reads {VERSION}; collect the store again"
+            f"{folder} has store version {meta.get('version')}, this code reads {VERSION};"
+            " collect the store again"
         )
     arrays = meta.get("arrays")
     if not isinstance(arrays, dict) or not all(

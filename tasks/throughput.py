@@ -1,0 +1,121 @@
+"""How fast the world is: environment steps and training windows per second, on one core."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.batched import BatchedNestedRooms
+from tasks.collection import collect
+from tasks.observations import ACTIONS
+from tasks.randomness import keyed_generator
+from tasks.suite import sample_episodes, task_spec
+from tasks.trajectories import TrajectoryStore
+
+
+def minigrid_steps(task_id: str, seconds: float = 2.0) -> float:
+    """Steps per second of ``FullyObsWrapper(NestedRooms)`` with random actions, resets left out of the time."""
+    from minigrid.wrappers import FullyObsWrapper
+
+    from tasks.nested_rooms import NestedRooms
+
+    env = FullyObsWrapper(NestedRooms(**task_spec(task_id).make_kwargs()))
+    rng = keyed_generator("throughput")
+    env.reset(seed=0)
+    steps, spent = 0, 0.0
+    while spent < seconds:
+        actions = rng.integers(0, len(ACTIONS), 50)
+        begin = time.perf_counter()
+        for action in actions:
+            _, _, terminated, truncated, _ = env.step(int(action))
+            steps += 1
+            if terminated or truncated:
+                break
+        spent += time.perf_counter() - begin
+        if terminated or truncated:
+            env.reset()
+    return steps / spent
+
+
+def batched_steps(task_id: str, num_envs: int = 1024, seconds: float = 2.0, copy: bool = False) -> float:
+    """Steps per second of the batched twin, observations included, resets left out of the time.
+
+    Args:
+        task_id: a registered task.
+        num_envs: episodes side by side.
+        seconds: how long to measure.
+        copy: whether observations are copied, see :class:`tasks.batched.BatchedNestedRooms`.
+    """
+    spec = task_spec(task_id)
+    env = BatchedNestedRooms(num_envs, **spec.make_kwargs(), copy=copy)
+    episodes = sample_episodes(task_id, "train", episodes=num_envs)
+    rng = keyed_generator("throughput")
+    steps, spent = 0, 0.0
+    while spent < seconds:
+        env.reset(options={"episodes": episodes})
+        actions = rng.integers(0, len(ACTIONS), (spec.step_budget, num_envs))
+        begin = time.perf_counter()
+        for action in actions:
+            env.step(action)
+        spent += time.perf_counter() - begin
+        steps += actions.size
+    return steps / spent
+
+
+def window_transitions(
+    store: TrajectoryStore,
+    count: int = 256,
+    length: int = 32,
+    plans: int | None = None,
+    seconds: float = 1.0,
+) -> float:
+    """Transitions per second of ``store.windows``: count x (length - 1) transitions a call."""
+    rng = keyed_generator("throughput")
+    store.windows(rng, count, length, plans)
+    calls, spent = 0, 0.0
+    while spent < seconds:
+        begin = time.perf_counter()
+        store.windows(rng, count, length, plans)
+        spent += time.perf_counter() - begin
+        calls += 1
+    return calls * count * (length - 1) / spent
+
+
+def measure(
+    task_id: str = "hjepa/NestedRooms-d3-v0", num_envs: int = 1024, seconds: float = 2.0
+) -> dict[str, Any]:
+    """Measure steps and windows; every figure is for one process.
+
+    Returns:
+        ``minigrid_steps_per_s``, ``batched_steps_per_s`` and ``batched_copy_steps_per_s`` (observations
+        copied), their ``ratio`` (without copies) and ``ratio_copy``, ``windows_transitions_per_s`` for 256
+        windows of 32 observations out of about a million transitions, ``windows_16_plans_transitions_per_s``
+        for the same out of 16 plans a batch, ``collect_transitions_per_s``, and what was measured.
+    """
+    minigrid = minigrid_steps(task_id, seconds)
+    plain = batched_steps(task_id, num_envs, seconds)
+    copied = batched_steps(task_id, num_envs, seconds, copy=True)
+    fixed = task_spec(task_id).fixed_plan is not None
+    plans, per_plan, length = (1, 10_240, 100) if fixed else (2_560, 4, 100)
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        store = collect(task_id, Path(folder) / "store", plans, per_plan, length, seed=0)
+        collected = store.transitions / (time.perf_counter() - begin)
+        windows = window_transitions(store, seconds=seconds)
+        few = window_transitions(store, plans=min(16, plans), seconds=seconds)
+    return {
+        "task": task_id,
+        "num_envs": num_envs,
+        "minigrid_steps_per_s": minigrid,
+        "batched_steps_per_s": plain,
+        "batched_copy_steps_per_s": copied,
+        "ratio": plain / minigrid,
+        "ratio_copy": copied / minigrid,
+        "windows_transitions_per_s": windows,
+        "windows_16_plans_transitions_per_s": few,
+        "collect_transitions_per_s": collected,
+    }
