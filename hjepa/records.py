@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike
 
 from hjepa.errors import InputError
 from hjepa.json_files import plain, read_json, write_json
+from hjepa.requests import DEPTHS
 from hjepa.statistics import spl, wilson
 from hjepa.tables import table
 
@@ -52,9 +53,6 @@ Record = dict[str, Any]
 
 DISTANCE_EDGES = (1, 9, 17, 27, 41, 61, 91)
 """Shortest-path lengths at which `by_distance` is cut; bin i holds ``edges[i] <= length < edges[i + 1]``."""
-
-DEPTHS = ("truncated", "trained")
-"""`truncated`: the lower levels of a deeper stack; `trained`: a stack trained with that many levels."""
 
 TIMING_FIELDS = ("plan_ms", "seconds_per_episode", "peak_mb", "versions")
 """Fields exempt from bit-identity."""

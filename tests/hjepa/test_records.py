@@ -18,8 +18,9 @@ from hjepa.errors import InputError
 # Written out by hand from the contract, so that a renamed field fails here.
 CONTRACT = """
 task split tasks seed levels depth metric planner oracle budget_tflops step_budget train_seed
-checkpoint_sha256 episodes success steps oracle_steps success_rate success_ci95 path_ratio spl random_success_rate by_distance
-active_share tflops_per_episode violations plan_ms seconds_per_episode peak_mb versions
+checkpoint_sha256 episodes success steps oracle_steps success_rate success_ci95 path_ratio spl
+random_success_rate by_distance active_share tflops_per_episode violations plan_ms seconds_per_episode
+peak_mb versions
 """.split()
 
 

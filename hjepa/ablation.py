@@ -1,0 +1,216 @@
+"""Ablations: many cells, each run once, in a folder that a killed run finds again.
+
+| in the folder | |
+|---|---|
+| `cells/<name>.json` | the record of a finished cell, with its specification under `spec`; never run again |
+| `failed/<name>.json` | why a cell failed the last time; it is tried again by the next run |
+| `train/<name>/` | run folder of a trained stack, shared by all cells that need these weights |
+| `data/<name>/` | trajectory store, shared by all trainings that need these trajectories |
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hjepa.cells import Spec, cell_key, digest, planning_overrides, training_config, training_group
+from hjepa.engines import Engine, Job, LocalProcesses, Outcome, RunCell, cell_path
+from hjepa.errors import InputError
+from hjepa.json_files import read_json, write_json
+from hjepa.records import Record, read_records
+from hjepa.requests import PlanRequest
+
+
+@dataclass
+class Result:
+    """What an ablation left behind.
+
+    Attributes:
+        records: of the finished cells, in the order of the specifications.
+        failed: name of a cell -> one line about its failure.
+        skipped: how many cells earlier runs had finished.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    skipped: int = 0
+
+
+def run_cell(spec: Spec, out: Path) -> Record:
+    """Trains what the cell needs, unless another cell has, and plans; both continue after a kill.
+
+    Args:
+        spec: see `hjepa.cells`.
+        out: the ablation's folder.
+    """
+    from hjepa.evaluation import plan_command
+
+    checkpoint = trained_stack(spec, out)
+    request = PlanRequest(
+        checkpoint=str(checkpoint),
+        task=spec["task"],
+        levels=(spec["levels"],),
+        episodes=spec["episodes"],
+        seed=spec["seed"],
+        split=spec["split"],
+        tasks=spec["tasks"],
+        metric=None if spec["metric"] is None else (spec["metric"],),
+        planner=None if spec["planner"] is None else (spec["planner"],),
+        budget_tflops=spec["budget_tflops"],
+        overrides=planning_overrides(spec),
+        progress=out / "partial" / cell_key(spec),
+    )
+    (record,) = plan_command(request)
+    return {**record, "depth": spec["depth"], "train_seed": spec["train_seed"]}
+
+
+def trained_stack(spec: Spec, out: Path) -> Path:
+    """The run folder with the cell's weights, trained now if no cell has before.
+
+    Workers that need the same weights wait for the one that trains them. When a training fails, the cells
+    that wait for it fail with it instead of failing one after the other; the next ablation tries it again.
+
+    Raises:
+        InputError: the training has already failed in this ablation.
+    """
+    from hjepa.training import fit
+
+    config = training_config(spec)
+    key = digest(asdict(config))
+    folder = out / "train" / key
+    done, failed = folder.with_suffix(".json"), folder.with_suffix(".failed.json")
+    with locked(folder.with_suffix(".lock")):
+        if failed.exists():
+            raise InputError(f"its training failed: {read_json(failed)['error']}", str(folder))
+        if not done.exists():
+            try:
+                data = shared_store(config, out)
+                fit(config, data, folder, device="auto", precision="32")
+            except Exception as error:
+                write_json(failed, {"error": f"{type(error).__name__}: {error}", "config": asdict(config)})
+                raise
+            write_json(done, {"config": asdict(config)})
+    return folder
+
+
+def shared_store(config: Any, out: Path) -> Path:
+    """The trajectory store a configuration needs, collected now if no training has before."""
+    key = digest({"task": config.task, "collect": asdict(config.collect)})
+    folder = out / "data" / key
+    with locked(folder.with_suffix(".lock")):
+        collect_store(config, folder)
+    return folder
+
+
+def collect_store(
+    config: Any, folder: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Collects the trajectories of a configuration, or keeps a finished store that has the same arguments.
+
+    Args:
+        config: a run configuration; its part ``collect`` holds the arguments of `tasks.collect`.
+        folder: the trajectory store.
+        progress: called with (done, total).
+    """
+    import tasks
+
+    tasks.collect(config.task, folder, progress=progress, **asdict(config.collect))
+
+
+def ablate(
+    specs: Sequence[Spec],
+    out: str | os.PathLike[str],
+    engine: Engine | None = None,
+    run_cell: RunCell = run_cell,
+    on_outcome: Callable[[Outcome], None] | None = None,
+) -> Result:
+    """Runs the cells that are not finished yet.
+
+    Args:
+        specs: complete specifications, as `hjepa.cells.expand` gives them.
+        out: the folder; made if it is not there.
+        engine: where the cells run; by default two local processes with one thread each.
+        run_cell: (specification, folder) -> record; importable, because workers import it.
+        on_outcome: called in this process for each finished cell, first for those of earlier runs.
+
+    Raises:
+        InputError: another ablation works in the folder, or a cell's file is no record of that cell.
+    """
+    out = Path(out)
+    on_outcome = on_outcome or (lambda outcome: None)
+    wanted = {cell_key(spec): spec for spec in specs}
+    found: dict[str, Record] = {}
+    result = Result()
+    with locked(out / "ablation.lock", "another hjepa ablate works in this folder"):
+        for stale in out.glob("train/*.failed.json"):
+            stale.unlink()
+        for key, spec in wanted.items():
+            if cell_path(out, key).exists():
+                found[key] = finished_cell(out, key, spec)
+                on_outcome(Outcome(key, found[key]))
+        result.skipped = len(found)
+        missing = [Job(key, spec, str(out), run_cell) for key, spec in wanted.items() if key not in found]
+        for outcome in (engine or LocalProcesses()).run(spread(missing)):
+            failure = out / "failed" / f"{outcome.key}.json"
+            if outcome.record is None:
+                result.failed[outcome.key] = outcome.error
+                write_json(
+                    failure,
+                    {
+                        "error": outcome.error,
+                        "traceback": outcome.traceback,
+                        "seconds": outcome.seconds,
+                        "spec": wanted[outcome.key],
+                    },
+                )
+            else:
+                found[outcome.key] = outcome.record
+                failure.unlink(missing_ok=True)
+            on_outcome(outcome)
+    result.records = [found[key] for key in wanted if key in found]
+    return result
+
+
+def finished_cell(out: Path, key: str, spec: Spec) -> Record:
+    """The record of a finished cell.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    path = cell_path(out, key)
+    record = read_records(path)[0]
+    if record.get("spec") != spec:
+        raise InputError("this is the record of another cell", str(path), "delete the file")
+    return record
+
+
+def spread(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, neighbours needing different weights where possible, so that workers do not wait for one."""
+    groups: dict[Any, list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[training_group(job.spec)].append(job)
+    rounds = max(map(len, groups.values()), default=0)
+    return [group[turn] for turn in range(rounds) for group in groups.values() if turn < len(group)]
+
+
+@contextmanager
+def locked(path: Path, refusal: str | None = None) -> Iterator[None]:
+    """Holds a lock on ``path`` among the processes of one machine; it falls when the holder ends, however.
+
+    Args:
+        path: the file of the lock; it stays.
+        refusal: raise `InputError` with these words instead of waiting.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
+        except BlockingIOError as error:
+            raise InputError(refusal or "", str(path.parent), "wait for it or name another folder") from error
+        yield

@@ -1,0 +1,96 @@
+"""The command line. `hjepa --help` imports neither torch nor numpy: each command loads what it needs when
+it runs.
+
+Exit codes: 0 done; 1 some of the work failed, or a bug (with its traceback); 2 the input cannot work, and
+    one line
+says what, where and the remedy; 130 interrupted by Ctrl-C. With HJEPA_TRACEBACK=1 every error shows its
+traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from hjepa.errors import InputError, one_line
+
+COMMANDS = ("demo", "collect", "fit", "plan", "ablate", "report", "bench", "tasks")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code.
+
+    Args:
+        arguments: the words behind ``hjepa``; by default those of this process.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    name = " ".join(["hjepa", *[word for word in arguments[:1] if word in COMMANDS]])
+    try:
+        parsed = parse(arguments)
+        command = _module(parsed.command)
+        return int(command.run(parsed[parsed.command]) or 0)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; the same command again continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has enough; silence Python's own complaint at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("HJEPA_TRACEBACK") or not is_input_error(error):
+            raise
+        print(f"{name}: error: {one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def parse(arguments: Sequence[str]) -> Any:
+    """The parsed command line: a namespace with ``command`` and, under the command's name, its options.
+
+    Raises:
+        ArgumentError: the words do not fit.
+        SystemExit: help was asked for and printed.
+    """
+    parser = _Parser(
+        prog="hjepa",
+        description="Stacks of joint-embedding predictive levels: learn from trajectories, plan top down.",
+        epilog="Every command says more with --help.",
+    )
+    commands = parser.add_subcommands(dest="command", metavar="COMMAND", title="commands")
+    for name in COMMANDS:
+        module = _module(name)
+        below = _Parser(description=module.__doc__)
+        module.add_arguments(below)
+        commands.add_subcommand(name, below, help=one_line((module.__doc__ or "").split("\n\n")[0]))
+    return parser.parse_args(list(arguments))
+
+
+def is_input_error(error: BaseException) -> bool:
+    """Whether a person can mend this error by another input, so that one line suffices."""
+    # StoreError belongs to a pillar that this module must not import before it is needed.
+    store_error = getattr(sys.modules.get("tasks.trajectories"), "StoreError", ())
+    return isinstance(error, (InputError, ArgumentError, store_error)) or (
+        isinstance(error, OSError) and error.filename is not None
+    )
+
+
+class _Parser(ArgumentParser):
+    """jsonargparse that raises instead of exiting, takes whole option names only and prints plain help."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(exit_on_error=False, allow_abbrev=False, **settings)
+
+
+def _module(command: str) -> ModuleType:
+    return import_module(f"hjepa.commands.{command}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

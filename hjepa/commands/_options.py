@@ -1,0 +1,137 @@
+"""Kinds of options that several commands share, and what their handlers do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hjepa.errors import InputError
+
+
+class Separated:
+    """A list written with commas, as ``1,2,3``; commas inside brackets, braces or quotes do not separate."""
+
+    def __init__(self, kind: Callable[[str], Any], name: str) -> None:
+        self.kind, self.__name__ = kind, name
+
+    def __call__(self, value: Any) -> tuple[Any, ...]:
+        if isinstance(value, (tuple, list)):  # already parsed: jsonargparse checks a value twice
+            return tuple(value)
+        return tuple(self.kind(part) for part in split_commas(value))
+
+
+def split_commas(text: str) -> list[str]:
+    """The parts of ``text`` between its outermost commas, stripped.
+
+    Raises:
+        ValueError: an empty part, or brackets and quotes that do not close.
+    """
+    parts, depth, quote = [""], 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        if character == "," and depth == 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    parts = [part.strip() for part in parts]
+    if depth or quote or not all(parts):
+        raise ValueError(f"{text!r} is not a list separated by commas")
+    return parts
+
+
+integers = Separated(int, "list of whole numbers")
+numbers = Separated(float, "list of numbers")
+words = Separated(str, "list of words")
+
+
+def add_preset(parser: Any) -> None:
+    """``--preset`` and ``--set``: where a configuration comes from."""
+    parser.add_argument("--preset", required=True, metavar="NAME", help="a preset, or a YAML file like one")
+    add_overrides(parser, "replace one value of the preset, as train.steps=100; may be repeated")
+
+
+def add_overrides(parser: Any, text: str) -> None:
+    """``--set``, gathered in ``overrides``."""
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        type=assignment,
+        default=[],
+        metavar="KEY=VALUE",
+        help=text,
+    )
+
+
+def assignment(text: Any) -> Any:
+    """``text`` when it reads key=value; a list of such texts, gathered before, as it is.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if isinstance(text, list):
+        return text
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip() or not value.strip():
+        raise ValueError(f"{text!r} does not read key=value")
+    return text
+
+
+def add_device(parser: Any) -> None:
+    """``--device`` and ``--precision``."""
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")
+    parser.add_argument("--precision", choices=["32", "bf16"], default="32", help="of floats; default: 32")
+
+
+def output_file(path: str) -> Path:
+    """The path of a file that is about to be written; makes its folder, so that failure comes before the
+    work.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    file = Path(path)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(error.strerror or str(error), str(file.parent), "name another file") from error
+    if file.is_dir():
+        raise InputError("this is a folder", str(file), "name a file in it")
+    return file
+
+
+def known_task(task_id: str) -> Any:
+    """The `tasks.TaskSpec` of an id.
+
+    Raises:
+        InputError: there is no such task; lists those that are.
+    """
+    import tasks
+
+    try:
+        return tasks.task_spec(task_id)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+@contextmanager
+def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, moved by calling what this gives with (done, total)."""
+    from tqdm import tqdm
+
+    with tqdm(desc=description, unit=unit, dynamic_ncols=True, mininterval=0.5) as bar:
+
+        def move(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield move

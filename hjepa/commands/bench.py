@@ -1,0 +1,31 @@
+"""Measure speed: `tasks` steps environments and reads windows, `plan` plans with a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hjepa.commands._options import add_device
+from hjepa.errors import InputError
+
+
+def add_arguments(parser: Any) -> None:
+    parser.add_argument("what", choices=["tasks", "plan"], help="what to measure")
+    parser.add_argument("--checkpoint", metavar="NAME_OR_DIR", help="for plan: weights or run folder")
+    add_device(parser)
+
+
+def run(options: Any) -> None:
+    from hjepa.json_files import plain
+
+    if options.what == "tasks":
+        from tasks import throughput
+
+        measured = throughput.measure()
+    else:
+        if options.checkpoint is None:
+            raise InputError("no checkpoint to plan with", remedy="name one with --checkpoint")
+        from hjepa.evaluation import bench
+
+        measured = bench(options.checkpoint, device=options.device, precision=options.precision)
+    print(json.dumps(plain(measured), indent=1))

@@ -1,0 +1,26 @@
+"""Collect unlabelled trajectories for a preset into a trajectory store.
+
+A killed run continues where it stopped; a finished store with the same arguments is kept as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hjepa.commands._options import add_preset, known_task, progress_bar
+
+
+def add_arguments(parser: Any) -> None:
+    add_preset(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="the trajectory store")
+
+
+def run(options: Any) -> None:
+    from hjepa.ablation import collect_store
+    from hjepa.config import load_preset
+
+    config = load_preset(options.preset, options.overrides)
+    known_task(config.task)
+    with progress_bar("collect", "episode") as progress:
+        collect_store(config, options.out, progress)
+    print(options.out)

@@ -1,0 +1,20 @@
+"""Collect, train a small stack, plan held-out tasks with 1 to all levels; print the table, draw figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: Any) -> None:
+    parser.add_argument("--out", default="runs/demo", metavar="DIR", help="default: runs/demo")
+
+
+def run(options: Any) -> None:
+    from hjepa.demo import run as run_demo
+    from hjepa.tables import table
+
+    out = Path(options.out)
+    records = run_demo(out)
+    print(table(records))
+    print(f"\nrecords, weights and figures: {out}")

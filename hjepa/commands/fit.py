@@ -1,0 +1,40 @@
+"""Train a stack on a trajectory store.
+
+The run folder is also a checkpoint. A killed run continues where it stopped and ends in the same weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hjepa.commands._options import add_device, add_preset
+
+
+def add_arguments(parser: Any) -> None:
+    add_preset(parser)
+    parser.add_argument("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the run folder")
+    add_device(parser)
+    parser.add_argument("--fresh", action="store_true", help="start anew; moves an existing run folder aside")
+
+
+def run(options: Any) -> None:
+    from hjepa.config import load_preset
+    from hjepa.training import fit
+
+    config = load_preset(options.preset, options.overrides)
+    out = Path(options.out)
+    if options.fresh and out.exists():
+        moved = set_aside(out)
+        print(f"moved the earlier {out} to {moved}")
+    fit(config, Path(options.data), out, device=options.device, precision=options.precision)
+    print(out)
+
+
+def set_aside(folder: Path) -> Path:
+    """Renames ``folder`` to the first free of ``folder.1``, ``folder.2``, ... and returns that."""
+    number = 1
+    while (moved := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    return folder.rename(moved)

@@ -1,0 +1,72 @@
+"""Plan evaluation episodes with a checkpoint, and write one record per number of levels, metric and planner.
+
+The result is a function of the arguments, whatever the episode batch. With --json a killed run continues
+where it stopped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from hjepa.commands._options import (
+    add_device,
+    add_overrides,
+    integers,
+    known_task,
+    output_file,
+    words,
+)
+from hjepa.requests import SPLITS, TASK_KINDS, PlanRequest
+
+
+def add_arguments(parser: Any) -> None:
+    add = parser.add_argument
+    add("--checkpoint", required=True, metavar="NAME_OR_DIR", help="shipped weights, or a run folder")
+    add("--task", required=True, metavar="ID", help="`hjepa tasks` lists them")
+    add("--levels", type=integers, metavar="1,2,3", help="numbers of levels; default: 1 to all")
+    add("--episodes", type=int, default=200, metavar="N", help="default: 200")
+    add("--seed", type=int, default=0, metavar="S", help="of episodes and planner; default: 0")
+    add("--split", choices=list(SPLITS), default="test", help="default: test")
+    add("--tasks", choices=list(TASK_KINDS), default="far", help="start and goal; default: far")
+    add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
+    add("--planner", type=words, metavar="adam,cem,exhaustive", help="default: the checkpoint's")
+    add("--budget-tflops", type=float, metavar="X", help="per episode; default: the task's")
+    add("--oracle", metavar="NAME", help="a part that is replaced by the truth, for diagnosis")
+    add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")
+    add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
+    add_device(parser)
+    add("--json", metavar="FILE", help="where the list of records goes")
+
+
+def run(options: Any) -> None:
+    file = None if options.json is None else output_file(options.json)
+    progress = None if file is None else progress_beside(file)
+    fields = PlanRequest.__dataclass_fields__.keys() - {"progress"}
+    request = PlanRequest(**{name: options[name] for name in fields}, progress=progress)
+    known_task(request.task)
+
+    from hjepa.evaluation import plan_command
+    from hjepa.records import table, write_json
+
+    records = plan_command(request)
+    print(table(records))
+    if file is not None:
+        write_json(file, records)
+        remove(progress)
+
+
+def progress_beside(file: Path) -> Path:
+    """Where a run that writes ``file`` keeps what it has finished."""
+    return file.with_name(f"{file.name}.partial")
+
+
+def remove(progress: Path | None) -> None:
+    """Deletes the progress of a run whose result is written, be it a file, a folder or not there."""
+    if progress is None:
+        return
+    if progress.is_dir():
+        shutil.rmtree(progress)
+    else:
+        progress.unlink(missing_ok=True)

@@ -1,0 +1,86 @@
+"""What `hjepa plan` is asked to do, as one checked value; evaluation takes it and answers with records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hjepa.errors import InputError
+
+DEPTHS = ("truncated", "trained")
+"""`truncated`: the lower levels of a deeper stack; `trained`: a stack trained with that many levels."""
+
+SPLITS = ("train", "validation", "test")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("32", "bf16")
+TASK_KINDS = ("far", "uniform")
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """Plan episodes of one task with one checkpoint: a record per level count, metric and planner.
+
+    Attributes:
+        checkpoint: name of shipped weights or a run folder.
+        task: task id.
+        levels: numbers of levels to plan with; None: 1 to all of the checkpoint's.
+        episodes: how many, at least 1.
+        seed: of the episodes and of the planner's noise.
+        split: one of `SPLITS`.
+        tasks: one of `TASK_KINDS`.
+        metric: metrics of the goal cost; None: the checkpoint's default.
+        planner: planners, as adam, cem, exhaustive; None: the checkpoint's default.
+        budget_tflops: compute per episode in TFLOP; None: the task's default.
+        oracle: what is replaced by the truth, for diagnosis; None: nothing.
+        episode_batch: episodes planned at once; changes time and memory, never the result. None: chosen.
+        device: one of `DEVICES`.
+        precision: one of `PRECISIONS`.
+        overrides: settings of planning that replace the checkpoint's, each ``"key.below=value"``.
+        progress: file or folder in which finished work is kept, so that a killed run continues; whoever asks
+            removes it once the records are written. None: nothing is kept.
+    """
+
+    checkpoint: str
+    task: str
+    levels: Sequence[int] | None = None
+    episodes: int = 200
+    seed: int = 0
+    split: str = "test"
+    tasks: str = "far"
+    metric: Sequence[str] | None = None
+    planner: Sequence[str] | None = None
+    budget_tflops: float | None = None
+    oracle: str | None = None
+    episode_batch: int | None = None
+    device: str = "auto"
+    precision: str = "32"
+    overrides: Sequence[str] = ()
+    progress: Path | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("split", self.split, SPLITS)
+        _one_of("tasks", self.tasks, TASK_KINDS)
+        _one_of("device", self.device, DEVICES)
+        _one_of("precision", self.precision, PRECISIONS)
+        _at_least("episodes", self.episodes, 1)
+        _at_least("seed", self.seed, 0)
+        if self.episode_batch is not None:
+            _at_least("episode batch", self.episode_batch, 1)
+        for levels in self.levels or ():
+            _at_least("levels", levels, 1)
+        for name, values in (("levels", self.levels), ("metric", self.metric), ("planner", self.planner)):
+            if values is not None and (not values or len(set(values)) < len(values)):
+                raise InputError(f"{name} {','.join(map(str, values))}", "plan", "name each once")
+        if self.budget_tflops is not None and not self.budget_tflops > 0:
+            raise InputError(f"budget of {self.budget_tflops} TFLOP", "plan", "give a positive budget")
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name} {value!r}", "plan", f"choose from {', '.join(allowed)}")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise InputError(f"{name} {value}", "plan", f"give {least} or more")

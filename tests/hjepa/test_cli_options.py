@@ -1,0 +1,306 @@
+"""The command line: options reach the functions, bad ones end in one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hjepa.cli import COMMANDS, main
+from hjepa.commands._options import split_commas
+from hjepa.errors import InputError
+from hjepa.records import build_record, read_records
+from hjepa.requests import PlanRequest
+
+TASK = "hjepa/NestedRooms-d2-v0"
+
+
+@dataclass
+class Collect:
+    plans: int = 5
+    length: int = 40
+    seed: int = 0
+
+
+@dataclass
+class Config:
+    task: str = TASK
+    levels: tuple[int, ...] = (1, 4)
+    collect: Collect = field(default_factory=Collect)
+
+
+class Calls(list[tuple[Any, ...]]):
+    """What the stand-ins were called with."""
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """Stand-ins for the modules behind the commands: this file tests the command line alone."""
+    calls = Calls()
+
+    def stand_in(name: str, **functions: Any) -> None:
+        module = ModuleType(name)
+        vars(module).update(functions)
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def load_preset(name: str, overrides: list[str]) -> Config:
+        if name == "missing":
+            raise InputError(f"no preset {name!r}", remedy="choose from small")
+        calls.append(("load_preset", name, list(overrides)))
+        return Config()
+
+    def fit(config: Config, data: Path, out: Path, *, device: str, precision: str) -> None:
+        calls.append(("fit", data, out, device, precision))
+
+    def plan_command(request: PlanRequest) -> list[dict[str, Any]]:
+        calls.append(("plan", request))
+        if request.progress is not None:
+            request.progress.mkdir()
+        return [record(levels) for levels in request.levels or (1, 2)]
+
+    def run_demo(out: Path) -> list[dict[str, Any]]:
+        calls.append(("demo", out))
+        return [record(1)]
+
+    stand_in("hjepa.config", load_preset=load_preset)
+    stand_in("hjepa.training", fit=fit)
+    stand_in("hjepa.evaluation", plan_command=plan_command, bench=lambda *a, **k: {"ms": np.float32(2)})
+    stand_in("hjepa.demo", run=run_demo)
+    return calls
+
+
+def record(levels: int) -> dict[str, Any]:
+    return build_record(
+        task=TASK,
+        split="test",
+        tasks="far",
+        seed=0,
+        levels=levels,
+        depth="truncated",
+        metric="l2",
+        planner="adam",
+        step_budget=64,
+        success=[1, 0],
+        steps=[12, 64],
+        oracle_steps=[10, 10],
+        active_share=[1.0] * levels,
+        tflops_per_episode=0.1,
+    )
+
+
+def run(*words: str) -> int:
+    return main(list(words))
+
+
+def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "out.json"
+    code = run(
+        *("plan", "--checkpoint", "runs/x", "--task", TASK, "--levels", "1,2,3", "--episodes", "7"),
+        *("--seed", "5", "--split", "validation", "--tasks", "uniform", "--metric", "l2,commute"),
+        *("--planner", "adam,exhaustive", "--budget-tflops", "0.5", "--oracle", "dynamics"),
+        *("--episode-batch", "3", "--set", "plan.a=1", "--set", "plan.b=[1, 2]", "--device", "cpu"),
+        *("--precision", "bf16", "--json", str(file)),
+    )
+    assert code == 0
+    assert calls == [
+        (
+            "plan",
+            PlanRequest(
+                checkpoint="runs/x",
+                task=TASK,
+                levels=(1, 2, 3),
+                episodes=7,
+                seed=5,
+                split="validation",
+                tasks="uniform",
+                metric=("l2", "commute"),
+                planner=("adam", "exhaustive"),
+                budget_tflops=0.5,
+                oracle="dynamics",
+                episode_batch=3,
+                device="cpu",
+                precision="bf16",
+                overrides=["plan.a=1", "plan.b=[1, 2]"],
+                progress=file.with_name("out.json.partial"),
+            ),
+        )
+    ]
+    assert [r["levels"] for r in read_records(file)] == [1, 2, 3]
+    assert [f.name for f in file.parent.iterdir()] == ["out.json"], "the progress is removed on success"
+
+
+def test_plan_defaults_and_table(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "--checkpoint", "small", "--task", TASK) == 0
+    assert calls == [("plan", PlanRequest(checkpoint="small", task=TASK, overrides=[]))]
+    out = capsys.readouterr().out
+    assert "path ratio" in out and "shortest path" in out
+
+
+def test_plan_keeps_its_progress_when_interrupted(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(request: PlanRequest) -> None:
+        assert request.progress is not None
+        request.progress.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["hjepa.evaluation"], "plan_command", interrupted)
+    assert run("plan", "--checkpoint", "x", "--task", TASK, "--json", str(tmp_path / "o.json")) == 130
+    assert [file.name for file in tmp_path.iterdir()] == ["o.json.partial"]
+    assert capsys.readouterr().err == "hjepa plan: interrupted; the same command again continues\n"
+
+
+def test_fit_passes_options_and_fresh_moves_the_old_run_aside(calls: Calls, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (out / "figures").mkdir(parents=True)
+    words = ["fit", "--preset", "small", "--set", "train.steps=9", "--data", "d", "--out", str(out)]
+    assert run(*words) == 0
+    assert (out / "figures").exists()
+    assert run(*words, "--fresh", "--device", "cuda", "--precision", "bf16") == 0
+    assert not out.exists() and (tmp_path / "run.1" / "figures").exists()
+    assert calls == [
+        ("load_preset", "small", ["train.steps=9"]),
+        ("fit", Path("d"), out, "auto", "32"),
+        ("load_preset", "small", ["train.steps=9"]),
+        ("fit", Path("d"), out, "cuda", "bf16"),
+    ]
+
+
+def test_collect_passes_the_configuration(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import tasks
+
+    def collect(task_id: str, out: str, *, progress: Any, **arguments: Any) -> None:
+        progress(2, 5)
+        progress(5, 5)
+        calls.append(("collect", task_id, out, arguments))
+
+    monkeypatch.setattr(tasks, "collect", collect, raising=False)
+    assert run("collect", "--preset", "small", "--out", "data/x") == 0
+    assert calls[-1] == ("collect", TASK, "data/x", {"plans": 5, "length": 40, "seed": 0})
+    assert "5/5" in capsys.readouterr().err
+
+
+def test_demo_prints_the_table(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("demo") == 0
+    assert calls == [("demo", Path("runs/demo"))]
+    assert "shortest path" in capsys.readouterr().out
+
+
+def test_bench(calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    throughput = ModuleType("tasks.throughput")
+    throughput.measure = lambda: {"steps_per_second": 3}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tasks.throughput", throughput)
+    import tasks
+
+    monkeypatch.setattr(tasks, "throughput", throughput, raising=False)
+    assert run("bench", "tasks") == 0
+    assert json.loads(capsys.readouterr().out) == {"steps_per_second": 3}
+    assert run("bench", "plan", "--checkpoint", "x") == 0
+    assert json.loads(capsys.readouterr().out) == {"ms": 2.0}
+
+
+def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("tasks", "--json") == 0
+    tasks_json = json.loads(capsys.readouterr().out)
+    assert TASK in [task["id"] for task in tasks_json]
+    assert all(task["default_budget_tflops"] > 0 and task["step_budget"] > 0 for task in tasks_json)
+    assert run("tasks") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(tasks_json) and lines[0].startswith("id")
+
+
+PLAN = ["plan", "--checkpoint", "x", "--task", TASK]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "command"),
+        (["nope"], "invalid choice: 'nope'"),
+        (["plan"], "required"),
+        ([*PLAN, "--levels", "1,x"], "list of whole numbers value: '1,x'"),
+        ([*PLAN, "--levels", "0"], "levels 0"),
+        ([*PLAN, "--levels", "1,1"], "name each once"),
+        ([*PLAN, "--episodes", "1.5"], "1.5"),
+        ([*PLAN, "--episodes", "0"], "episodes 0"),
+        ([*PLAN, "--seed", "-1"], "seed -1"),
+        ([*PLAN, "--split", "tset"], "invalid choice: 'tset'"),
+        ([*PLAN, "--budget-tflops", "0"], "positive budget"),
+        ([*PLAN, "--level", "1"], "unrecognized arguments: --level"),
+        ([*PLAN, "--set", "x"], "assignment value: 'x'"),
+        ([*PLAN, "--json", "."], "this is a folder"),
+        ([*PLAN, "--json", __file__ + "/out.json"], "test_cli_options.py"),
+        (["plan", "--checkpoint", "x", "--task", "hjepa/Nowhere-v0"], "hjepa/NestedRooms-d2-v0"),
+        (["fit", "--preset", "missing", "--data", "d", "--out", "o"], "choose from small"),
+        (["report", "x", "--out", "page.html"], "not there yet"),
+        (["bench", "plan"], "--checkpoint"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    calls: Calls, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert run(*words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1 and captured.err.startswith("hjepa")
+    assert message in captured.err
+    assert not any(call[0] in ("plan", "fit") for call in calls)
+
+
+def test_missing_files_and_broken_stores_are_input_errors(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class StoreError(ValueError):
+        pass
+
+    trajectories = ModuleType("tasks.trajectories")
+    trajectories.StoreError = StoreError  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tasks.trajectories", trajectories)
+    for error in (StoreError("store d is\ntruncated"), FileNotFoundError(2, "No such file", "d/meta.json")):
+
+        def fit(*_: Any, error: Exception = error, **__: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(sys.modules["hjepa.training"], "fit", fit)
+        assert run("fit", "--preset", "small", "--data", "d", "--out", "o") == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and ("truncated" in lines[0] or "d/meta.json" in lines[0])
+
+
+def test_a_bug_is_not_dressed_up_as_an_input_error(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(*_: Any, **__: Any) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(sys.modules["hjepa.training"], "fit", fit)
+    with pytest.raises(ValueError, match="a bug"):
+        run("fit", "--preset", "small", "--data", "d", "--out", "o")
+
+
+def test_traceback_on_request(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HJEPA_TRACEBACK", "1")
+    with pytest.raises(InputError):
+        run("report", "x", "--out", "page.html")
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as caught:
+            run(command, "--help")
+        assert caught.value.code == 0
+        assert "usage: hjepa" in capsys.readouterr().out
+
+
+def test_split_commas_respects_brackets_and_quotes() -> None:
+    assert split_commas("x, y") == ["x", "y"]
+    assert split_commas("[1,2],{a: 1, b: 2},'a,b'") == ["[1,2]", "{a: 1, b: 2}", "'a,b'"]
+    for text in ("", "a,", "[1,2", "'a"):
+        with pytest.raises(ValueError, match="separated by commas"):
+            split_commas(text)
