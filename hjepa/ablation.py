@@ -117,10 +117,19 @@ def collect_store(
         config: a run configuration; its part ``collect`` holds the arguments of `tasks.collect`.
         folder: the trajectory store.
         progress: called with (done, total).
+
+    Raises:
+        InputError: the arguments cannot work.
+        tasks.StoreError: the folder holds something else, or a store with other arguments.
     """
     import tasks
 
-    tasks.collect(config.task, folder, progress=progress, **asdict(config.collect))
+    try:
+        tasks.collect(config.task, folder, progress=progress, **asdict(config.collect))
+    except tasks.StoreError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error), "collect") from error
 
 
 def ablate(

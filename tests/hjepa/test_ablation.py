@@ -304,7 +304,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     )
     stand_in("hjepa.training", fit=fit)
     stand_in("hjepa.evaluation", plan_command=plan_command)
-    stand_in("tasks", collect=lambda task, out, **_: calls.append(("collect", task, out)))
+    stand_in(
+        "tasks",
+        collect=lambda task, out, **_: calls.append(("collect", task, out)),
+        StoreError=type("StoreError", (ValueError,), {}),
+    )
     return calls
 
 
@@ -388,7 +392,7 @@ def run_cell(spec, out):
              with_levels=lambda config, n: config)
     stand_in("hjepa.training", fit=fit)
     stand_in("hjepa.evaluation", plan_command=plan_command)
-    stand_in("tasks", collect=lambda *_, **__: None)
+    stand_in("tasks", collect=lambda *_, **__: None, StoreError=KeyError)
     return ablation.run_cell(spec, out)
 """
 

@@ -29,6 +29,13 @@ class Collect:
 
 
 @dataclass
+class Real(Collect):
+    """Every argument of `tasks.collect`."""
+
+    episodes_per_plan: int = 1
+
+
+@dataclass
 class Config:
     task: str = TASK
     levels: tuple[int, ...] = (1, 4)
@@ -188,6 +195,14 @@ def test_collect_passes_the_configuration(
     assert "5/5" in capsys.readouterr().err
 
 
+def test_collect_with_arguments_that_cannot_work(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
+    """The real `tasks.collect` refuses an episode without a single step."""
+    sys.modules["hjepa.config"].load_preset = lambda *_: Config(collect=Real(length=1))  # type: ignore[attr-defined]
+    assert run("collect", "--preset", "small", "--out", "data/x") == 2
+    err = capsys.readouterr().err
+    assert "length is 1" in err.splitlines()[-1] and "Traceback" not in err
+
+
 def test_demo_prints_the_table(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("demo") == 0
     assert calls == [("demo", Path("runs/demo"))]
@@ -196,13 +211,15 @@ def test_demo_prints_the_table(calls: Calls, capsys: pytest.CaptureFixture[str])
 
 def test_bench(calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     throughput = ModuleType("tasks.throughput")
-    throughput.measure = lambda: {"steps_per_second": 3}  # type: ignore[attr-defined]
+    throughput.measure = lambda task_id="": {"task": task_id}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tasks.throughput", throughput)
     import tasks
 
     monkeypatch.setattr(tasks, "throughput", throughput, raising=False)
     assert run("bench", "tasks") == 0
-    assert json.loads(capsys.readouterr().out) == {"steps_per_second": 3}
+    assert json.loads(capsys.readouterr().out) == {"task": ""}
+    assert run("bench", "tasks", "--task", TASK) == 0
+    assert json.loads(capsys.readouterr().out) == {"task": TASK}
     assert run("bench", "plan", "--checkpoint", "x") == 0
     assert json.loads(capsys.readouterr().out) == {"ms": 2.0}
 
