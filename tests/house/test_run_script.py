@@ -163,7 +163,8 @@ def test_lint_runs_both_tools_in_the_clone(clone: Clone) -> None:
     clone.run("install")
     assert clone.run("lint")[2] == [f"{clone.root}|-m ruff check .", f"{clone.root}|-m mypy"]
     code, _, calls = clone.run("lint", FAIL="ruff")
-    assert code == 1 and len(calls) == 1
+    assert code == 1 and len(calls) == 2, "mypy runs all the same"
+    assert clone.run("lint", FAIL="mypy")[0] == 1
 
 
 def test_a_link_to_run_finds_the_clone(clone: Clone) -> None:
