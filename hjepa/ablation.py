@@ -4,6 +4,7 @@
 |---|---|
 | `cells/<name>.json` | the record of a finished cell, with its specification under `spec`; never run again |
 | `failed/<name>.json` | why a cell failed the last time; it is tried again by the next run |
+| `partial/<name>` | what an unfinished cell has planned so far |
 | `train/<name>/` | run folder of a trained stack, shared by all cells that need these weights |
 | `data/<name>/` | trajectory store, shared by all trainings that need these trajectories |
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hjepa.cells import Spec, cell_key, digest, planning_overrides, training_config, training_group
-from hjepa.engines import Engine, Job, LocalProcesses, Outcome, RunCell, cell_path
+from hjepa.engines import Engine, Job, LocalProcesses, Outcome, RunCell, cell_path, progress_path
 from hjepa.errors import InputError
 from hjepa.json_files import read_json, write_json
 from hjepa.records import Record, read_records
@@ -52,6 +53,8 @@ def run_cell(spec: Spec, out: Path) -> Record:
     from hjepa.evaluation import plan_command
 
     checkpoint = trained_stack(spec, out)
+    progress = progress_path(out, cell_key(spec))
+    progress.parent.mkdir(parents=True, exist_ok=True)
     request = PlanRequest(
         checkpoint=str(checkpoint),
         task=spec["task"],
@@ -64,7 +67,7 @@ def run_cell(spec: Spec, out: Path) -> Record:
         planner=None if spec["planner"] is None else (spec["planner"],),
         budget_tflops=spec["budget_tflops"],
         overrides=planning_overrides(spec),
-        progress=out / "partial" / cell_key(spec),
+        progress=progress,
     )
     (record,) = plan_command(request)
     return {**record, "depth": spec["depth"], "train_seed": spec["train_seed"]}

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from hjepa.errors import InputError, one_line
 from hjepa.json_files import write_json
 from hjepa.records import Record, check_record
+from hjepa.requests import remove_progress
 
 RunCell = Callable[[dict[str, Any], Path], Record]
 """(specification, folder of the ablation) -> record."""
@@ -61,6 +62,11 @@ def cell_path(out: str | os.PathLike[str], key: str) -> Path:
     return Path(out) / "cells" / f"{key}.json"
 
 
+def progress_path(out: str | os.PathLike[str], key: str) -> Path:
+    """Where a cell keeps what it has finished until its record is written."""
+    return Path(out) / "partial" / key
+
+
 def perform(job: Job) -> Outcome:
     """Runs one cell and writes its record; an exception becomes an outcome and spares the other cells."""
     start = time.perf_counter()
@@ -68,6 +74,7 @@ def perform(job: Job) -> Outcome:
         record = {**job.run_cell(job.spec, Path(job.out)), "spec": job.spec}
         check_record(record, where=f"cell {job.key[:12]}")
         write_json(cell_path(job.out, job.key), record)
+        remove_progress(progress_path(job.out, job.key))
     except Exception as error:
         line = str(error) if isinstance(error, InputError) else one_line(f"{type(error).__name__}: {error}")
         return Outcome(job.key, None, time.perf_counter() - start, line, traceback.format_exc())

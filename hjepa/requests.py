@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,14 @@ class PlanRequest:
                 raise InputError(f"{name} {','.join(map(str, values))}", "plan", "name each once")
         if self.budget_tflops is not None and not self.budget_tflops > 0:
             raise InputError(f"budget of {self.budget_tflops} TFLOP", "plan", "give a positive budget")
+
+
+def remove_progress(progress: Path) -> None:
+    """Deletes the progress of a run whose result is written, be it a file, a folder or not there."""
+    if progress.is_dir():
+        shutil.rmtree(progress)
+    else:
+        progress.unlink(missing_ok=True)
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:

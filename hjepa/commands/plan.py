@@ -6,8 +6,6 @@ where it stopped.
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 from hjepa.commands._options import (
@@ -18,7 +16,7 @@ from hjepa.commands._options import (
     output_file,
     words,
 )
-from hjepa.requests import SPLITS, TASK_KINDS, PlanRequest
+from hjepa.requests import SPLITS, TASK_KINDS, PlanRequest, remove_progress
 
 
 def add_arguments(parser: Any) -> None:
@@ -42,7 +40,7 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> None:
     file = None if options.json is None else output_file(options.json)
-    progress = None if file is None else progress_beside(file)
+    progress = None if file is None else file.with_name(f"{file.name}.partial")
     fields = PlanRequest.__dataclass_fields__.keys() - {"progress"}
     request = PlanRequest(**{name: options[name] for name in fields}, progress=progress)
     known_task(request.task)
@@ -52,21 +50,6 @@ def run(options: Any) -> None:
 
     records = plan_command(request)
     print(table(records))
-    if file is not None:
+    if file is not None and progress is not None:
         write_json(file, records)
-        remove(progress)
-
-
-def progress_beside(file: Path) -> Path:
-    """Where a run that writes ``file`` keeps what it has finished."""
-    return file.with_name(f"{file.name}.partial")
-
-
-def remove(progress: Path | None) -> None:
-    """Deletes the progress of a run whose result is written, be it a file, a folder or not there."""
-    if progress is None:
-        return
-    if progress.is_dir():
-        shutil.rmtree(progress)
-    else:
-        progress.unlink(missing_ok=True)
+        remove_progress(progress)

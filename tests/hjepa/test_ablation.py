@@ -196,12 +196,21 @@ def test_killed_in_the_middle_only_missing_cells_run_again(
     here = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([here, os.environ["PYTHONPATH"]]))
     sweep = [sys.executable, str(program), str(out)]
-    running = subprocess.Popen(sweep, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(sweep, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for(lambda: len(list(out.glob("cells/*.json"))) == 4)
     workers = {int(line.split()[2]) for line in (out / "runs.txt").read_text().splitlines()}
-    running.send_signal(end)
-    assert running.wait(timeout=30) != 0
-    wait_for(lambda: not any(map(is_running, workers)))
+    if end == signal.SIGINT:
+        os.killpg(running.pid, end)  # as Ctrl-C in a terminal reaches the workers too
+    else:
+        running.send_signal(end)
+    try:
+        wait_for(lambda: not any(map(is_running, workers)))
+    finally:
+        for worker in filter(is_running, workers):
+            os.kill(worker, signal.SIGKILL)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode != 0
+    assert "Process SpawnProcess" not in err, "workers leave a Ctrl-C to their parent"
 
     before = {file.name: file.stat().st_mtime_ns for file in out.glob("cells/*.json")}
     (out / "mended").touch()
@@ -282,6 +291,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def plan_command(request: Any) -> list[dict[str, Any]]:
         calls.append(("plan", request))
+        request.progress.write_text("what a killed evaluation would continue from")
         (levels,) = request.levels
         return [
             build_record(
@@ -348,6 +358,8 @@ def test_cells_share_trainings_and_trajectories(calls: list[Any], tmp_path: Path
     plans = [call[1] for call in calls if call[0] == "plan"]
     assert {tuple(request.overrides) for request in plans} == {("plan.h=3",), ("plan.h=4",)}
     assert {request.checkpoint for request in plans} == {str(out) for _, _, out in fits}
+    assert len({request.progress for request in plans}) == 40
+    assert not any(request.progress.exists() for request in plans), "removed once the record is written"
     for record in result.records:
         assert record["depth"] == record["spec"]["depth"]
         assert record["train_seed"] == record["spec"]["train_seed"]

@@ -77,6 +77,13 @@ def test_iqm_interval_is_stratified_by_task() -> None:
     assert estimate.value == estimate.lo == estimate.hi == 15.0
 
 
+def test_runs_are_resampled_in_each_task_by_itself() -> None:
+    """Where a run is good at one task it is as bad at the other: drawn as a whole, runs would cancel out."""
+    good = np.linspace(-1.0, 1.0, 12)
+    estimate = iqm_interval(np.stack([good, -good], axis=1), np.random.default_rng(0))
+    assert estimate.hi - estimate.lo > 0.1
+
+
 def test_iqm_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     hits = 0
