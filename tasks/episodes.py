@@ -112,14 +112,20 @@ def _allowed(plan: FloorPlan, tasks: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=16)
-def _fixed_pairs(
-    plan_seed: int, depth: int, room: int, tasks: str, split: str
+def fixed_pairs(
+    fixed_plan: int, depth: int, room: int, tasks: str, split: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    plan = floor_plan(plan_seed, depth, room)
+    """What a split owns on a fixed plan.
+
+    Returns:
+        cells (F, 2) int64, the free cells, and allowed (F, F) bool, True for the (start, goal) pairs of cells
+        that ``tasks`` allows and ``split`` owns. Both are shared: do not write to them.
+    """
+    plan = floor_plan(fixed_plan, depth, room)
     cells, allowed = _allowed(plan, tasks)
     places = [(int(x), int(y)) for x, y in cells]
     for i, j in np.argwhere(np.triu(allowed | allowed.T)):
-        if pair_split(plan_seed, places[i], places[j]) != split:
+        if pair_split(fixed_plan, places[i], places[j]) != split:
             allowed[i, j] = allowed[j, i] = False
     return cells, allowed
 
@@ -167,7 +173,7 @@ def draw_episode(
         if fixed_plan is None:
             cells, allowed = _allowed(plan, tasks)
         else:
-            cells, allowed = _fixed_pairs(fixed_plan, depth, room, tasks, split)
+            cells, allowed = fixed_pairs(fixed_plan, depth, room, tasks, split)
         start, goal = _draw_pair(rng, cells, allowed, start, goal, tasks)
     if start[:2] == goal[:2]:
         raise ValueError(f"start and goal are both on cell {start[:2]}; an episode needs two different cells")

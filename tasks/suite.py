@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from tasks.episodes import EpisodeBatch, check_tasks, draw_episode
+from tasks.episodes import EpisodeBatch, check_tasks, draw_episode, fixed_pairs
 from tasks.floorplans import grid_side, split_seeds
 from tasks.observations import ACTIONS, walls_to_grid
 from tasks.oracles import distances
@@ -116,8 +116,8 @@ def sample_episodes(
     """Episodes to evaluate on.
 
     Episode i is a function of (task_id, split, tasks, seed, i) alone, so the first 10 of 200 equal the 10 of
-    10. Every episode has its own floor-plan seed, except on a fixed plan, where the pair of start and goal
-    cell belongs to the split.
+    10. Every episode has its own floor-plan seed. On a fixed plan every episode has its own pair of start and
+    goal cell, of the pairs the split owns, until they are used up and come again.
 
     Args:
         task_id: see :func:`list_tasks`.
@@ -135,24 +135,43 @@ def sample_episodes(
     if episodes < 1:
         raise ValueError(f"episodes is {episodes}; ask for at least 1")
     key = ("episodes", task_id, split, tasks, int(seed))
+    ends: np.ndarray | None = None
     if spec.fixed_plan is None:
         plan_seed = spread(episodes, seeds.start, seeds.stop, *key)
     else:
         plan_seed = np.full(episodes, spec.fixed_plan, dtype=np.int64)
+        ends = _fixed_ends(spec, split, tasks, episodes, key)
     walls = np.empty((episodes, spec.width, spec.height), dtype=bool)
     start, goal = np.empty((2, episodes, 3), dtype=np.int64)
     for i in range(episodes):
+        rng = keyed_generator(*key, i)
+        given: dict[str, Any] = {}
+        if ends is not None:
+            given = {
+                name: (*cell, int(rng.integers(4))) for name, cell in zip(("start", "goal"), ends[i].tolist())
+            }
         episode = draw_episode(
-            keyed_generator(*key, i),
+            rng,
             depth=spec.depth,
             room=spec.room,
             split=split,
             tasks=tasks,
             fixed_plan=spec.fixed_plan,
             plan_seed=int(plan_seed[i]),
+            **given,
         )
         walls[i], start[i], goal[i] = episode.plan.walls, episode.start, episode.goal
     return EpisodeBatch(plan_seed, walls_to_grid(walls), start, goal, path_lengths(walls, start, goal))
+
+
+def _fixed_ends(
+    spec: TaskSpec, split: str, tasks: str, episodes: int, key: tuple[str | int, ...]
+) -> np.ndarray:
+    """Start and goal cells (episodes, 2, 2) on a fixed plan: the split's pairs in a keyed order."""
+    assert spec.fixed_plan is not None
+    cells, allowed = fixed_pairs(spec.fixed_plan, spec.depth, spec.room, tasks, split)
+    pairs = keyed_generator("pairs", *key).permutation(np.argwhere(allowed))
+    return cells[np.resize(pairs, (episodes, 2))]
 
 
 def path_lengths(walls: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:

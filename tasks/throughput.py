@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tasks.batched import BatchedNestedRooms
 from tasks.collection import collect
 from tasks.observations import ACTIONS
@@ -18,7 +16,7 @@ from tasks.trajectories import TrajectoryStore
 
 
 def minigrid_steps(task_id: str, seconds: float = 2.0) -> float:
-    """Steps per second of ``FullyObsWrapper(NestedRooms)`` with random actions, resets left out of the time."""
+    """Steps per second of ``FullyObsWrapper(NestedRooms)`` under random actions; resets are not timed."""
     from minigrid.wrappers import FullyObsWrapper
 
     from tasks.nested_rooms import NestedRooms
