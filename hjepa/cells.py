@@ -94,11 +94,6 @@ def training_overrides(spec: Mapping[str, Any]) -> list[str]:
     return canonical_overrides([*kept, f"train.seed={spec['train_seed']}"])
 
 
-def planning_overrides(spec: Mapping[str, Any]) -> list[str]:
-    """The overrides that change planning alone."""
-    return [override for override in spec["overrides"] if override.startswith(PLANNING)]
-
-
 def training_config(spec: Mapping[str, Any]) -> Any:
     """The configuration a cell's stack is trained with; equal ones share their weights.
 
@@ -108,6 +103,29 @@ def training_config(spec: Mapping[str, Any]) -> Any:
 
     config = load_preset(spec["preset"], training_overrides(spec))
     return with_levels(config, spec["levels"]) if spec["depth"] == "trained" else config
+
+
+def planning_overrides(spec: Mapping[str, Any]) -> list[str]:
+    """What planning needs on top of the configuration that the cell's stack is trained with.
+
+    The values are resolved for the cell's number of levels: ``plan.horizon=[6,4]`` becomes
+    ``plan.horizon=[6]`` for a stack that is trained with one level.
+    """
+    import yaml
+
+    from hjepa.config import load_preset, with_levels
+
+    wanted = load_preset(spec["preset"], spec["overrides"])
+    if spec["depth"] == "trained":
+        wanted = with_levels(wanted, spec["levels"])
+    trained = asdict(training_config(spec).plan)
+    changed = {name: value for name, value in asdict(wanted.plan).items() if value != trained[name]}
+    # A list's YAML without its brackets: the one form in which any value fits on a line.
+    lines = {
+        name: yaml.safe_dump([plain(value)], default_flow_style=True).split()
+        for name, value in changed.items()
+    }
+    return [f"{PLANNING}{name}={' '.join(words)[1:-1]}" for name, words in lines.items()]
 
 
 def training_group(spec: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ import pytest
 
 from hjepa import ablation, cells, engines
 from hjepa.commands._live import LiveGrid
+from hjepa.config import with_plan
 from hjepa.errors import InputError
 from hjepa.records import build_record, read_json
 
@@ -356,7 +357,10 @@ def test_cells_share_trainings_and_trajectories(calls: list[Any], tmp_path: Path
     assert {config.plan for _, config, _ in fits} == {Section()}, "planning settings stay out of the weights"
     assert len({out for _, _, out in (call for call in calls if call[0] == "collect")}) == 1
     plans = [call[1] for call in calls if call[0] == "plan"]
-    assert {tuple(request.overrides) for request in plans} == {("plan.h=3",), ("plan.h=4",)}
+    assert {tuple(request.overrides) for request in plans} == {
+        ("plan.values=[[h, '3']]",),
+        ("plan.values=[[h, '4']]",),
+    }
     assert {request.checkpoint for request in plans} == {str(out) for _, _, out in fits}
     assert len({request.progress for request in plans}) == 40
     assert not any(request.progress.exists() for request in plans), "removed once the record is written"
@@ -381,6 +385,7 @@ class Section:
 class Config:
     task: str
     collect: Section = Section()
+    plan: Section = Section()
 
 def stand_in(name, **functions):
     sys.modules[name] = ModuleType(name)
@@ -435,6 +440,24 @@ def test_a_failed_training_fails_its_cells_once_and_is_tried_again(calls: list[A
         assert len(result.records) == 2
         first, second = result.failed.values()
         assert first == "loss is NaN" and "its training failed: InputError: loss is NaN" in second
+
+
+def test_planning_settings_of_the_demo_fit_every_number_of_levels() -> None:
+    """With the real configuration: lists that have an entry per level are cut to the levels trained."""
+    overrides = {"plan.horizon": ["[6, 5, 3]"], "plan.learning_rate": ["0.00001"], "train.batch": ["128"]}
+    specs = cells.expand("demo", overrides=overrides)
+    assert [(spec["levels"], spec["depth"]) for spec in specs][-1] == (3, "trained")
+    found = {(spec["levels"], spec["depth"]): cells.planning_overrides(spec) for spec in specs}
+    rate = "plan.learning_rate=1.0e-05"
+    assert found[1, "trained"] == ["plan.horizon=[6]", rate]
+    assert found[2, "trained"] == ["plan.horizon=[6, 5]", rate]
+    assert found[1, "truncated"] == found[3, "trained"] == ["plan.horizon=[6, 5, 3]", rate]
+    for spec in specs:
+        trained = cells.training_config(spec)
+        assert trained.train.batch == 128 and trained.plan.horizon[0] == 8
+        planned = with_plan(trained, cells.planning_overrides(spec))
+        assert planned.plan.horizon == (6, 5, 3)[: len(trained.levels)]
+        assert planned.plan.learning_rate == 0.00001
 
 
 def test_live_grid_without_a_terminal_writes_a_line_per_cell(tmp_path: Path, fake: ModuleType) -> None:
