@@ -4,6 +4,7 @@
 |---|---|
 | `cells/<name>.json` | the record of a finished cell, with its specification under `spec`; never run again |
 | `failed/<name>.json` | why a cell failed the last time; it is tried again by the next run |
+| `log.txt` | what workers print |
 | `partial/<name>` | what an unfinished cell has planned so far |
 | `train/<name>/` | run folder of a trained stack, shared by all cells that need these weights |
 | `data/<name>/` | trajectory store, shared by all trainings that need these trajectories |

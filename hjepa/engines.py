@@ -138,7 +138,8 @@ class _Worker:
         self.process = context.Process(target=_work, args=(theirs,), daemon=True)
         # Numerical libraries read the number of threads when they are loaded, so it has to be there from
         # the start.
-        with _environment({f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}):
+        settings = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+        with _environment({**settings, "TQDM_DISABLE": "1"}):
             self.process.start()
         theirs.close()
         self.alive = True
@@ -170,12 +171,24 @@ def _work(connection: Connection) -> None:
     # Ctrl-C reaches the whole group of processes; the parent decides and ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging = False
     while True:
         try:
             job = connection.recv()
         except EOFError:
             return
+        if not logging:
+            _send_output_to(Path(job.out) / "log.txt")
+            logging = True
         connection.send(perform(job))
+
+
+def _send_output_to(file: Path) -> None:
+    """Appends what this process prints, warnings and all, to a file instead of the parent's table."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
 
 
 def _end_with_parent() -> None:

@@ -16,7 +16,7 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
     parser.add_argument("--out", required=True, metavar="DIR", help="the run folder")
     add_device(parser)
-    parser.add_argument("--fresh", action="store_true", help="start anew; moves an existing run folder aside")
+    parser.add_argument("--fresh", action="store_true", help="start anew; moves an earlier run aside")
 
 
 def run(options: Any) -> None:
@@ -25,9 +25,10 @@ def run(options: Any) -> None:
 
     config = load_preset(options.preset, options.overrides)
     out = Path(options.out)
-    if options.fresh and out.exists():
-        moved = set_aside(out)
-        print(f"moved the earlier {out} to {moved}")
+    unfinished = out.with_name(f"{out.name}.partial")
+    for folder in (out, unfinished):
+        if options.fresh and folder.exists():
+            print(f"moved the earlier {folder} to {set_aside(folder)}")
     fit(config, Path(options.data), out, device=options.device, precision=options.precision)
     print(out)
 

@@ -32,6 +32,7 @@ from hjepa.records import build_record
 
 def run_cell(spec, out):
     """Leaves a line per run; what it does then depends on the training seed."""
+    print("a word from the cell")
     with open(Path(out) / "runs.txt", "a") as file:
         file.write(f"{spec['train_seed']} {os.environ.get('OMP_NUM_THREADS')} {os.getpid()}\\n")
     if spec["train_seed"] == 1 and not (Path(out) / "mended").exists():
@@ -120,12 +121,16 @@ def test_cells_are_written_and_skipped_the_next_time(tmp_path: Path, fake: Modul
         assert record["spec"] == spec and record["success"] == [1]
 
 
-def test_workers_are_other_processes_with_one_thread(tmp_path: Path, fake: ModuleType) -> None:
+def test_workers_are_other_processes_with_one_thread_and_a_log(
+    tmp_path: Path, fake: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
     ablation.ablate([make(4), make(5), make(6)], tmp_path, engines.LocalProcesses(2), fake.run_cell)
     lines = [line.split() for line in (tmp_path / "runs.txt").read_text().splitlines()]
     assert {threads for _, threads, _ in lines} == {"1"}
     processes = {process for *_, process in lines}
     assert str(os.getpid()) not in processes and 1 <= len(processes) <= 2
+    assert (tmp_path / "log.txt").read_text() == "a word from the cell\n" * 3
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -211,7 +216,9 @@ def test_killed_in_the_middle_only_missing_cells_run_again(
             os.kill(worker, signal.SIGKILL)
     _, err = running.communicate(timeout=30)
     assert running.returncode != 0
-    assert "Process SpawnProcess" not in err, "workers leave a Ctrl-C to their parent"
+    assert "Process SpawnProcess" not in err + (out / "log.txt").read_text(), (
+        "workers leave a Ctrl-C to their parent"
+    )
 
     before = {file.name: file.stat().st_mtime_ns for file in out.glob("cells/*.json")}
     (out / "mended").touch()

@@ -166,11 +166,13 @@ def test_plan_keeps_its_progress_when_interrupted(
 def test_fit_passes_options_and_fresh_moves_the_old_run_aside(calls: Calls, tmp_path: Path) -> None:
     out = tmp_path / "run"
     (out / "figures").mkdir(parents=True)
+    (tmp_path / "run.partial").mkdir()
     words = ["fit", "--preset", "small", "--set", "train.steps=9", "--data", "d", "--out", str(out)]
     assert run(*words) == 0
     assert (out / "figures").exists()
     assert run(*words, "--fresh", "--device", "cuda", "--precision", "bf16") == 0
-    assert not out.exists() and (tmp_path / "run.1" / "figures").exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.1", "run.partial.1"]
+    assert (tmp_path / "run.1" / "figures").exists()
     assert calls == [
         ("load_preset", "small", ["train.steps=9"]),
         ("fit", Path("d"), out, "auto", "32"),
