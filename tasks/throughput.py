@@ -84,27 +84,31 @@ def window_transitions(
 
 
 def measure(
-    task_id: str = "hjepa/NestedRooms-d3-v0", num_envs: int = 1024, seconds: float = 2.0
+    task_id: str = "hjepa/NestedRooms-d3-v0",
+    num_envs: int = 1024,
+    seconds: float = 2.0,
+    transitions: int = 1_000_000,
 ) -> dict[str, Any]:
     """Measure steps and windows; every figure is for one process.
 
     Returns:
         ``minigrid_steps_per_s``, ``batched_steps_per_s`` and ``batched_copy_steps_per_s`` (observations
         copied), their ``ratio`` (without copies) and ``ratio_copy``, ``windows_transitions_per_s`` for 256
-        windows of 32 observations out of about a million transitions, ``windows_16_plans_transitions_per_s``
+        windows of 32 observations out of ``transitions`` transitions, ``windows_16_plans_transitions_per_s``
         for the same out of 16 plans a batch, ``collect_transitions_per_s``, and what was measured.
     """
     minigrid = minigrid_steps(task_id, seconds)
     plain = batched_steps(task_id, num_envs, seconds)
     copied = batched_steps(task_id, num_envs, seconds, copy=True)
     fixed = task_spec(task_id).fixed_plan is not None
-    plans, per_plan, length = (1, 10_240, 100) if fixed else (2_560, 4, 100)
+    episodes = max(transitions // 99, 4)
+    plans, per_plan, length = (1, episodes, 100) if fixed else (episodes // 4, 4, 100)
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         store = collect(task_id, Path(folder) / "store", plans, per_plan, length, seed=0)
         collected = store.transitions / (time.perf_counter() - begin)
         windows = window_transitions(store, seconds=seconds)
-        few = window_transitions(store, plans=min(16, plans), seconds=seconds)
+        few = window_transitions(store, plans=16 if plans >= 16 else 1, seconds=seconds)
     return {
         "task": task_id,
         "num_envs": num_envs,

@@ -280,6 +280,9 @@ def save_trajectories(
         if str(array.dtype) not in dtypes or array.ndim < dimensions:
             raise StoreError(f"{name} is {array.dtype} {array.shape}; {' or '.join(dtypes)} is needed")
     _check_consistency(folder, arrays)
+    index, grids = arrays["grid_index"], len(arrays["grids"])
+    if index.min() < 0 or index.max() >= grids:
+        raise StoreError(f"grid_index names grid {index.max()} of {grids} grids (from 0); correct grid_index")
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(parents=True)
     try:

@@ -1,7 +1,8 @@
 """The batched twin against MiniGrid, step by step, with every kind of event counted.
 
 The reference is always the true ``FullyObsWrapper`` over the registered environment. Half of the steps are
-uniformly random, half are made by explorers, some of which head for the episode's goal so that episodes succeed.
+uniformly random, half are made by explorers, some of which head for the episode's goal so that episodes
+succeed.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def compare(
     seed: int,
     **arguments: object,
 ) -> Counter[str]:
-    """Run twin and MiniGrid side by side for ``steps`` steps in all; returns how often each event was seen."""
+    """Run twin and MiniGrid side by side for ``steps`` steps in all; returns how often each event was."""
     twin = gymnasium.make_vec(f"tasks:{task_id}", num_envs=ENVS, **arguments)
     references = [FullyObsWrapper(gymnasium.make(f"tasks:{task_id}", **arguments)) for _ in range(ENVS)]
     rng = np.random.default_rng(seed)
