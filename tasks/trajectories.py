@@ -87,6 +87,10 @@ class TrajectoryStore:
         self._plan_first = np.r_[first, len(self.plan)]
         self._starts: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A data-loading process opens the files itself: sending the arrays would copy the whole store to it.
+        return TrajectoryStore.open, (self.path.resolve(),)
+
     @staticmethod
     def open(path: str | os.PathLike[str], verify: Literal["sizes", "hash"] = "sizes") -> TrajectoryStore:
         """Open a store.

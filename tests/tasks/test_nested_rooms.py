@@ -173,6 +173,7 @@ def test_asking_for_the_plan_before_reset_says_so() -> None:
         lambda env: gymnasium.wrappers.RecordEpisodeStatistics(env),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*ReseedWrapper.*is ignored")
 def test_wrappers_work(wrap: object) -> None:
     env = wrap(gymnasium.make(D3, show_goal=True))  # type: ignore[operator]
     observation, _ = env.reset(seed=0)

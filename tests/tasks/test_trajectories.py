@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +103,14 @@ def test_windows_depend_on_the_generator_alone(store: TrajectoryStore) -> None:
     for other in (second, third):
         assert (first.agent == other.agent).all() and (first.action == other.action).all()
     assert (first.agent != store.windows(np.random.default_rng(4), 50, 5, 2).agent).any()
+
+
+def test_a_store_travels_to_other_processes_as_its_path(store: TrajectoryStore) -> None:
+    assert len(bytes(ForkingPickler.dumps(store))) < 1_000
+    there = copy.deepcopy(store)
+    assert there is not store and there.sha256 == store.sha256
+    first, second = (s.windows(np.random.default_rng(3), 50, 5, 2) for s in (store, there))
+    assert (first.agent == second.agent).all()
 
 
 def test_window_requests_that_cannot_work_are_refused(store: TrajectoryStore) -> None:
