@@ -1,0 +1,57 @@
+"""What a trained stack measures on training trajectories: metrics, typical distances, bounds of macro-actions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hjepa.stack import QUANTILES, Stack
+from levels.metrics import METRICS, commute_metric, squared_distance
+from tasks import TrajectoryStore
+
+
+@torch.no_grad()
+def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int, plans: int) -> None:
+    """Fill the buffers of a stack from random trajectories of its training data.
+
+    Args:
+        stack: changed in place.
+        store: training trajectories.
+        seed: which ones are drawn.
+        trajectories: how many.
+        plans: from how many floor plans.
+    """
+    length = int(store.lengths.max())
+    length = (length - 1) // stack.config.spans[-1] * stack.config.spans[-1] + 1
+    rng = np.random.Generator(np.random.Philox(key=[seed, 1 << 40]))
+    each = max(trajectories // plans, 1)
+    windows = store.windows(rng, each * plans, length, plans=plans)
+    device = stack.step_distance.device
+    grid = torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]])).to(device)
+    agent = torch.from_numpy(windows.agent.astype(np.int64)).view(plans, each, length, -1).to(device)
+    action = torch.from_numpy(windows.action.astype(np.int64)).view(plans, each, length - 1).to(device)
+    memories = stack.write(grid)
+    latents = stack.encode(agent, memories)
+    for k, latent in enumerate(latents):
+        getattr(stack, f"commute_{k}").copy_(commute_metric(latent.flatten(0, 1)))
+        for m, name in enumerate(METRICS):
+            distance = _stride_distance(latent, stack.config.spans[k], stack.metric(name, k))
+            stack.stride_distance[m, k] = torch.quantile(distance, torch.tensor(QUANTILES, device=device))
+        if stack.level(k).continuous:
+            macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)
+            getattr(stack, f"action_low_{k}").copy_(_quantile(macro, 0.02))
+            getattr(stack, f"action_high_{k}").copy_(_quantile(macro, 0.98))
+    changed = (agent[:, :, 1:] != agent[:, :, :-1]).any(-1)
+    step = squared_distance(latents[0][:, :, 1:], latents[0][:, :, :-1])[changed]
+    stack.step_distance.copy_(_quantile(step.unsqueeze(1), 0.1)[0])
+
+
+def _stride_distance(latent: Tensor, span: int, metric: Tensor | None, most: int = 100_000) -> Tensor:
+    """Squared distances between latents one stride apart, at most so many of them."""
+    return squared_distance(latent[:, :, span:], latent[:, :, :-span], metric).flatten()[:most]
+
+
+def _quantile(values: Tensor, share: float, most: int = 100_000) -> Tensor:
+    """Quantile of each column of (n, A)."""
+    return torch.quantile(values[:most], share, dim=0)

@@ -1,0 +1,325 @@
+"""The configuration of a run: which task, what data, which levels, how to train, how to plan. No torch.
+
+A preset is a YAML file with the fields of `RunConfig`; ``load_preset("demo", ["train.steps=[100,100,100]"])`` reads
+one and replaces values. What cannot work is refused here, before any work is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from hjepa.errors import InputError, one_line
+from levels.metrics_names import METRICS
+from levels.settings import LevelSettings
+
+PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling")
+SCHEDULES = ("sequential", "joint")
+PRESETS = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True)
+class CollectSettings:
+    """Arguments of `tasks.collect`: floor plans, episodes on each, observations per episode, seed, explorer."""
+
+    plans: int = 1
+    episodes_per_plan: int = 256
+    length: int = 128
+    seed: int = 0
+    split: str = "train"
+    explorer: str = "mixture"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How levels are trained.
+
+    Attributes:
+        seed: of weights and batches.
+        schedule: ``sequential`` trains one level after another, ``joint`` all together.
+        steps: optimiser steps, one number per level; with ``joint`` the largest counts.
+        batch: windows per level and step.
+        plans: floor plans in a batch; batch / plans windows come from each.
+        learning_rate: of level 1 at its peak.
+        upper_learning_rate: of the other levels.
+        weight_decay: of AdamW.
+        end_to_end: whether the loss of a level reaches the levels below it (joint schedule).
+        clip: largest norm of the gradient.
+        log_every: steps between two rows of metrics.csv.
+        checkpoint_every: steps between two checkpoints to resume from.
+        metric_trajectories: training trajectories that the commute metric is computed from.
+    """
+
+    seed: int = 0
+    schedule: str = "sequential"
+    steps: tuple[int, ...] = (1000, 1000, 1000)
+    batch: int = 256
+    plans: int = 16
+    learning_rate: float = 2e-3
+    upper_learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    end_to_end: bool = False
+    clip: float = 1.0
+    log_every: int = 50
+    checkpoint_every: int = 200
+    metric_trajectories: int = 256
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """How the agent plans.
+
+    Attributes:
+        horizon: steps per level when it aims at the goal.
+        commit: steps a flat agent walks of a plan before it plans again.
+        planner: one of `PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above.
+        metric: distance between latents, one of `levels.metrics.METRICS`.
+        iterations: gradient steps, or rounds of sampling.
+        learning_rate: of Adam on the actions.
+        margin: logits by which a proposed discrete action starts ahead.
+        support: weight of the support cost, in units of the typical squared distance of one step.
+        support_free: nats per step without support cost.
+        step_cost: cost of a step towards the goal, in the same unit.
+        share: of the compute budget, per level; normalised over the levels in use.
+        max_candidates: most candidates of one call.
+        block: episodes per planner call.
+        reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
+    """
+
+    horizon: tuple[int, ...] = (8, 6, 4)
+    commit: int = 4
+    planner: str = "adam"
+    metric: str = "commute"
+    iterations: int = 4
+    learning_rate: float = 1.0
+    margin: float = 2.0
+    support: float = 0.1
+    support_free: float = 3.0
+    step_cost: float = 0.05
+    share: tuple[float, ...] = (1.0, 1.0, 1.0)
+    max_candidates: int = 512
+    block: int = 8
+    reached: float = 0.25
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run needs.
+
+    Attributes:
+        task: task id.
+        collect: the data.
+        levels: level 1 first.
+        train: training.
+        plan: default planning.
+    """
+
+    task: str
+    collect: CollectSettings = field(default_factory=CollectSettings)
+    levels: tuple[LevelSettings, ...] = ()
+    train: TrainSettings = field(default_factory=TrainSettings)
+    plan: PlanSettings = field(default_factory=PlanSettings)
+
+    @property
+    def spans(self) -> list[int]:
+        """Environment steps in one step of each level."""
+        spans, span = [], 1
+        for level in self.levels:
+            span *= level.stride
+            spans.append(span)
+        return spans
+
+
+def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """A preset by name or file, with values replaced.
+
+    Args:
+        name: of a file in ``hjepa/presets``, or a path to a YAML file.
+        overrides: ``"key.below=value"``; list entries by number, as ``levels.1.stride=4``.
+
+    Raises:
+        InputError: unknown preset or key, a value of the wrong type, or a configuration that cannot work.
+    """
+    path = PRESETS / f"{name}.yaml"
+    if not path.exists():
+        path = Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
+        raise InputError(f"preset {name!r}", "", f"choose from {known}, or give a YAML file")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"not YAML ({error})", str(path), "mend the file") from None
+    return parse_config(override(content, overrides), str(path))
+
+
+def override(content: Any, overrides: Sequence[str]) -> Any:
+    """A nested dictionary with values replaced; the original is left alone.
+
+    Raises:
+        InputError: an override that does not read key=value, or an index that is not there.
+    """
+    content = _copy(content)
+    for text in overrides:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise InputError(f"{text!r} does not read key=value", "override", "write key=value")
+        *parents, last = key.strip().split(".")
+        place: Any = content
+        for part in parents:
+            place = place.setdefault(part, {}) if isinstance(place, dict) else _entry(place, part, text)
+        if isinstance(place, list):
+            _entry(place, last, text)
+            place[int(last)] = yaml.safe_load(value)
+        elif isinstance(place, dict):
+            place[last] = yaml.safe_load(value)
+        else:
+            raise InputError(f"{text!r} names something inside a plain value", "override", "shorten the key")
+    return content
+
+
+def parse_config(content: Any, where: str) -> RunConfig:
+    """A configuration from plain values, checked.
+
+    Args:
+        content: nested dictionaries and lists.
+        where: named in errors.
+
+    Raises:
+        InputError: a key or value that cannot work.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("run", type=RunConfig)
+    try:
+        config = parser.instantiate_classes(parser.parse_object({"run": content})).run
+    except Exception as error:
+        raise InputError(_reason(error), where, "mend the value") from None
+    check(config, where)
+    return config
+
+
+def check(config: RunConfig, where: str = "configuration") -> None:
+    """Raise InputError for a configuration whose parts cannot work together."""
+
+    def refuse(what: str, remedy: str) -> None:
+        raise InputError(what, where, remedy)
+
+    count = len(config.levels)
+    if not count:
+        refuse("no levels", "give at least one")
+    first = config.levels[0]
+    if first.encoder != "agent" or first.macro_action != "primitive" or first.stride != 1:
+        refuse("level 1 does not see the agent step by step", "give it encoder agent, primitive, stride 1")
+    for number, level in enumerate(config.levels[1:], 2):
+        if level.encoder == "agent" or level.macro_action == "primitive" or level.stride < 2:
+            refuse(
+                f"level {number} is no abstraction of level {number - 1}",
+                "give it encoder mlp or shared, macro_action outcome or chunk, stride 2 or more",
+            )
+        below = config.levels[number - 2]
+        if level.encoder == "shared" and level.latent_dim != below.latent_dim:
+            refuse(
+                f"level {number} shares a latent of {below.latent_dim} numbers but latent_dim is {level.latent_dim}",
+                f"set levels.{number - 1}.latent_dim={below.latent_dim}",
+            )
+        if below.rollout < level.stride:
+            refuse(
+                f"level {number - 1} is trained on {below.rollout} steps but must plan the {level.stride} of a stride",
+                f"set levels.{number - 2}.rollout={level.stride} or more",
+            )
+    for number, (level, span) in enumerate(zip(config.levels, config.spans), 1):
+        needed = span * level.rollout + 1
+        if needed > config.collect.length:
+            refuse(
+                f"level {number} needs clips of {needed} observations ({level.rollout} steps of span {span}), episodes have"
+                f" {config.collect.length}",
+                f"set collect.length={needed} or shorten the stride or the rollout",
+            )
+    train, plan = config.train, config.plan
+    for name, values in (
+        ("train.steps", train.steps),
+        ("plan.horizon", plan.horizon),
+        ("plan.share", plan.share),
+    ):
+        if len(values) != count:
+            refuse(f"{name} has {len(values)} numbers for {count} levels", f"give {count}")
+    for number, (horizon, level) in enumerate(zip(plan.horizon, config.levels), 1):
+        if not 1 <= horizon <= level.rollout:
+            refuse(
+                f"plan.horizon of level {number} is {horizon}, trained on rollouts of {level.rollout}",
+                f"choose from 1 to {level.rollout} or set levels.{number - 1}.rollout={horizon}",
+            )
+        if number < count and horizon < config.levels[number].stride:
+            refuse(
+                f"plan.horizon of level {number} is {horizon}, shorter than level {number + 1}'s stride",
+                f"choose at least {config.levels[number].stride}",
+            )
+    if train.schedule not in SCHEDULES:
+        refuse(f"train.schedule {train.schedule!r}", f"choose from {', '.join(SCHEDULES)}")
+    if train.batch % train.plans or train.plans > config.collect.plans:
+        refuse(
+            f"train.plans is {train.plans} with a batch of {train.batch} and {config.collect.plans} floor plans",
+            "choose a divisor of the batch, at most collect.plans",
+        )
+    if train.batch // train.plans < 2:
+        refuse("one window per floor plan", "make train.batch at least twice train.plans")
+    if min(train.steps) < 1:
+        refuse(f"train.steps {train.steps}", "give 1 or more per level")
+    if plan.planner not in PLANNERS:
+        refuse(f"plan.planner {plan.planner!r}", f"choose from {', '.join(PLANNERS)}")
+    if plan.metric not in METRICS:
+        refuse(f"plan.metric {plan.metric!r}", f"choose from {', '.join(METRICS)}")
+    if not 1 <= plan.commit <= plan.horizon[0]:
+        refuse(f"plan.commit is {plan.commit}", f"choose from 1 to level 1's horizon {plan.horizon[0]}")
+    if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:
+        refuse("plan.share, iterations, block and max_candidates must be positive", "mend them")
+
+
+def with_levels(config: RunConfig, count: int) -> RunConfig:
+    """The configuration of a stack that is trained with only the lowest ``count`` levels."""
+    train, plan = config.train, config.plan
+    return replace(
+        config,
+        levels=config.levels[:count],
+        train=replace(train, steps=train.steps[:count]),
+        plan=replace(plan, horizon=plan.horizon[:count], share=plan.share[:count]),
+    )
+
+
+def with_plan(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """The configuration with values of planning replaced, each ``"plan.key=value"``."""
+    return parse_config(override(to_plain(config), overrides), "plan") if overrides else config
+
+
+def to_plain(config: RunConfig) -> dict[str, Any]:
+    """Nested dictionaries and lists, as they stand in ``config.yaml``."""
+    return _copy(asdict(config))
+
+
+def dump(config: RunConfig) -> str:
+    """The configuration as YAML, everything resolved."""
+    return yaml.safe_dump(to_plain(config), sort_keys=False)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _entry(place: Any, part: str, text: str) -> Any:
+    try:
+        return place[int(part)]
+    except (ValueError, TypeError, IndexError):
+        raise InputError(f"{text!r}: no entry {part!r} there", "override", "count entries from 0") from None
+
+
+def _reason(error: Exception) -> str:
+    """The innermost line of a parser's message, which repeats itself at every level of nesting."""
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
+    return one_line(lines[-1] if lines else error)

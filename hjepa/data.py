@@ -1,0 +1,117 @@
+"""Training batches: windows of a trajectory store, each a function of seed and step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from hjepa.config import RunConfig
+from tasks import TrajectoryStore
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows for one level.
+
+    Attributes:
+        level: from 0.
+        grid: (P, W, H, 3) floor plans.
+        agent: (P, n, L, 3).
+        action: (P, n, L - 1).
+    """
+
+    level: int
+    grid: Tensor
+    agent: Tensor
+    action: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.level, self.grid.to(device), self.agent.to(device), self.action.to(device))
+
+
+def active_levels(config: RunConfig, step: int) -> list[tuple[int, float]]:
+    """Which levels train at a step, each with the share of its training that is done."""
+    if config.train.schedule == "joint":
+        return [(k, step / max(config.train.steps)) for k in range(len(config.levels))]
+    first = 0
+    for k, steps in enumerate(config.train.steps):
+        if step < first + steps:
+            return [(k, (step - first) / steps)]
+        first += steps
+    return []
+
+
+def total_steps(config: RunConfig) -> int:
+    """Optimiser steps of the whole training."""
+    return max(config.train.steps) if config.train.schedule == "joint" else sum(config.train.steps)
+
+
+def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, step: int) -> Batch:
+    """The batch of one level at one step.
+
+    Changing grids are represented by the grid of each window's first observation.
+    """
+    train = config.train
+    rng = np.random.Generator(np.random.Philox(key=[train.seed, (step << 8) | level]))
+    windows = store.windows(rng, train.batch, length, plans=train.plans)
+    each = train.batch // train.plans
+    grid = store.grids[windows.grid_index[::each, 0]]
+    shape = (train.plans, each)
+    return Batch(
+        level,
+        torch.from_numpy(np.ascontiguousarray(grid)),
+        torch.from_numpy(windows.agent.astype(np.int64)).view(*shape, length, -1),
+        torch.from_numpy(windows.action.astype(np.int64)).view(*shape, length - 1),
+    )
+
+
+class Batches(IterableDataset[list[Batch]]):
+    """Endless batches; where iteration begins is asked for when it begins, so that a resumed run goes on.
+
+    Args:
+        store: trajectories.
+        config: run.
+        lengths: observations in a window, per level.
+        first_step: tells the step to begin with.
+    """
+
+    def __init__(
+        self,
+        store: TrajectoryStore,
+        config: RunConfig,
+        lengths: list[int],
+        first_step: Callable[[], int],
+    ) -> None:
+        self.store, self.config, self.lengths, self.first_step = store, config, lengths, first_step
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        step = self.first_step()
+        while levels := active_levels(self.config, step):
+            yield [draw(self.store, self.config, k, self.lengths[k], step) for k, _ in levels]
+            step += 1
+
+
+class TrajectoryData(L.LightningDataModule):
+    """Whole batches from a trajectory store; see `Batches`."""
+
+    def __init__(self, store: TrajectoryStore, config: RunConfig, lengths: list[int]) -> None:
+        super().__init__()
+        self.store, self.config, self.lengths = store, config, lengths
+
+    def train_dataloader(self) -> DataLoader[list[Batch]]:
+        def first_step() -> int:
+            return 0 if self.trainer is None else self.trainer.global_step
+
+        # Loading is far faster than a training step: no worker processes.
+        return DataLoader(Batches(self.store, self.config, self.lengths, first_step), batch_size=None)
+
+    def transfer_batch_to_device(
+        self, batch: list[Batch], device: torch.device, dataloader_idx: int
+    ) -> list[Batch]:
+        return [part.to(device) for part in batch]

@@ -1,0 +1,173 @@
+"""The stack: JEPA levels on top of each other, with their probes, metrics and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hjepa.config import RunConfig, with_levels
+from levels.level import Level
+from levels.metrics import METRICS
+from levels.probes import PositionProbe
+
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Quantiles of one-stride distances that calibration keeps."""
+
+
+class Stack(nn.Module):
+    """Levels 1 to K of one agent.
+
+    Args:
+        config: which levels.
+        size: (W, H) of the grid.
+        actions: number of primitive actions.
+
+    Attributes:
+        levels: `levels.level.Level`, level 1 first.
+        probes: read position and heading out of each level's latent; train nothing else.
+    """
+
+    def __init__(self, config: RunConfig, size: tuple[int, int], actions: int) -> None:
+        super().__init__()
+        self.config = config
+        self.size = size
+        self.actions = actions
+        built: list[Level] = []
+        below_dim, below_actions = 0, actions
+        for settings in config.levels:
+            built.append(Level(settings, below_dim, below_actions, size))
+            below_dim, below_actions = settings.latent_dim, built[-1].action_dim
+        self.levels = nn.ModuleList(built)
+        self.probes = nn.ModuleList(PositionProbe(level.latent_dim, size) for level in config.levels)
+        for k, level in enumerate(built):
+            self.register_buffer(f"commute_{k}", torch.eye(level.settings.latent_dim))
+            self.register_buffer(f"action_low_{k}", -torch.ones(level.action_dim))
+            self.register_buffer(f"action_high_{k}", torch.ones(level.action_dim))
+        # Squared distances over one stride of each level: (metric, level, quantile).
+        self.register_buffer("stride_distance", torch.ones(len(METRICS), len(built), len(QUANTILES)))
+        # Squared distance between level 1's latents one step apart, where something changed.
+        self.register_buffer("step_distance", torch.ones(()))
+
+    @property
+    def depth(self) -> int:
+        """K, the number of levels."""
+        return len(self.levels)
+
+    def level(self, k: int) -> Level:
+        """Level k + 1."""
+        part = self.levels[k]
+        assert isinstance(part, Level)
+        return part
+
+    def truncate(self, count: int) -> Stack:
+        """The agent of the lowest ``count`` levels, sharing this stack's weights.
+
+        Raises:
+            ValueError: more levels than there are, or none.
+        """
+        if not 1 <= count <= self.depth:
+            raise ValueError(f"{count} levels of a stack of {self.depth}; choose from 1 to {self.depth}")
+        if count == self.depth:
+            return self
+        part = Stack(with_levels(self.config, count), self.size, self.actions)
+        part.levels, part.probes = self.levels[:count], self.probes[:count]
+        for name, _ in list(part.named_buffers(recurse=False)):
+            whole = getattr(self, name)
+            setattr(part, name, whole[:, :count] if name == "stride_distance" else whole)
+        part.train(self.training)
+        return part
+
+    def write(self, grid: Tensor) -> list[Tensor | None]:
+        """Perception of floor plans, once per episode: (P, W, H, 3) -> memory per level."""
+        return [self.level(k).write(grid) for k in range(self.depth)]
+
+    def encode(
+        self, agent: Tensor, memories: Sequence[Tensor | None], detach: bool = False, upto: int | None = None
+    ) -> list[Tensor]:
+        """Latents of every level: agent (P, ..., 3) -> [(P, ..., D_1), ...], up to ``upto`` levels.
+
+        With ``detach`` no gradient flows from a level into the one below.
+        """
+        latents: list[Tensor] = []
+        below = agent
+        for k in range(self.depth if upto is None else upto):
+            below = self.level(k).encode(below, memories[k])
+            latents.append(below)
+            below = below.detach() if detach else below
+        return latents
+
+    def window_length(self, k: int) -> int:
+        """Observations in a training window of level k + 1."""
+        return self.config.spans[k] * self.config.levels[k].rollout + 1
+
+    def loss(
+        self,
+        k: int,
+        agent: Tensor,
+        action: Tensor,
+        memories: Sequence[Tensor | None],
+        progress: float,
+        end_to_end: bool = False,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of level k + 1 and of its probe on windows.
+
+        Args:
+            k: which level, from 0.
+            agent: (P, n, L, 3) x, y, heading; L from `window_length`.
+            action: (P, n, L - 1) primitive actions.
+            memories: from `write`.
+            progress: share of the level's training done.
+            end_to_end: let the gradient reach the levels below.
+
+        Returns:
+            scalar, and its terms by name.
+        """
+        span = self.config.spans[k]
+        moments = agent[:, :, ::span]
+        with torch.set_grad_enabled(end_to_end or k == 0):
+            below = self.encode(moments, memories, upto=k)[-1] if k else moments
+            chunks = self._chunks(k, agent, action, memories)
+        level = self.level(k)
+        total, terms = level.losses(below, chunks, memories[k], progress)
+        latent = level.encode(below, memories[k])
+        probe = self.probes[k]
+        assert isinstance(probe, PositionProbe)
+        terms["probe"] = probe.loss(latent, moments)
+        return total + terms["probe"], terms
+
+    def _chunks(
+        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None]
+    ) -> Tensor | None:
+        """What level k + 1 learns its actions from: one-hot primitives, chunks of the level below, or nothing."""
+        kind = self.config.levels[k].macro_action
+        if kind == "outcome":
+            return None
+        if kind == "primitive":
+            return F.one_hot(action.long(), self.actions).float()
+        lower = self.window_actions(k - 1, agent, action, memories)
+        return lower.unflatten(2, (-1, self.config.levels[k].stride))
+
+    def window_actions(
+        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None]
+    ) -> Tensor:
+        """The actions of level k + 1 along a window of whole strides: (P, n, M, A_k)."""
+        level = self.level(k)
+        if level.settings.macro_action == "outcome":
+            latent = self.encode(agent[:, :, :: self.config.spans[k]], memories, upto=k + 1)[-1]
+            pairs = [latent[:, :, :-1].flatten(1, 2), latent[:, :, 1:].flatten(1, 2)]
+            codes = level.infer(pairs[0], pairs[1], memories[k])
+            return codes.unflatten(1, (agent.shape[1], -1))
+        chunks = self._chunks(k, agent, action, memories)
+        assert chunks is not None
+        return chunks if level.chunk_encoder is None else level.chunk_encoder(chunks)
+
+    def metric(self, name: str, k: int) -> Tensor | None:
+        """The linear map of a metric at level k + 1; None for plain L2."""
+        return None if name == "l2" else getattr(self, f"commute_{k}")
+
+    def stride_quantile(self, metric: str, k: int, quantile: float) -> float:
+        """Squared distance over one stride of level k + 1 in the data, at one of `QUANTILES`."""
+        return float(self.stride_distance[METRICS.index(metric), k, QUANTILES.index(quantile)])

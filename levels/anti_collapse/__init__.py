@@ -1,0 +1,1 @@
+"""What keeps latents from collapsing to a point: one regulariser per file."""

@@ -1,0 +1,197 @@
+"""One JEPA level: an encoder, a predictor, actions with a prior, and what keeps the latent from collapsing.
+
+All levels are instances of one class. Level 1 sees the agent, the others the latent of the level below.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from levels.anti_collapse.sigreg import sigreg
+from levels.anti_collapse.vicreg import variance_covariance
+from levels.encoders import make_encoder
+from levels.macro_actions import (
+    ChunkEncoder,
+    categorical_loss,
+    gaussian_loss,
+    one_hot_max,
+    responsibilities,
+)
+from levels.memory import MemoryWriter
+from levels.networks import mlp
+from levels.predictors import Predictor
+from levels.settings import LevelSettings
+
+ANNEALED_SHARE = 0.6
+"""Share of training after which outcome codes are told apart at their final scale."""
+
+
+class Level(nn.Module):
+    """A JEPA level.
+
+    Args:
+        settings: what it is made of.
+        below_dim: numbers in the latent of the level below; ignored at level 1.
+        below_actions: numbers in an action of the level below (level 1: the primitive actions).
+        size: (W, H) of the grid.
+
+    Raises:
+        ValueError: parts that do not fit together.
+    """
+
+    def __init__(
+        self, settings: LevelSettings, below_dim: int, below_actions: int, size: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.action_dim = settings.action_dim(below_actions)
+        self.continuous = settings.macro_action == "chunk"
+        dim = settings.latent_dim
+        self.writer = None if settings.memory is None else MemoryWriter(settings.memory)
+        self.encoder = make_encoder(below_dim, size, settings)
+        prior_dim = 2 * self.action_dim if self.continuous else self.action_dim
+        self.predictor = Predictor(size, settings, self.action_dim, prior_dim)
+        self.chunk_encoder = (
+            ChunkEncoder(settings.stride, below_actions, settings.hidden, self.action_dim)
+            if self.continuous
+            else None
+        )
+        infers = settings.macro_action != "outcome" and settings.loss.inverse > 0
+        self.inverse = mlp(2 * dim, settings.hidden // 2, self.action_dim) if infers else None
+        self.expander = mlp(dim, settings.expander, settings.expander) if settings.expander else None
+
+    def write(self, grid: Tensor) -> Tensor | None:
+        """Floor plans (P, W, H, 3) -> memory (P, W, H, C), or None for a level without one."""
+        return None if self.writer is None else self.writer(grid)
+
+    def encode(self, below: Tensor, memory: Tensor | None) -> Tensor:
+        """What the level below has, (P, ..., D_below), -> latent (P, ..., D). Level 1: agent (P, ..., 3)."""
+        flat = below.reshape(below.shape[0], -1, below.shape[-1])
+        return self.encoder(flat, memory).reshape(*below.shape[:-1], -1)
+
+    def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
+        """What predictor and prior share: (P, N, D) -> (P, N, hidden)."""
+        return self.predictor.condition(latent, memory)
+
+    def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
+        """One step: (P, N, D), (P, N, hidden), (P, N, A) -> (P, N, D)."""
+        return self.predictor.advance(latent, condition, action)
+
+    def prior(self, condition: Tensor) -> Tensor:
+        """(P, N, hidden) -> logits (P, N, A), or mean and spread (P, N, 2A) of continuous actions."""
+        return self.predictor.prior(condition)
+
+    def infer(self, latent: Tensor, following: Tensor, memory: Tensor | None) -> Tensor:
+        """The outcome code that leads from one latent to the other: (P, N, D), (P, N, D) -> one-hot (P, N, K).
+
+        Raises:
+            ValueError: a level whose actions are not outcomes.
+        """
+        if self.settings.macro_action != "outcome":
+            raise ValueError(
+                f"actions of a {self.settings.macro_action!r} level are not inferred from latents"
+            )
+        condition = self.condition(latent, memory)
+        outcomes = self.predictor.branch(latent, condition)
+        log_prior = self.prior(condition).log_softmax(-1)
+        return one_hot_max(responsibilities(outcomes, log_prior, following, self.settings.sigma**2))
+
+    def losses(
+        self, below: Tensor, actions: Tensor | None, memory: Tensor | None, progress: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted loss and its terms on windows of the level's own steps.
+
+        Args:
+            below: (P, n, F, D_below), F moments one stride apart in each of n windows of P plans; level 1: (P, n, F,
+                3) agents.
+            actions: what was done between the moments: level 1 one-hot (P, n, F-1, A); chunk levels (P, n, F-1,
+                stride, A_below); None for outcome levels.
+            memory: from `write`.
+            progress: share of training done, for the annealing of outcome codes.
+
+        Returns:
+            the scalar to minimise, and every term unweighted by name.
+        """
+        weights = self.settings.loss
+        latent = self.encode(below, memory)
+        if self.chunk_encoder is not None:
+            assert actions is not None
+            actions = self.chunk_encoder(actions)
+        terms = self._imagine(latent, actions, memory, progress)
+        terms |= self._regularise(latent)
+        if self.inverse is not None:
+            assert actions is not None
+            terms["inverse"] = self._inverse_loss(below, latent, actions)
+        total = sum((getattr(weights, name) * value for name, value in terms.items()), torch.zeros(()))
+        return total, terms
+
+    def _imagine(
+        self, latent: Tensor, actions: Tensor | None, memory: Tensor | None, progress: float
+    ) -> dict[str, Tensor]:
+        """Roll out from the first moment over all of them; prediction and prior terms, means over steps."""
+        imagined = latent[:, :, 0]
+        prediction, prior = [], []
+        for step in range(1, latent.shape[2]):
+            condition = self.condition(imagined, memory)
+            target = latent[:, :, step]
+            if actions is None:
+                imagined, error, code_loss = self._best_outcome(imagined, condition, target, progress)
+                prediction.append(error)
+                prior.append(code_loss)
+                continue
+            action = actions[:, :, step - 1]
+            described = self.prior(condition.detach())
+            prior.append(
+                gaussian_loss(described, action.detach())
+                if self.continuous
+                else categorical_loss(described, action)
+            )
+            imagined = self.advance(imagined, condition, action)
+            prediction.append((imagined - target).square().mean())
+        return {"prediction": torch.stack(prediction).mean(), "prior": torch.stack(prior).mean()}
+
+    def _best_outcome(
+        self, latent: Tensor, condition: Tensor, target: Tensor, progress: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One step of expectation-maximisation: next latent by the likeliest code, and the two losses.
+
+        The scale at which codes are told apart shrinks during training (deterministic annealing, Rose 1998), so that
+        they split one after another instead of dying at the start.
+        """
+        outcomes = self.predictor.branch(latent, condition)
+        logits = self.prior(condition)
+        share = min(1.0, progress / ANNEALED_SHARE)
+        variance = (self.settings.sigma**2) ** share
+        weight = responsibilities(
+            outcomes.detach(), logits.detach().log_softmax(-1), target.detach(), variance
+        )
+        error = (outcomes - target.unsqueeze(-2)).square().mean(-1)
+        chosen = weight.argmax(-1)[..., None, None].expand(*weight.shape[:-1], 1, outcomes.shape[-1])
+        following = outcomes.gather(-2, chosen).squeeze(-2)
+        return following, (weight * error).sum(-1).mean(), categorical_loss(logits, weight)
+
+    def _regularise(self, latent: Tensor) -> dict[str, Tensor]:
+        # First and last moments: the least alike, and as many as windows make independent.
+        ends = latent[:, :, [0, -1]].flatten(1, 2)
+        if self.expander is not None:
+            ends = self.expander(ends)
+        terms = {"similarity": (latent[:, :, 1:] - latent[:, :, :-1]).square().mean()}
+        if self.settings.encoder == "shared":
+            return terms
+        if self.settings.anti_collapse == "sigreg":
+            return terms | {"sigreg": sigreg(ends)}
+        variance, covariance = variance_covariance(ends)
+        return terms | {"variance": variance, "covariance": covariance}
+
+    def _inverse_loss(self, below: Tensor, latent: Tensor, actions: Tensor) -> Tensor:
+        """Action from two successive latents, where something changed: nothing tells no-ops from each other."""
+        assert self.inverse is not None
+        guess = self.inverse(torch.cat([latent[:, :, 0], latent[:, :, 1]], -1))
+        if self.continuous:
+            return F.mse_loss(guess, actions[:, :, 0])
+        changed = (below[:, :, 0] != below[:, :, 1]).any(-1)
+        if not bool(changed.any()):
+            return guess.sum() * 0.0
+        return categorical_loss(guess[changed], actions[:, :, 0][changed])

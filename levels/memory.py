@@ -1,0 +1,68 @@
+"""Floor-plan memory: written once per episode, read by every imagined step.
+
+Perception writes features of every cell with a small dilated convolutional network. A state then reads them by
+cross-attention whose keys are the cells' coordinates: the attention weight of cell (x, y) is the product of a weight
+for x and one for y, so that a read costs ``W * H * C`` multiplications and no dot product per cell, and the rest of
+an imagined step is an MLP. (Attention that factors over axes: Ho et al., arXiv 1912.12180.)
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from levels.settings import MemorySettings
+
+SYMBOLS = (11, 6, 4)
+"""Numbers of object types, colours and object states in a symbolic grid."""
+
+
+class MemoryWriter(nn.Module):
+    """Grid -> features of every cell.
+
+    Args:
+        settings: channels and dilations.
+    """
+
+    def __init__(self, settings: MemorySettings) -> None:
+        super().__init__()
+        channels = settings.channels
+        self.inputs = nn.Conv2d(sum(SYMBOLS), channels, 3, padding=1)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=d, dilation=d) for d in settings.dilations
+        )
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """(P, W, H, 3) integer symbols -> (P, W, H, C)."""
+        planes = [F.one_hot(grid[..., i].long(), n) for i, n in enumerate(SYMBOLS)]
+        hidden = F.gelu(self.inputs(torch.cat(planes, -1).permute(0, 3, 1, 2).float()))
+        for layer in self.layers:
+            hidden = hidden + F.gelu(layer(hidden))
+        return hidden.permute(0, 2, 3, 1).contiguous()
+
+
+class MemoryReader(nn.Module):
+    """Latent and cell features -> what the latent sees of the floor plan.
+
+    Args:
+        latent_dim: D.
+        size: (W, H) of the grid.
+        settings: channels C and heads.
+    """
+
+    def __init__(self, latent_dim: int, size: tuple[int, int], settings: MemorySettings) -> None:
+        super().__init__()
+        self.size = size
+        self.heads = settings.heads
+        self.outputs = settings.heads * settings.channels
+        self.query = nn.Linear(latent_dim, settings.heads * sum(size))
+
+    def forward(self, latent: Tensor, memory: Tensor) -> Tensor:
+        """Latent (P, N, D), memory (P, W, H, C) -> (P, N, heads * C)."""
+        plans, states, _ = latent.shape
+        width, height = self.size
+        query = self.query(latent).view(plans, states * self.heads, width + height)
+        along_x, along_y = query[..., :width].softmax(-1), query[..., width:].softmax(-1)
+        columns = torch.bmm(along_x, memory.flatten(2)).view(plans, states * self.heads, height, -1)
+        return (along_y.unsqueeze(-1) * columns).sum(2).view(plans, states, self.outputs)

@@ -1,0 +1,63 @@
+"""The predictor: one step of a level, and the prior over the actions that data takes there.
+
+A trunk reads state and floor plan once; an action then modulates its output feature by feature (FiLM, Perez et al.,
+arXiv 1709.07871). All A discrete actions of a state therefore cost one trunk and A small heads. Linear in the action,
+so it takes one-hot actions, points of the simplex between them, and real numbers alike.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from levels.memory import MemoryReader
+from levels.networks import mlp
+from levels.settings import LevelSettings
+
+
+class Predictor(nn.Module):
+    """Latent and action -> next latent.
+
+    Args:
+        size: (W, H) of the grid.
+        settings: of the level.
+        action_dim: A.
+        prior_dim: numbers that describe the prior over actions of one state.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], settings: LevelSettings, action_dim: int, prior_dim: int
+    ) -> None:
+        super().__init__()
+        dim, hidden = settings.latent_dim, settings.hidden
+        self.reader = None if settings.memory is None else MemoryReader(dim, size, settings.memory)
+        inputs = dim + (0 if self.reader is None else self.reader.outputs)
+        self.trunk = nn.Sequential(mlp(inputs, hidden, hidden), nn.GELU())
+        self.features = nn.Linear(hidden, hidden)
+        self.scale = nn.Linear(action_dim, hidden)
+        self.shift = nn.Linear(action_dim, hidden, bias=False)
+        self.outputs = nn.Linear(hidden, dim)
+        self.prior = nn.Linear(hidden, prior_dim)
+        # Actions start out clearly different, or gradient descent takes long to tell them apart.
+        nn.init.normal_(self.scale.weight, std=0.5)
+        nn.init.ones_(self.scale.bias)
+        nn.init.normal_(self.shift.weight, std=0.5)
+
+    def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
+        """What does not depend on the action: (P, N, D), memory -> (P, N, hidden)."""
+        if self.reader is not None:
+            assert memory is not None
+            latent = torch.cat([latent, self.reader(latent, memory)], -1)
+        return self.trunk(latent)
+
+    def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
+        """Latent (P, N, D), condition (P, N, hidden), action (P, N, A) -> next latent (P, N, D)."""
+        hidden = self.features(condition) * self.scale(action) + self.shift(action)
+        return latent + self.outputs(F.gelu(hidden))
+
+    def branch(self, latent: Tensor, condition: Tensor) -> Tensor:
+        """The next latents of all A discrete actions: (P, N, D), (P, N, hidden) -> (P, N, A, D)."""
+        scale = self.scale.weight.T + self.scale.bias
+        hidden = self.features(condition).unsqueeze(-2) * scale + self.shift.weight.T
+        return latent.unsqueeze(-2) + self.outputs(F.gelu(hidden))

@@ -1,0 +1,45 @@
+"""Probes: what a latent knows of the agent, read out by a small network whose gradient stops at the latent."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from levels.encoders import HEADINGS
+from levels.networks import mlp
+
+
+class PositionProbe(nn.Module):
+    """Latent -> x, y, heading.
+
+    It never trains the level it looks at; it draws subgoals on the map and tells whether a level forgot the agent.
+
+    Args:
+        latent_dim: D.
+        size: (W, H) of the grid.
+        hidden: width.
+    """
+
+    def __init__(self, latent_dim: int, size: tuple[int, int], hidden: int = 64) -> None:
+        super().__init__()
+        self.classes = (*size, HEADINGS)
+        self.layers = mlp(latent_dim, hidden, sum(self.classes))
+
+    def loss(self, latent: Tensor, agent: Tensor) -> Tensor:
+        """Cross-entropy of (..., 3) agents given (..., D) latents, summed over the three coordinates."""
+        scores = self.layers(latent.detach()).split(self.classes, -1)
+        return torch.stack(
+            [F.cross_entropy(s.flatten(0, -2), agent[..., i].flatten().long()) for i, s in enumerate(scores)]
+        ).sum()
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """(..., D) -> most likely (..., 3) integers."""
+        return torch.stack([s.argmax(-1) for s in self.layers(latent).split(self.classes, -1)], -1)
+
+    def expected(self, latent: Tensor) -> Tensor:
+        """(..., D) -> mean (x, y), (..., 2): where an uncertain latent is, between cells."""
+        scores = self.layers(latent).split(self.classes, -1)[:2]
+        return torch.stack(
+            [(s.softmax(-1) * torch.arange(s.shape[-1], device=s.device)).sum(-1) for s in scores], -1
+        )

@@ -1,0 +1,116 @@
+"""What a level is made of, as plain values that need no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+ENCODERS = ("agent", "mlp", "shared")
+MACRO_ACTIONS = ("primitive", "outcome", "chunk")
+ANTI_COLLAPSE = ("vicreg", "sigreg")
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """How a floor plan is written and read.
+
+    Attributes:
+        channels: numbers written per cell.
+        dilations: one residual 3x3 convolution per entry, with this dilation; together they set how far a cell's
+            features see.
+        heads: places a reader looks at per state.
+    """
+
+    channels: int = 16
+    dilations: tuple[int, ...] = (1, 1)
+    heads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.heads < 1 or any(d < 1 for d in self.dilations):
+            raise ValueError("memory: channels, heads and dilations must be 1 or more")
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of a level's loss terms; 0 leaves a term out.
+
+    Attributes:
+        prediction: squared error of the imagined latents, or its soft minimum over outcome codes.
+        prior: likelihood of the actions under the level's prior (level 1 and chunk macro-actions).
+        variance, covariance: VICReg (arXiv 2105.04906), measured within each floor plan.
+        sigreg: sketched isotropic Gaussian regularisation (arXiv 2511.08544).
+        similarity: squared change of the latent over one stride. Large values shrink the fast modes, so that plain
+            distance in the latent orders states by the time it takes to get from one to the other.
+        inverse: inverse dynamics, the action from two successive latents.
+    """
+
+    prediction: float = 1.0
+    prior: float = 1.0
+    variance: float = 10.0
+    covariance: float = 2.0
+    sigreg: float = 0.1
+    similarity: float = 1.0
+    inverse: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise ValueError(f"loss weight {name} is {value}; give 0 or more")
+
+
+@dataclass(frozen=True)
+class LevelSettings:
+    """One level.
+
+    Attributes:
+        stride: steps of the level below that make one step of this level (level 1: 1).
+        latent_dim: D, numbers in a latent.
+        hidden: width of the predictor.
+        encoder: ``agent`` (level 1: x, y, heading), ``mlp`` (own latent space) or ``shared`` (the latent of the level
+            below, unchanged).
+        encoder_reads: whether the encoder reads the floor plan.
+        macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents) or ``chunk``
+            (numbers encoded from the actions of the level below).
+        codes: number of outcome codes.
+        macro_dim: numbers in a chunk macro-action.
+        sigma: smallest scale at which outcome codes tell latents apart.
+        rollout: steps imagined in training; nothing longer can be planned.
+        anti_collapse: ``vicreg`` or ``sigreg``.
+        expander: width of the expander that anti-collapse looks through; 0: none.
+        memory: how this level writes and reads the floor plan; None: it does not see it.
+        loss: weights.
+    """
+
+    stride: int = 1
+    latent_dim: int = 16
+    hidden: int = 128
+    encoder: str = "mlp"
+    encoder_reads: bool = False
+    macro_action: str = "outcome"
+    codes: int = 32
+    macro_dim: int = 4
+    sigma: float = 0.2
+    rollout: int = 4
+    anti_collapse: str = "vicreg"
+    expander: int = 0
+    memory: MemorySettings | None = field(default_factory=MemorySettings)
+    loss: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("encoder", ENCODERS),
+            ("macro_action", MACRO_ACTIONS),
+            ("anti_collapse", ANTI_COLLAPSE),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"level {name} is {getattr(self, name)!r}; choose from {', '.join(allowed)}")
+        for name in ("stride", "latent_dim", "hidden", "codes", "macro_dim", "rollout"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"level {name} is {getattr(self, name)}; give 1 or more")
+        if not self.sigma > 0:
+            raise ValueError(f"level sigma is {self.sigma}; give a positive number")
+        if self.encoder_reads and self.memory is None:
+            raise ValueError("level encoder_reads is true but memory is null; give the level a memory")
+
+    def action_dim(self, primitive: int) -> int:
+        """A, numbers in one action of this level, given the number of primitive actions."""
+        return {"primitive": primitive, "outcome": self.codes, "chunk": self.macro_dim}[self.macro_action]

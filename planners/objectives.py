@@ -1,0 +1,105 @@
+"""Costs of imagined trajectories: reach the goal, meet a subgoal on time, stay where data has been."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from planners.protocols import Objective, Trajectory
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""(E, N, H, D), (E, 1, 1, D) -> (E, N, H)."""
+
+
+class GoalCost:
+    """Distance to the goal at the best step of the horizon, plus a little for every step it takes.
+
+    The goal may be reached at any time, so the best step counts; see `SubgoalCost` for where it must not.
+
+    Args:
+        goal: (E, D).
+        distance: between latents.
+        step_cost: cost of each step.
+    """
+
+    flops = 0.0
+
+    def __init__(self, goal: Tensor, distance: Distance, step_cost: float = 0.0) -> None:
+        self.goal = goal[:, None, None]
+        self.distance = distance
+        self.step_cost = step_cost
+
+    def per_step(self, trajectory: Trajectory) -> Tensor:
+        """(E, N, H): distance to the goal after each step plus the cost of the steps."""
+        distance = self.distance(trajectory.latents, self.goal)
+        steps = torch.arange(1, distance.shape[-1] + 1, device=distance.device)
+        return distance + self.step_cost * steps
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        return self.per_step(trajectory).amin(-1)
+
+
+class SubgoalCost:
+    """Distance to the subgoal at the step it is due, measured in the space of the level that set it.
+
+    A slow latent hardly tells states one step apart, so a subgoal compared at the best step is met by turning on the
+    spot; compared when it is due it says "there, one stride from now".
+
+    Args:
+        target: (E, D_above) latent of the level above.
+        due: (E,) step of the horizon at which it is due, from 1.
+        lift: (E, N, D) -> (E, N, D_above); encodes the imagined latent upward.
+        distance: between latents of the level above.
+        flops: of one lift.
+    """
+
+    def __init__(
+        self,
+        target: Tensor,
+        due: Tensor,
+        lift: Callable[[Tensor], Tensor],
+        distance: Distance,
+        flops: float = 0.0,
+    ) -> None:
+        self.target = target[:, None, None]
+        self.due = due
+        self.lift = lift
+        self.distance = distance
+        self.flops = flops
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        _, candidates, _, dim = trajectory.latents.shape
+        index = (self.due - 1)[:, None, None, None].expand(-1, candidates, 1, dim)
+        due = trajectory.latents.gather(2, index).squeeze(2)
+        return self.distance(self.lift(due).unsqueeze(2), self.target).squeeze(-1)
+
+
+class SupportCost:
+    """How unlike data the actions are: their mean negative log-density under the model's prior.
+
+    Args:
+        weight: cost per nat.
+        free: nats per step that cost nothing, so that rare but real actions are not shunned.
+    """
+
+    flops = 0.0
+
+    def __init__(self, weight: float, free: float = 0.0) -> None:
+        self.weight = weight
+        self.free = free
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        return self.weight * (-trajectory.log_prior - self.free).clamp_min(0.0).mean(-1)
+
+
+class SumCost:
+    """The sum of several costs."""
+
+    def __init__(self, terms: Sequence[Objective]) -> None:
+        self.terms = tuple(terms)
+        self.flops = sum(term.flops for term in self.terms)
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        return torch.stack([term(trajectory) for term in self.terms]).sum(0)

@@ -1,0 +1,53 @@
+"""Propose, refine, select: one planner of three small parts."""
+
+from __future__ import annotations
+
+import torch
+
+from planners.proposals import Proposal
+from planners.protocols import Model, Plan, Problem
+from planners.refiners import Refiner
+from planners.rollouts import rollout, rollout_flops
+
+
+class Planner:
+    """Finds actions of low cost.
+
+    The selection always evaluates hard candidates afresh, whatever cost a relaxed one had.
+
+    Args:
+        propose: makes candidates.
+        refine: improves them.
+    """
+
+    def __init__(self, propose: Proposal, refine: Refiner) -> None:
+        self.propose = propose
+        self.refine = refine
+
+    @torch.no_grad()
+    def __call__(self, model: Model, problem: Problem) -> Plan:
+        """The best plan found for each episode of the problem."""
+        proposals, proposed = self.propose(model, problem)
+        refined = self.refine(model, problem, proposals)
+        candidates = refined.candidates
+        trajectory = rollout(model, problem, candidates)
+        cost = problem.objective(trajectory)
+        cost = torch.where(cost.isfinite(), cost, torch.inf)
+        best = cost.argmin(1)
+        row = torch.arange(len(best), device=best.device)
+        passes = proposed + self.refine.passes * proposals.shape[1] + candidates.shape[1]
+        spent = passes * rollout_flops(model, problem)
+        return Plan(
+            actions=candidates[row, best],
+            latents=trajectory.latents[row, best],
+            cost=cost[row, best],
+            proposed_cost=cost.amin(1) if refined.proposed_cost is None else refined.proposed_cost,
+            support=trajectory.log_prior[row, best].mean(-1),
+            rollouts=proposed + refined.rollouts + candidates.shape[1],
+            flops=torch.full((len(best),), spent, dtype=torch.float64, device=best.device),
+        )
+
+    def passes(self, model: Model, horizon: int) -> float:
+        """Forward passes of one call, per episode, at most; linear in the number of candidates."""
+        count = self.propose.count(model, horizon)
+        return count * (1.0 + self.refine.passes + self.refine.returned)

@@ -1,0 +1,178 @@
+"""What planners ask of a model, of its actions and of an objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+
+@runtime_checkable
+class ActionSpace(Protocol):
+    """A set of actions, and a continuous parametrisation of it for gradients.
+
+    Attributes:
+        action_dim: A.
+        noise_dim: uniform numbers that one draw takes.
+    """
+
+    action_dim: int
+    noise_dim: int
+
+    def sample(self, prior: Tensor, uniform: Tensor) -> Tensor:
+        """Draw actions (..., A) from prior parameters (..., Q) with uniform numbers (..., noise_dim)."""
+        ...
+
+    def log_prob(self, prior: Tensor, action: Tensor) -> Tensor:
+        """Log-density (...) of actions (..., A) under prior parameters (..., Q)."""
+        ...
+
+    def free(self, action: Tensor) -> Tensor:
+        """Unconstrained parameters (..., A) of actions (..., A)."""
+        ...
+
+    def relax(self, free: Tensor) -> Tensor:
+        """Differentiable actions (..., A) of free parameters (..., A)."""
+        ...
+
+    def project(self, free: Tensor) -> Tensor:
+        """Free parameters moved back to where the space allows them, after a gradient step."""
+        ...
+
+    def harden(self, free: Tensor) -> Tensor:
+        """The actions (..., A) that can really be taken, nearest to what ``relax`` gives."""
+        ...
+
+    def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
+        """Prior parameters (E, H, Q) fitted to actions (E, N, H, A) with weights (E, N) that sum to 1."""
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A differentiable one-step model. ``memory`` is whatever the caller gave, one row per episode, or None.
+
+    Attributes:
+        space: its actions.
+        flops: floating point operations of one step of one candidate: condition, prior and advance.
+    """
+
+    space: ActionSpace
+    flops: float
+
+    def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
+        """(E, N, D) -> features (E, N, F) that prior and advance share."""
+        ...
+
+    def prior(self, condition: Tensor) -> Tensor:
+        """(E, N, F) -> parameters (E, N, Q) of the distribution of actions that data takes."""
+        ...
+
+    def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
+        """(E, N, D), (E, N, F), (E, N, A) -> next latent (E, N, D)."""
+        ...
+
+
+@runtime_checkable
+class LiftingModel(Model, Protocol):
+    """A model whose latents can be encoded into the space of the level above."""
+
+    lift_flops: float
+
+    def lift(self, latent: Tensor, memory: Tensor | None) -> Tensor:
+        """(E, N, D) -> (E, N, D_above), reading the memory of the level above."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What a model imagines of candidates.
+
+    Attributes:
+        start: (E, D) latents of now.
+        actions: (E, N, H, A).
+        latents: (E, N, H, D); step h is after action h.
+        log_prior: (E, N, H) log-density of each action under the model's prior.
+    """
+
+    start: Tensor
+    actions: Tensor
+    latents: Tensor
+    log_prior: Tensor
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """Cost of imagined trajectories.
+
+    Attributes:
+        flops: floating point operations per candidate, forward.
+    """
+
+    flops: float
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        """Cost (E, N), differentiable in the trajectory."""
+        ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One planning problem per episode.
+
+    Attributes:
+        start: (E, D).
+        memory: one row per episode, or None.
+        horizon: H.
+        objective: cost.
+        keys: (E,) int64, the random key of each episode's problem, see `planners.noise`.
+        warm: (E, H, A) actions to try among the proposals (the last plan, shifted), or None.
+    """
+
+    start: Tensor
+    memory: Tensor | None
+    horizon: int
+    objective: Objective
+    keys: Tensor
+    warm: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The best candidate found for each episode.
+
+    Attributes:
+        actions: (E, H, A), hard.
+        latents: (E, H, D) that the model predicts for them.
+        cost: (E,) by a fresh evaluation of the hard actions.
+        proposed_cost: (E,) cost of the best proposal, before refinement.
+        support: (E,) mean log-density per step of the actions under the prior.
+        rollouts: candidates imagined per episode, all iterations counted.
+        flops: (E,) float64, spent per episode, forward and backward.
+    """
+
+    actions: Tensor
+    latents: Tensor
+    cost: Tensor
+    proposed_cost: Tensor
+    support: Tensor
+    rollouts: int
+    flops: Tensor
+
+    def rows(self, index: Tensor) -> Plan:
+        """The plans of some episodes."""
+        parts = {name: value[index] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return Plan(**parts, rollouts=self.rollouts)
+
+    @staticmethod
+    def join(plans: list[Plan]) -> Plan:
+        """Plans of several blocks of episodes as one."""
+        first = plans[0]
+        parts = {
+            name: torch.cat([getattr(plan, name) for plan in plans])
+            for name, value in vars(first).items()
+            if isinstance(value, Tensor)
+        }
+        return Plan(**parts, rollouts=first.rollouts)

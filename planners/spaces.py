@@ -1,0 +1,109 @@
+"""Action spaces: the simplex for discrete actions, a box for continuous ones."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Simplex:
+    """A discrete actions as corners of a simplex.
+
+    Gradients go through the softmax while the model sees the corner (straight-through, Bengio et al., arXiv
+    1308.3432), so that every iterate is a plan that can be carried out and no relaxation gap has to be rounded away.
+
+    Args:
+        action_dim: A.
+        margin: how far, in logits, a proposed action starts out ahead of the others.
+        temperature: of the softmax that gradients go through.
+    """
+
+    noise_dim = 1
+
+    def __init__(self, action_dim: int, margin: float = 2.0, temperature: float = 1.0) -> None:
+        self.action_dim = action_dim
+        self.margin = margin
+        self.temperature = temperature
+
+    def sample(self, prior: Tensor, uniform: Tensor) -> Tensor:
+        """One-hot draws by the inverse of the cumulative distribution of logits ``prior``."""
+        cumulative = prior.softmax(-1).cumsum(-1)
+        index = (uniform * cumulative[..., -1:] > cumulative).sum(-1).clamp_max(self.action_dim - 1)
+        return F.one_hot(index, self.action_dim).to(prior.dtype)
+
+    def log_prob(self, prior: Tensor, action: Tensor) -> Tensor:
+        """Expected log-probability, linear in the action."""
+        return (action * prior.log_softmax(-1)).sum(-1)
+
+    def free(self, action: Tensor) -> Tensor:
+        """Logits."""
+        return action * self.margin
+
+    def relax(self, free: Tensor) -> Tensor:
+        """The corner in value, the softmax in gradient."""
+        soft = (free / self.temperature).softmax(-1)
+        return soft + (self.harden(free) - soft).detach()
+
+    def project(self, free: Tensor) -> Tensor:
+        """Logits need no bounds."""
+        return free
+
+    def harden(self, free: Tensor) -> Tensor:
+        """The corner of the largest logit."""
+        return F.one_hot(free.argmax(-1), self.action_dim).to(free.dtype)
+
+    def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
+        """Logits of the weighted frequencies, none below 1 %."""
+        frequency = torch.einsum("enha,en->eha", actions, weights)
+        floor = 0.01 / self.action_dim
+        return ((1 - 0.01) * frequency + floor).log()
+
+
+class Box:
+    """Continuous actions between bounds, with a diagonal Gaussian prior (mean, log standard deviation).
+
+    Args:
+        low, high: (A,) bounds, for macro-actions quantiles of those in the data, so that plans stay supported.
+    """
+
+    def __init__(self, low: Tensor, high: Tensor) -> None:
+        self.low, self.high = low, high
+        self.action_dim = self.noise_dim = len(low)
+
+    def sample(self, prior: Tensor, uniform: Tensor) -> Tensor:
+        """Gaussian draws, clamped to the bounds."""
+        mean, log_std = prior.chunk(2, -1)
+        normal = math.sqrt(2) * torch.erfinv((2 * uniform - 1).clamp(-1 + 1e-6, 1 - 1e-6))
+        return self.project(mean + log_std.exp() * normal)
+
+    def log_prob(self, prior: Tensor, action: Tensor) -> Tensor:
+        """Gaussian log-density."""
+        mean, log_std = prior.chunk(2, -1)
+        error = ((action - mean) * (-log_std).exp()).square()
+        return -(0.5 * error + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def free(self, action: Tensor) -> Tensor:
+        """The action itself."""
+        return action
+
+    def relax(self, free: Tensor) -> Tensor:
+        """The action itself."""
+        return free
+
+    def project(self, free: Tensor) -> Tensor:
+        """Clamped to the bounds."""
+        return torch.minimum(torch.maximum(free, self.low), self.high)
+
+    def harden(self, free: Tensor) -> Tensor:
+        """Clamped to the bounds."""
+        return self.project(free)
+
+    def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
+        """Weighted mean and log standard deviation; the latter at least 5 % of the width of the box."""
+        mean = torch.einsum("enha,en->eha", actions, weights)
+        variance = torch.einsum("enha,en->eha", (actions - mean.unsqueeze(1)).square(), weights)
+        std = torch.maximum(variance.sqrt(), 0.05 * (self.high - self.low))
+        return torch.cat([mean, std.log()], -1)

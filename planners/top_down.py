@@ -1,0 +1,351 @@
+"""The top-down planner: each level's first predicted latent becomes the cost target one level below.
+
+The recursion, for an episode in which level k must plan (k = K first):
+
+    level k aims at the goal      minimise  min_h |z_k(h) - goal_k|^2          over its horizon
+    or at a subgoal of level k+1  minimise  |lift(z_k(due)) - subgoal|^2       at the step it is due
+    its first predicted latent is level k-1's subgoal, due one stride from now; level k-1 plans; ...
+    level 1 walks its plan; when the stride is walked, the level above gives the next subgoal.
+
+A level that reaches the goal within one of its own steps is skipped: the goal itself is passed down. A level whose
+subgoal is due replaces it from above. What leaves level 1's plan is planned again at once, for the rest of the stride.
+
+(H-JEPA, arXiv 2610.06805, plans one episode at a time; here E episodes are planned at once, each at its own place in
+the recursion.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from planners.noise import combine
+from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
+from planners.planner import Planner
+from planners.protocols import LiftingModel, Objective, Plan, Problem
+
+
+@dataclass(frozen=True)
+class LevelPlanner:
+    """What the top-down planner knows of one level.
+
+    Attributes:
+        model: its world model; ``lift`` leads to the level above.
+        stride: steps of the level below in one step of this level (level 1: 1).
+        horizon: steps it plans when it aims at the goal.
+        to_goal, to_subgoal: how it searches in either case.
+        distance: between its latents, (E, N, H, D), (E, 1, 1, D) -> (E, N, H); also of subgoals it sets.
+        reached: distance within which its goal counts as reached.
+        step_cost: cost of a step on the way to the goal.
+        support: weight of the support cost.
+        support_free: nats per step that the support cost does not count.
+    """
+
+    model: LiftingModel
+    stride: int
+    horizon: int
+    to_goal: Planner
+    to_subgoal: Planner
+    distance: Callable[[Tensor, Tensor], Tensor]
+    reached: float
+    step_cost: float = 0.0
+    support: float = 0.0
+    support_free: float = 0.0
+
+
+@dataclass
+class Decision:
+    """One call of one level's planner, kept for figures and diagnosis.
+
+    Attributes:
+        level: from 1.
+        rows: (R,) episodes.
+        time: (R,) environment steps taken before.
+        at_goal: whether it aimed at the goal.
+        plan: R plans.
+        target: (R, D) what it aimed at: the goal in its own space, or a subgoal in the space of the level above.
+        skipped: (R,) whether it passed the goal down.
+    """
+
+    level: int
+    rows: Tensor
+    time: Tensor
+    at_goal: bool
+    plan: Plan
+    target: Tensor
+    skipped: Tensor
+
+
+@dataclass
+class LevelState:
+    """Where each of E episodes stands at one level."""
+
+    memory: Tensor | None
+    goal: Tensor
+    aims_at_goal: Tensor
+    target: Tensor | None
+    walked: Tensor
+    duration: Tensor
+    asked: Tensor
+    planned: Tensor
+
+
+@dataclass
+class PlanState:
+    """The state of E episodes between two steps.
+
+    Attributes:
+        levels: per level, the first is level 1.
+        keys: (E,) int64 random keys.
+        time: (E,) environment steps so far.
+        actions: (E, H, A) level 1's plan.
+        expected: (E, H, D) latents it predicts.
+        cursor: (E,) steps of it walked.
+        flops: (E,) float64 spent so far.
+        repaired: (E,) how often level 1 planned again because it had left its plan.
+        decisions: every planner call, when they are recorded.
+    """
+
+    levels: list[LevelState]
+    keys: Tensor
+    time: Tensor
+    actions: Tensor
+    expected: Tensor
+    cursor: Tensor
+    flops: Tensor
+    repaired: Tensor
+    decisions: list[Decision] = field(default_factory=list)
+
+
+class TopDownPlanner:
+    """Plans through a list of levels, for E episodes at once.
+
+    Args:
+        levels: level 1 first.
+        commit: steps level 1 walks of a plan to the goal before it plans again, when nothing is above it.
+        off_plan: squared distance in level 1's latent beyond which what happened has left the plan.
+        repairs: how often in an episode level 1 may plan again because what happened left its plan.
+        block: episodes per planner call. Calls are padded to this size, so that results have the same bits whatever
+            the number of episodes.
+        record: keep every decision.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[LevelPlanner],
+        commit: int = 1,
+        off_plan: float = float("inf"),
+        repairs: int = 1_000_000,
+        block: int = 8,
+        record: bool = False,
+    ) -> None:
+        if not levels:
+            raise ValueError("no levels; give at least one")
+        if not 1 <= commit <= levels[0].horizon:
+            raise ValueError(f"commit is {commit}; choose from 1 to level 1's horizon {levels[0].horizon}")
+        self.levels = tuple(levels)
+        self.commit = commit
+        self.off_plan = off_plan
+        self.repairs = repairs
+        self.block = block
+        self.record = record
+        # A subgoal is due after one stride of the level that set it.
+        self.spans = [above.stride for above in self.levels[1:]]
+
+    def start(self, goals: Sequence[Tensor], memories: Sequence[Tensor | None], keys: Tensor) -> PlanState:
+        """Begin E episodes.
+
+        Args:
+            goals: per level, (E, D_k) latent of the goal.
+            memories: per level, one row per episode, or None.
+            keys: (E,) int64.
+        """
+        count, device = len(keys), keys.device
+        none = torch.zeros(count, dtype=torch.int64, device=device)
+        states = [
+            LevelState(
+                memory=memory,
+                goal=goal,
+                aims_at_goal=torch.full((count,), k + 1 == len(self.levels), device=device),
+                target=None if k + 1 == len(self.levels) else torch.zeros_like(goals[k + 1]),
+                walked=none.clone(),
+                duration=none.clone(),
+                asked=none.clone(),
+                planned=none.clone(),
+            )
+            for k, (goal, memory) in enumerate(zip(goals, memories))
+        ]
+        length = max([self.levels[0].horizon, *self.spans[:1]])
+        return PlanState(
+            levels=states,
+            keys=keys,
+            time=none.clone(),
+            actions=goals[0].new_zeros(count, length, self.levels[0].model.space.action_dim),
+            expected=goals[0].new_zeros(count, length, goals[0].shape[1]),
+            cursor=none.clone(),
+            flops=torch.zeros(count, dtype=torch.float64, device=device),
+            repaired=none.clone(),
+        )
+
+    @torch.no_grad()
+    def act(self, state: PlanState, latent: Tensor, active: Tensor) -> Tensor:
+        """The next primitive action of each episode.
+
+        Args:
+            state: changed in place.
+            latent: (E, D_1) level 1's latents of now.
+            active: (E,) bool, episodes still running; the others get zeros.
+
+        Returns:
+            (E, A) hard actions.
+        """
+        asks = self._who_plans(state, latent, active)
+        if bool(asks[0].any()):
+            latents = self._lift(state, latent, asks)
+            for k in reversed(range(len(self.levels))):
+                self._plan_level(state, k, latents[k], asks[k])
+        row = torch.arange(len(latent), device=latent.device)
+        action = state.actions[row, state.cursor.clamp_max(state.actions.shape[1] - 1)]
+        state.cursor += active
+        state.levels[0].walked += active
+        state.time += active
+        return torch.where(active[:, None], action, torch.zeros_like(action))
+
+    def _who_plans(self, state: PlanState, latent: Tensor, active: Tensor) -> list[Tensor]:
+        """Per level, (E,) bool: must it plan now? A level must when the stride it set has been walked."""
+        bottom = state.levels[0]
+        row = torch.arange(len(latent), device=latent.device)
+        expected = state.expected[row, (state.cursor - 1).clamp_min(0)]
+        left_plan = ((latent - expected).square().sum(-1) > self.off_plan) & (state.cursor > 0)
+        due = active & (bottom.walked >= bottom.duration)
+        repair = active & left_plan & ~due & (state.repaired < self.repairs)
+        state.repaired += repair
+        asks = [due | repair]
+        for level in state.levels[1:]:
+            asks.append(due)
+            level.walked += due
+            due = due & (level.walked >= level.duration)
+        return asks
+
+    def _lift(self, state: PlanState, latent: Tensor, asks: list[Tensor]) -> list[Tensor]:
+        """Latents of now at every level, (E, D_k); only the rows that plan there are meaningful."""
+        latents = [latent]
+        for k, level in enumerate(self.levels[:-1]):
+            rows = asks[k + 1].nonzero().squeeze(1)
+            above = state.levels[k + 1]
+            lifted = torch.zeros_like(above.goal)
+            for index, kept in self._blocks(rows):
+                memory = None if above.memory is None else above.memory[index]
+                encoded = level.model.lift(latents[k][index].unsqueeze(1), memory).squeeze(1)
+                lifted[index[:kept]] = encoded[:kept]
+            state.flops[rows] += level.model.lift_flops
+            latents.append(lifted)
+        return latents
+
+    def _blocks(self, rows: Tensor) -> list[tuple[Tensor, int]]:
+        """Rows in blocks of one size, the last padded with its first row; and how many of each are real."""
+        blocks = []
+        for part in rows.split(self.block):
+            blocks.append((torch.cat([part, part[:1].expand(self.block - len(part))]), len(part)))
+        return blocks
+
+    def _plan_level(self, state: PlanState, k: int, latent: Tensor, asks: Tensor) -> None:
+        """Plan level k (0 is the lowest) in the episodes that ask, and hand the results down."""
+        own = state.levels[k]
+        own.asked += asks
+        for at_goal in (True, False):
+            rows = (asks & (own.aims_at_goal == at_goal)).nonzero().squeeze(1)
+            if not len(rows):
+                continue
+            plan = Plan.join(
+                [
+                    self._solve(state, k, index, latent[index], at_goal).rows(torch.arange(kept))
+                    for index, kept in self._blocks(rows)
+                ]
+            )
+            state.flops[rows] += plan.flops
+            skipped = self._hand_down(state, k, rows, latent[rows], plan, at_goal)
+            own.planned[rows] += ~skipped
+            if self.record:
+                target = own.goal if at_goal else own.target
+                assert target is not None
+                self._note(state, k, rows, at_goal, plan, target[rows].clone(), skipped)
+
+    def _note(
+        self,
+        state: PlanState,
+        k: int,
+        rows: Tensor,
+        at_goal: bool,
+        plan: Plan,
+        target: Tensor,
+        skipped: Tensor,
+    ) -> None:
+        state.decisions.append(Decision(k + 1, rows, state.time[rows].clone(), at_goal, plan, target, skipped))
+
+    def _solve(
+        self, state: PlanState, k: int, index: Tensor, latent: Tensor, at_goal: bool
+    ) -> Plan:
+        """One planner call for a block of episodes."""
+        level, own = self.levels[k], state.levels[k]
+        objective: Objective
+        if at_goal:
+            horizon, search = level.horizon, level.to_goal
+            objective = GoalCost(own.goal[index], level.distance, level.step_cost)
+        else:
+            assert own.target is not None
+            above = self.levels[k + 1]
+            memory_above = state.levels[k + 1].memory
+            memory_above = None if memory_above is None else memory_above[index]
+            horizon, search = self.spans[k], level.to_subgoal
+            objective = SubgoalCost(
+                own.target[index],
+                (horizon - own.walked[index]).clamp(1, horizon),
+                lambda imagined: level.model.lift(imagined, memory_above),
+                above.distance,
+                level.model.lift_flops,
+            )
+        if level.support > 0:
+            objective = SumCost([objective, SupportCost(level.support, level.support_free)])
+        problem = Problem(
+            start=latent,
+            memory=None if own.memory is None else own.memory[index],
+            horizon=horizon,
+            objective=objective,
+            keys=combine(state.keys[index], k, state.time[index]),
+        )
+        return search(level.model, problem)
+
+    def _hand_down(
+        self, state: PlanState, k: int, rows: Tensor, latent: Tensor, plan: Plan, at_goal: bool
+    ) -> Tensor:
+        """Give the level below its target, or level 1's plan to the legs; (R,) bool: was the level skipped?"""
+        if k == 0:
+            self._walk(state, rows, plan)
+            return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        level, own, below = self.levels[k], state.levels[k], state.levels[k - 1]
+        skipped = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        if at_goal:
+            # Reached now or within the next step: too coarse a level to say more than the goal itself.
+            near = torch.stack([latent, plan.latents[:, 0]], 1).unsqueeze(1)
+            distance = level.distance(near, own.goal[rows][:, None, None]).squeeze(1)
+            skipped = distance.amin(1) <= level.reached
+        assert below.target is not None
+        below.aims_at_goal[rows] = skipped
+        below.target[rows] = plan.latents[:, 0]
+        below.walked[rows] = 0
+        below.duration[rows] = self.spans[k - 1]
+        return skipped
+
+    def _walk(self, state: PlanState, rows: Tensor, plan: Plan) -> None:
+        own = state.levels[0]
+        steps = plan.actions.shape[1]
+        state.actions[rows, :steps] = plan.actions
+        state.expected[rows, :steps] = plan.latents
+        state.cursor[rows] = 0
+        if len(self.levels) == 1:
+            own.walked[rows] = 0
+            own.duration[rows] = self.commit
