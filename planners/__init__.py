@@ -1,7 +1,7 @@
 """Search in any differentiable model: propose, refine, select; and a top-down planner over a list of models.
 
-Nothing here has heard of JEPA or of an environment. A model is whatever satisfies `planners.protocols.Model`; the tests
-plan in a point-mass model written by hand.
+Nothing here has heard of JEPA or of an environment. A model is whatever satisfies `planners.protocols.Model`;
+the tests plan in models written by hand.
 
 How to choose:
 

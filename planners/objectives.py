@@ -22,6 +22,8 @@ class GoalCost:
         goal: (E, D).
         distance: between latents.
         step_cost: cost of each step.
+
+    Calling it gives (E, N).
     """
 
     flops = 0.0
@@ -44,15 +46,17 @@ class GoalCost:
 class SubgoalCost:
     """Distance to the subgoal at the step it is due, measured in the space of the level that set it.
 
-    A slow latent hardly tells states one step apart, so a subgoal compared at the best step is met by turning on the
-    spot; compared when it is due it says "there, one stride from now".
+    A slow latent hardly tells states one step apart, so a subgoal compared at the best step is met by turning
+    on the spot; compared when it is due it says "there, one stride from now".
 
     Args:
         target: (E, D_above) latent of the level above.
-        due: (E,) step of the horizon at which it is due, from 1.
+        due: (E,) int64, the step of the horizon at which it is due, from 1 to H.
         lift: (E, N, D) -> (E, N, D_above); encodes the imagined latent upward.
         distance: between latents of the level above.
-        flops: of one lift.
+        flops: of lifting one latent.
+
+    Calling it gives (E, N).
     """
 
     def __init__(
@@ -82,6 +86,8 @@ class SupportCost:
     Args:
         weight: cost per nat.
         free: nats per step that cost nothing, so that rare but real actions are not shunned.
+
+    Calling it gives (E, N), the mean over the steps.
     """
 
     flops = 0.0
@@ -95,9 +101,15 @@ class SupportCost:
 
 
 class SumCost:
-    """The sum of several costs."""
+    """The sum of several costs, (E, N); their operations add up as well.
+
+    Raises:
+        ValueError: no terms.
+    """
 
     def __init__(self, terms: Sequence[Objective]) -> None:
+        if not terms:
+            raise ValueError("a sum of no costs; give at least one term")
         self.terms = tuple(terms)
         self.flops = sum(term.flops for term in self.terms)
 

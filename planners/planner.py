@@ -7,13 +7,14 @@ import torch
 from planners.proposals import Proposal
 from planners.protocols import Model, Plan, Problem
 from planners.refiners import Refiner
-from planners.rollouts import rollout, rollout_flops
+from planners.rollouts import finite_cost, rollout, rollout_flops
 
 
 class Planner:
     """Finds actions of low cost.
 
-    The selection always evaluates hard candidates afresh, whatever cost a relaxed one had.
+    The selection always evaluates hard candidates afresh, whatever cost a relaxed one had. A cost that is not
+    finite counts as infinite: such a candidate never wins over another.
 
     Args:
         propose: makes candidates.
@@ -31,12 +32,12 @@ class Planner:
         refined = self.refine(model, problem, proposals)
         candidates = refined.candidates
         trajectory = rollout(model, problem, candidates)
-        cost = problem.objective(trajectory)
-        cost = torch.where(cost.isfinite(), cost, torch.inf)
+        cost = finite_cost(problem.objective(trajectory))
         best = cost.argmin(1)
         row = torch.arange(len(best), device=best.device)
-        passes = proposed + self.refine.passes * proposals.shape[1] + candidates.shape[1]
-        spent = passes * rollout_flops(model, problem)
+        # Making proposals takes no objective, everything after it does.
+        passes = self.refine.passes * proposals.shape[1] + candidates.shape[1]
+        spent = proposed * model.flops * problem.horizon + passes * rollout_flops(model, problem)
         return Plan(
             actions=candidates[row, best],
             latents=trajectory.latents[row, best],
@@ -48,6 +49,9 @@ class Planner:
         )
 
     def passes(self, model: Model, horizon: int) -> float:
-        """Forward passes of one call, per episode, at most; linear in the number of candidates."""
+        """Forward passes of one call, per episode, at most; linear in the number of candidates.
+
+        Times `planners.rollouts.rollout_flops` they are at least the plan's ``flops``.
+        """
         count = self.propose.count(model, horizon)
         return count * (1.0 + self.refine.passes + self.refine.returned)

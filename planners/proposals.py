@@ -1,4 +1,4 @@
-"""Proposals: where candidates come from."""
+"""Proposals: where candidates come from. All of them are actions that can really be taken."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from planners.noise import combine, uniform
-from planners.protocols import Model, Problem
+from planners.protocols import ActionSpace, Model, Problem
 from planners.rollouts import sample_rollout
+from planners.spaces import Box
 
 
 class Proposal(Protocol):
@@ -31,6 +32,9 @@ class PriorProposal:
 
     Args:
         candidates: N; the last one is replaced by the problem's warm start if it has one.
+
+    Raises:
+        ValueError: no candidates.
     """
 
     def __init__(self, candidates: int) -> None:
@@ -40,9 +44,7 @@ class PriorProposal:
 
     def __call__(self, model: Model, problem: Problem) -> tuple[Tensor, int]:
         actions = sample_rollout(model, problem, self.candidates).actions
-        if problem.warm is not None:
-            actions = torch.cat([actions[:, :-1], problem.warm.unsqueeze(1)], 1)
-        return actions, self.candidates
+        return _with_warm(model.space, problem, actions), self.candidates
 
     def count(self, model: Model, horizon: int) -> int:
         return self.candidates
@@ -53,26 +55,32 @@ class QueueProposal:
 
     Args:
         queue: (Q, A) actions.
-        candidates: N.
+        candidates: N; the last one is replaced by the problem's warm start if it has one.
+
+    Raises:
+        ValueError: no candidates, or an empty queue.
     """
 
     def __init__(self, queue: Tensor, candidates: int) -> None:
+        if candidates < 1 or queue.ndim != 2 or not len(queue):
+            raise ValueError(
+                f"{candidates} candidates from a queue of shape {tuple(queue.shape)};"
+                " give at least 1 and at least one row of actions"
+            )
         self.queue = queue
         self.candidates = candidates
 
     def __call__(self, model: Model, problem: Problem) -> tuple[Tensor, int]:
         noise = uniform(combine(problem.keys, 1), self.candidates, problem.horizon)
         actions = self.queue[(noise * len(self.queue)).long().clamp_max(len(self.queue) - 1)]
-        if problem.warm is not None:
-            actions = torch.cat([actions[:, :-1], problem.warm.unsqueeze(1)], 1)
-        return actions, 0
+        return _with_warm(model.space, problem, _hard(model.space, actions)), 0
 
     def count(self, model: Model, horizon: int) -> int:
         return self.candidates
 
 
 class EnumerationProposal:
-    """Every sequence of discrete actions.
+    """Every sequence of discrete actions; a warm start is among them anyway.
 
     Args:
         limit: most sequences that are enumerated.
@@ -89,11 +97,34 @@ class EnumerationProposal:
         return sequences.unsqueeze(0).expand(len(problem.start), -1, -1, -1), 0
 
     def count(self, model: Model, horizon: int) -> int:
-        """N; ValueError when that is more than the limit."""
+        """N.
+
+        Raises:
+            ValueError: more than the limit, or actions that are not discrete.
+        """
+        if isinstance(model.space, Box):
+            raise ValueError("continuous actions cannot be enumerated; choose planner adam, cem or mppi")
         total = model.space.action_dim**horizon
         if total > self.limit:
             raise ValueError(
-                f"{model.space.action_dim} actions over {horizon} steps are {total} sequences, more than {self.limit};"
-                " shorten the horizon or choose planner adam"
+                f"{model.space.action_dim} actions over {horizon} steps are {total} sequences, more than"
+                f" {self.limit}; shorten the horizon or choose planner adam"
             )
         return total
+
+
+def _hard(space: ActionSpace, actions: Tensor) -> Tensor:
+    """The nearest actions that can be taken: a queue may hold some from beyond the bounds of a plan."""
+    return space.harden(space.free(actions))
+
+
+def _with_warm(space: ActionSpace, problem: Problem, actions: Tensor) -> Tensor:
+    """Candidates (E, N, H, A) with the warm start in the place of the last one, as far as it reaches."""
+    if problem.warm is None:
+        return actions
+    warm = _hard(space, problem.warm)
+    if problem.warm_steps is not None:
+        step = torch.arange(problem.horizon, device=actions.device)
+        reaches = step < problem.warm_steps[:, None]
+        warm = torch.where(reaches[..., None], warm, actions[:, -1])
+    return torch.cat([actions[:, :-1], warm.unsqueeze(1)], 1)

@@ -56,7 +56,7 @@ class Model(Protocol):
 
     Attributes:
         space: its actions.
-        flops: floating point operations of one step of one candidate: condition, prior and advance.
+        flops: floating point operations, forward, of one step of one candidate: condition, prior and advance.
     """
 
     space: ActionSpace
@@ -77,7 +77,11 @@ class Model(Protocol):
 
 @runtime_checkable
 class LiftingModel(Model, Protocol):
-    """A model whose latents can be encoded into the space of the level above."""
+    """A model whose latents can be encoded into the space of the level above.
+
+    Attributes:
+        lift_flops: floating point operations, forward, of lifting one latent.
+    """
 
     lift_flops: float
 
@@ -129,6 +133,7 @@ class Problem:
         objective: cost.
         keys: (E,) int64, the random key of each episode's problem, see `planners.noise`.
         warm: (E, H, A) actions to try among the proposals (the last plan, shifted), or None.
+        warm_steps: (E,) how many leading steps of ``warm`` count, the rest is proposed; None: all of them.
     """
 
     start: Tensor
@@ -137,6 +142,7 @@ class Problem:
     objective: Objective
     keys: Tensor
     warm: Tensor | None = None
+    warm_steps: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ class Plan:
     Attributes:
         actions: (E, H, A), hard.
         latents: (E, H, D) that the model predicts for them.
-        cost: (E,) by a fresh evaluation of the hard actions.
+        cost: (E,) by a fresh evaluation of the hard actions; infinite when no candidate has a finite one.
         proposed_cost: (E,) cost of the best proposal, before refinement.
         support: (E,) mean log-density per step of the actions under the prior.
         rollouts: candidates imagined per episode, all iterations counted.
@@ -162,13 +168,13 @@ class Plan:
     flops: Tensor
 
     def rows(self, index: Tensor) -> Plan:
-        """The plans of some episodes."""
+        """The plans of some episodes: index (R,) int64 or (E,) bool."""
         parts = {name: value[index] for name, value in vars(self).items() if isinstance(value, Tensor)}
         return Plan(**parts, rollouts=self.rollouts)
 
     @staticmethod
     def join(plans: list[Plan]) -> Plan:
-        """Plans of several blocks of episodes as one."""
+        """Plans of several blocks of episodes as one; all must have the same horizon and rollouts."""
         first = plans[0]
         parts = {
             name: torch.cat([getattr(plan, name) for plan in plans])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from planners.noise import combine, uniform
 from planners.protocols import Model, Problem
-from planners.rollouts import rollout
+from planners.rollouts import finite_cost, rollout
 
 BACKWARD = 2.0
 """Floating point operations of a backward pass, in forward passes."""
@@ -22,7 +22,8 @@ class Refined:
 
     Attributes:
         candidates: (E, N', H, A), hard, the best proposal or something better among them.
-        proposed_cost: (E,) cost of the best proposal; None when the refiner never looked.
+        proposed_cost: (E,) cost of the best proposal, infinite when none has a finite one; None when the
+            refiner never looked.
         rollouts: imagined per episode.
     """
 
@@ -43,7 +44,7 @@ class Refiner(Protocol):
     returned: int
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
-        """Improve candidates (E, N, H, A)."""
+        """Improve candidates (E, N, H, A); called without gradients."""
         ...
 
 
@@ -60,38 +61,47 @@ class NoRefiner:
 class AdamRefiner:
     """Gradient descent on every candidate's actions (Adam, Kingma and Ba, arXiv 1412.6980), all at once.
 
-    Each candidate keeps the best actions it went through, so more iterations never make its cost worse.
+    Each candidate keeps the best actions it went through, so more iterations never make its cost worse. A
+    candidate whose cost or gradient is not finite stays as it was proposed.
 
     Args:
         iterations: steps.
         learning_rate: in units of the space's free parameters.
+
+    Raises:
+        ValueError: no iterations, or a rate that is not positive.
     """
 
     returned = 2
 
     def __init__(self, iterations: int, learning_rate: float) -> None:
         if iterations < 1 or not learning_rate > 0:
-            raise ValueError(f"{iterations} iterations at rate {learning_rate}; both must be positive")
+            raise ValueError(
+                f"AdamRefiner with {iterations} iterations at rate {learning_rate}; both must be positive"
+            )
         self.iterations = iterations
         self.learning_rate = learning_rate
         self.passes = iterations * (1 + BACKWARD)
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         space = model.space
-        free = space.free(candidates).clone()
+        # Within the bounds from the start, or the first cost would be that of actions nobody can take.
+        free = space.project(space.free(candidates))
         first, second = torch.zeros_like(free), torch.zeros_like(free)
-        best, best_cost = candidates, torch.full(candidates.shape[:2], torch.inf, device=free.device)
+        best, best_cost = space.harden(free), free.new_full(free.shape[:2], torch.inf)
         for iteration in range(1, self.iterations + 1):
             with torch.enable_grad():
                 leaf = free.detach().requires_grad_()
                 actions = space.relax(leaf)
-                cost = problem.objective(rollout(model, problem, actions))
-                (gradient,) = torch.autograd.grad(cost.sum(), leaf)
+                relaxed = problem.objective(rollout(model, problem, actions))
+                (gradient,) = torch.autograd.grad(relaxed.sum(), leaf)
+            cost = finite_cost(relaxed.detach())
+            gradient = torch.where(gradient.isfinite(), gradient, 0.0)
             if iteration == 1:
-                proposed_cost = cost.detach().amin(1)
-            better = cost.detach() < best_cost
+                proposed_cost = cost.amin(1)
+            better = cost < best_cost
             best = torch.where(better[..., None, None], space.harden(free), best)
-            best_cost = torch.where(better, cost.detach(), best_cost)
+            best_cost = torch.where(better, cost, best_cost)
             first = 0.9 * first + 0.1 * gradient
             second = 0.99 * second + 0.01 * gradient.square()
             step = (first / (1 - 0.9**iteration)) / ((second / (1 - 0.99**iteration)).sqrt() + 1e-8)
@@ -104,42 +114,63 @@ class AdamRefiner:
 class RefitRefiner:
     """Sample, weigh, fit, repeat: the cross-entropy method with elites, MPPI with softmax weights.
 
+    The best candidate of all rounds is handed on among those of the last round. Candidates whose cost is not
+    finite have no part in the fit.
+
     Args:
         iterations: rounds.
         elites: share of candidates that the fit is made of (Rubinstein 1999); None: all, by softmax weight.
         temperature: of the softmax, in standard deviations of the costs (Williams et al., arXiv 1509.01149).
+
+    Raises:
+        ValueError: no iterations, a share outside (0, 1], or a temperature that is not positive.
     """
 
-    returned = 2
+    returned = 1
 
     def __init__(self, iterations: int, elites: float | None = 0.15, temperature: float = 0.3) -> None:
         if iterations < 1:
-            raise ValueError(f"{iterations} iterations; give at least 1")
+            raise ValueError(f"RefitRefiner with {iterations} iterations; give at least 1")
+        if elites is not None and not 0 < elites <= 1:
+            raise ValueError(f"RefitRefiner with elites {elites}; choose from above 0 to 1, or None")
+        if not temperature > 0:
+            raise ValueError(f"RefitRefiner with temperature {temperature}; give a positive number")
         self.iterations = iterations
         self.elites = elites
         self.temperature = temperature
         self.passes = float(iterations)
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
-        episodes, count, horizon, _ = candidates.shape
-        best, best_cost = candidates[:, :1], torch.full((episodes, 1), torch.inf, device=candidates.device)
+        _, count, horizon, _ = candidates.shape
+        best, best_cost = candidates[:, :1], candidates.new_full((len(candidates), 1), torch.inf)
         for iteration in range(self.iterations):
-            cost = problem.objective(rollout(model, problem, candidates))
+            cost = finite_cost(problem.objective(rollout(model, problem, candidates)))
             if iteration == 0:
                 proposed_cost = cost.amin(1)
             joined, joined_cost = torch.cat([best, candidates], 1), torch.cat([best_cost, cost], 1)
             winner = joined_cost.argmin(1, keepdim=True)
             best_cost = joined_cost.gather(1, winner)
             best = joined.gather(1, winner[..., None, None].expand(-1, 1, *joined.shape[2:]))
-            parameters = model.space.refit(candidates, self._weights(cost)).unsqueeze(1)
+            weights = self._weights(cost)
+            # Not even a weight of 0 makes a NaN harmless.
+            fitted = torch.where((weights > 0)[..., None, None], candidates, 0.0)
+            parameters = model.space.refit(fitted, weights).unsqueeze(1)
             noise = uniform(combine(problem.keys, 2, iteration), count, horizon, model.space.noise_dim)
             candidates = model.space.sample(parameters.expand(-1, count, -1, -1), noise)
-        return Refined(torch.cat([candidates, best], 1), proposed_cost, self.iterations * count)
+        # In the place of a candidate, so that calls keep one shape.
+        return Refined(torch.cat([candidates[:, 1:], best], 1), proposed_cost, self.iterations * count)
 
     def _weights(self, cost: Tensor) -> Tensor:
+        """Weights (E, N) that sum to 1, of costs (E, N) that may be infinite; all alike where all are."""
+        known = cost.isfinite() | ~cost.isfinite().any(1, keepdim=True)
+        cost = torch.where(cost.isfinite(), cost, 0.0)
         if self.elites is None:
-            scale = cost.std(1, keepdim=True).clamp_min(1e-8) * self.temperature
-            return (-cost / scale).softmax(1)
+            number = known.sum(1, keepdim=True)
+            mean = (cost * known).sum(1, keepdim=True) / number
+            spread = (((cost - mean) * known).square().sum(1, keepdim=True) / number).sqrt()
+            scores = -(cost - mean) / (spread.clamp_min(1e-8) * self.temperature)
+            return torch.where(known, scores, -torch.inf).softmax(1)
         kept = max(1, round(self.elites * cost.shape[1]))
-        chosen = cost.topk(kept, 1, largest=False).indices
-        return torch.zeros_like(cost).scatter(1, chosen, 1.0 / kept)
+        chosen = torch.where(known, cost, torch.inf).topk(kept, 1, largest=False).indices
+        weights = torch.zeros_like(cost).scatter(1, chosen, 1.0) * known
+        return weights / weights.sum(1, keepdim=True)

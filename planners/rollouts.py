@@ -11,7 +11,7 @@ from planners.protocols import Model, Problem, Trajectory
 
 def rollout(model: Model, problem: Problem, actions: Tensor) -> Trajectory:
     """Imagine candidates (E, N, H, A) from the problem's start."""
-    episodes, candidates, horizon, _ = actions.shape
+    _, candidates, horizon, _ = actions.shape
     latent = problem.start.unsqueeze(1).expand(-1, candidates, -1)
     latents, log_prior = [], []
     for step in range(horizon):
@@ -39,6 +39,11 @@ def sample_rollout(model: Model, problem: Problem, candidates: int) -> Trajector
     return Trajectory(
         problem.start, torch.stack(actions, 2), torch.stack(latents, 2), torch.stack(log_prior, 2)
     )
+
+
+def finite_cost(cost: Tensor) -> Tensor:
+    """Costs of any shape, infinite where they are not finite, so that no minimum is taken by a NaN."""
+    return torch.where(cost.isfinite(), cost, torch.inf)
 
 
 def rollout_flops(model: Model, problem: Problem) -> float:

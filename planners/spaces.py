@@ -12,75 +12,95 @@ from torch import Tensor
 class Simplex:
     """A discrete actions as corners of a simplex.
 
-    Gradients go through the softmax while the model sees the corner (straight-through, Bengio et al., arXiv
-    1308.3432), so that every iterate is a plan that can be carried out and no relaxation gap has to be rounded away.
+    Gradients go through the softmax while the model sees the corner (straight-through, Bengio et al.,
+    arXiv 1308.3432), so that every iterate is a plan that can be carried out and no relaxation gap has to be
+    rounded away. A prior is A logits per action.
 
     Args:
         action_dim: A.
         margin: how far, in logits, a proposed action starts out ahead of the others.
         temperature: of the softmax that gradients go through.
+
+    Raises:
+        ValueError: a margin or temperature that is not positive, or no actions.
     """
 
     noise_dim = 1
 
     def __init__(self, action_dim: int, margin: float = 2.0, temperature: float = 1.0) -> None:
+        if action_dim < 1 or not margin > 0 or not temperature > 0:
+            raise ValueError(
+                f"Simplex of {action_dim} actions, margin {margin}, temperature {temperature}:"
+                " all three must be positive"
+            )
         self.action_dim = action_dim
         self.margin = margin
         self.temperature = temperature
 
     def sample(self, prior: Tensor, uniform: Tensor) -> Tensor:
-        """One-hot draws by the inverse of the cumulative distribution of logits ``prior``."""
+        """One-hot draws (..., A) by the inverse of the cumulative distribution of logits (..., A)."""
         cumulative = prior.softmax(-1).cumsum(-1)
         index = (uniform * cumulative[..., -1:] > cumulative).sum(-1).clamp_max(self.action_dim - 1)
         return F.one_hot(index, self.action_dim).to(prior.dtype)
 
     def log_prob(self, prior: Tensor, action: Tensor) -> Tensor:
-        """Expected log-probability, linear in the action."""
+        """Expected log-probability (...) of actions (..., A) under logits (..., A); linear in the action."""
         return (action * prior.log_softmax(-1)).sum(-1)
 
     def free(self, action: Tensor) -> Tensor:
-        """Logits."""
+        """Logits (..., A), the action's own ahead by the margin."""
         return action * self.margin
 
     def relax(self, free: Tensor) -> Tensor:
-        """The corner in value, the softmax in gradient."""
+        """The corner in value, bit for bit, and the softmax in gradient: (..., A) -> (..., A)."""
         soft = (free / self.temperature).softmax(-1)
-        return soft + (self.harden(free) - soft).detach()
+        return self.harden(free) + (soft - soft.detach())
 
     def project(self, free: Tensor) -> Tensor:
         """Logits need no bounds."""
         return free
 
     def harden(self, free: Tensor) -> Tensor:
-        """The corner of the largest logit."""
+        """The corner of the largest logit: (..., A) -> (..., A)."""
         return F.one_hot(free.argmax(-1), self.action_dim).to(free.dtype)
 
     def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
-        """Logits of the weighted frequencies, none below 1 %."""
+        """Logits (E, H, A) of the weighted frequencies, mixed with 1 % of uniform so that none dies out."""
         frequency = torch.einsum("enha,en->eha", actions, weights)
-        floor = 0.01 / self.action_dim
-        return ((1 - 0.01) * frequency + floor).log()
+        return ((1 - 0.01) * frequency + 0.01 / self.action_dim).log()
 
 
 class Box:
-    """Continuous actions between bounds, with a diagonal Gaussian prior (mean, log standard deviation).
+    """Continuous actions between bounds.
+
+    A prior is a diagonal Gaussian, 2A numbers per action: means, then logarithms of standard deviations.
 
     Args:
-        low, high: (A,) bounds, for macro-actions quantiles of those in the data, so that plans stay supported.
+        low, high: (A,) bounds; of macro-actions, quantiles of those in the data, so that plans stay
+            supported.
+
+    Raises:
+        ValueError: bounds of different shapes, or low above high.
     """
 
     def __init__(self, low: Tensor, high: Tensor) -> None:
+        if low.ndim != 1 or low.shape != high.shape:
+            raise ValueError(
+                f"Box bounds have shapes {tuple(low.shape)} and {tuple(high.shape)}; give (A,) and (A,)"
+            )
+        if not bool((low <= high).all()):
+            raise ValueError(f"Box bounds {low.tolist()} and {high.tolist()}: low must not exceed high")
         self.low, self.high = low, high
         self.action_dim = self.noise_dim = len(low)
 
     def sample(self, prior: Tensor, uniform: Tensor) -> Tensor:
-        """Gaussian draws, clamped to the bounds."""
+        """Gaussian draws (..., A), clamped to the bounds."""
         mean, log_std = prior.chunk(2, -1)
         normal = math.sqrt(2) * torch.erfinv((2 * uniform - 1).clamp(-1 + 1e-6, 1 - 1e-6))
         return self.project(mean + log_std.exp() * normal)
 
     def log_prob(self, prior: Tensor, action: Tensor) -> Tensor:
-        """Gaussian log-density."""
+        """Gaussian log-density (...) of actions (..., A), clamping not considered."""
         mean, log_std = prior.chunk(2, -1)
         error = ((action - mean) * (-log_std).exp()).square()
         return -(0.5 * error + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
@@ -102,7 +122,7 @@ class Box:
         return self.project(free)
 
     def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
-        """Weighted mean and log standard deviation; the latter at least 5 % of the width of the box."""
+        """Weighted mean and log standard deviation, (E, H, 2A); at least 5 % of the width of the box."""
         mean = torch.einsum("enha,en->eha", actions, weights)
         variance = torch.einsum("enha,en->eha", (actions - mean.unsqueeze(1)).square(), weights)
         std = torch.maximum(variance.sqrt(), 0.05 * (self.high - self.low))

@@ -7,25 +7,34 @@ The recursion, for an episode in which level k must plan (k = K first):
     its first predicted latent is level k-1's subgoal, due one stride from now; level k-1 plans; ...
     level 1 walks its plan; when the stride is walked, the level above gives the next subgoal.
 
-A level that reaches the goal within one of its own steps is skipped: the goal itself is passed down. A level whose
-subgoal is due replaces it from above. What leaves level 1's plan is planned again at once, for the rest of the stride.
+A level that reaches the goal within one of its own steps is skipped: the goal itself is passed down. A level
+whose subgoal is due replaces it from above. What leaves level 1's plan is planned again at once, for the rest
+of the stride.
 
-(H-JEPA, arXiv 2610.06805, plans one episode at a time; here E episodes are planned at once, each at its own place in
-the recursion.)
+(H-JEPA, arXiv 2610.06805, plans one episode at a time; here E episodes are planned at once, each at its own
+place in the recursion.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from planners.noise import combine
 from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
+from planners.plan_state import Decision, LevelState, PlanState
 from planners.planner import Planner
 from planners.protocols import LiftingModel, Objective, Plan, Problem
+
+__all__ = ["Decision", "LevelPlanner", "LevelState", "PlanState", "TopDownPlanner"]
+
+ALIGNED = 8
+"""Copies of a latent that are lifted together. Matrix products work on tiles of a few rows, and the bits of a
+row can depend on its place in a tile; so every episode takes as many rows as fill tiles."""
 
 
 @dataclass(frozen=True)
@@ -56,70 +65,6 @@ class LevelPlanner:
     support_free: float = 0.0
 
 
-@dataclass
-class Decision:
-    """One call of one level's planner, kept for figures and diagnosis.
-
-    Attributes:
-        level: from 1.
-        rows: (R,) episodes.
-        time: (R,) environment steps taken before.
-        at_goal: whether it aimed at the goal.
-        plan: R plans.
-        target: (R, D) what it aimed at: the goal in its own space, or a subgoal in the space of the level above.
-        skipped: (R,) whether it passed the goal down.
-    """
-
-    level: int
-    rows: Tensor
-    time: Tensor
-    at_goal: bool
-    plan: Plan
-    target: Tensor
-    skipped: Tensor
-
-
-@dataclass
-class LevelState:
-    """Where each of E episodes stands at one level."""
-
-    memory: Tensor | None
-    goal: Tensor
-    aims_at_goal: Tensor
-    target: Tensor | None
-    walked: Tensor
-    duration: Tensor
-    asked: Tensor
-    planned: Tensor
-
-
-@dataclass
-class PlanState:
-    """The state of E episodes between two steps.
-
-    Attributes:
-        levels: per level, the first is level 1.
-        keys: (E,) int64 random keys.
-        time: (E,) environment steps so far.
-        actions: (E, H, A) level 1's plan.
-        expected: (E, H, D) latents it predicts.
-        cursor: (E,) steps of it walked.
-        flops: (E,) float64 spent so far.
-        repaired: (E,) how often level 1 planned again because it had left its plan.
-        decisions: every planner call, when they are recorded.
-    """
-
-    levels: list[LevelState]
-    keys: Tensor
-    time: Tensor
-    actions: Tensor
-    expected: Tensor
-    cursor: Tensor
-    flops: Tensor
-    repaired: Tensor
-    decisions: list[Decision] = field(default_factory=list)
-
-
 class TopDownPlanner:
     """Plans through a list of levels, for E episodes at once.
 
@@ -128,9 +73,16 @@ class TopDownPlanner:
         commit: steps level 1 walks of a plan to the goal before it plans again, when nothing is above it.
         off_plan: squared distance in level 1's latent beyond which what happened has left the plan.
         repairs: how often in an episode level 1 may plan again because what happened left its plan.
-        block: episodes per planner call. Calls are padded to this size, so that results have the same bits whatever
-            the number of episodes.
+        block: episodes per planner call. Calls are padded to this size, so that results have the same bits
+            whatever episodes are planned together, provided that the model gives a row the same bits at every
+            place in a block: give planners a multiple of 8 candidates (see `ALIGNED`), or take blocks of 1,
+            which always do but are slower with few candidates.
         record: keep every decision.
+        warm_start: try what is left of a level's last plan among its proposals.
+
+    Raises:
+        ValueError: no levels, a stride, commit or block that is too short, or a level whose horizon is
+            shorter than the stride it has to walk.
     """
 
     def __init__(
@@ -141,17 +93,27 @@ class TopDownPlanner:
         repairs: int = 1_000_000,
         block: int = 8,
         record: bool = False,
+        warm_start: bool = False,
     ) -> None:
         if not levels:
             raise ValueError("no levels; give at least one")
         if not 1 <= commit <= levels[0].horizon:
             raise ValueError(f"commit is {commit}; choose from 1 to level 1's horizon {levels[0].horizon}")
+        if block < 1:
+            raise ValueError(f"block is {block}; give at least 1 episode per planner call")
+        for number, (below, above) in enumerate(pairwise(levels), 1):
+            if not 1 <= above.stride <= below.horizon:
+                raise ValueError(
+                    f"level {number + 1} has stride {above.stride}, level {number} horizon {below.horizon};"
+                    f" choose a stride from 1 to {below.horizon}"
+                )
         self.levels = tuple(levels)
         self.commit = commit
         self.off_plan = off_plan
         self.repairs = repairs
         self.block = block
         self.record = record
+        self.warm_start = warm_start
         # A subgoal is due after one stride of the level that set it.
         self.spans = [above.stride for above in self.levels[1:]]
 
@@ -162,8 +124,20 @@ class TopDownPlanner:
             goals: per level, (E, D_k) latent of the goal.
             memories: per level, one row per episode, or None.
             keys: (E,) int64.
+
+        Raises:
+            ValueError: not one goal and one memory per level, or not one row per episode.
         """
         count, device = len(keys), keys.device
+        if not len(goals) == len(memories) == len(self.levels):
+            raise ValueError(
+                f"{len(goals)} goals and {len(memories)} memories for {len(self.levels)} levels;"
+                " give one of each per level"
+            )
+        for number, part in enumerate([*goals, *memories]):
+            if part is not None and len(part) != count:
+                what = f"the goal of level {number + 1}" if number < len(goals) else "a memory"
+                raise ValueError(f"{what} has {len(part)} rows for {count} keys; give one row per episode")
         none = torch.zeros(count, dtype=torch.int64, device=device)
         states = [
             LevelState(
@@ -173,19 +147,20 @@ class TopDownPlanner:
                 target=None if k + 1 == len(self.levels) else torch.zeros_like(goals[k + 1]),
                 walked=none.clone(),
                 duration=none.clone(),
+                # No stride is longer than the horizon, so this holds plans to the goal and to a subgoal.
+                actions=goal.new_zeros(count, level.horizon, level.model.space.action_dim),
+                length=none.clone(),
+                cursor=none.clone(),
                 asked=none.clone(),
                 planned=none.clone(),
             )
-            for k, (goal, memory) in enumerate(zip(goals, memories))
+            for k, (level, goal, memory) in enumerate(zip(self.levels, goals, memories))
         ]
-        length = max([self.levels[0].horizon, *self.spans[:1]])
         return PlanState(
             levels=states,
             keys=keys,
             time=none.clone(),
-            actions=goals[0].new_zeros(count, length, self.levels[0].model.space.action_dim),
-            expected=goals[0].new_zeros(count, length, goals[0].shape[1]),
-            cursor=none.clone(),
+            expected=goals[0].new_zeros(count, self.levels[0].horizon, goals[0].shape[1]),
             flops=torch.zeros(count, dtype=torch.float64, device=device),
             repaired=none.clone(),
         )
@@ -207,10 +182,11 @@ class TopDownPlanner:
             latents = self._lift(state, latent, asks)
             for k in reversed(range(len(self.levels))):
                 self._plan_level(state, k, latents[k], asks[k])
+        bottom = state.levels[0]
         row = torch.arange(len(latent), device=latent.device)
-        action = state.actions[row, state.cursor.clamp_max(state.actions.shape[1] - 1)]
-        state.cursor += active
-        state.levels[0].walked += active
+        action = bottom.actions[row, bottom.cursor.clamp_max(bottom.actions.shape[1] - 1)]
+        bottom.cursor += active
+        bottom.walked += active
         state.time += active
         return torch.where(active[:, None], action, torch.zeros_like(action))
 
@@ -218,14 +194,15 @@ class TopDownPlanner:
         """Per level, (E,) bool: must it plan now? A level must when the stride it set has been walked."""
         bottom = state.levels[0]
         row = torch.arange(len(latent), device=latent.device)
-        expected = state.expected[row, (state.cursor - 1).clamp_min(0)]
-        left_plan = ((latent - expected).square().sum(-1) > self.off_plan) & (state.cursor > 0)
+        expected = state.expected[row, (bottom.cursor - 1).clamp_min(0)]
+        left_plan = ((latent - expected).square().sum(-1) > self.off_plan) & (bottom.cursor > 0)
         due = active & (bottom.walked >= bottom.duration)
         repair = active & left_plan & ~due & (state.repaired < self.repairs)
         state.repaired += repair
         asks = [due | repair]
         for level in state.levels[1:]:
             asks.append(due)
+            level.cursor += due
             level.walked += due
             due = due & (level.walked >= level.duration)
         return asks
@@ -239,8 +216,8 @@ class TopDownPlanner:
             lifted = torch.zeros_like(above.goal)
             for index, kept in self._blocks(rows):
                 memory = None if above.memory is None else above.memory[index]
-                encoded = level.model.lift(latents[k][index].unsqueeze(1), memory).squeeze(1)
-                lifted[index[:kept]] = encoded[:kept]
+                copies = latents[k][index].unsqueeze(1).expand(-1, ALIGNED, -1)
+                lifted[index[:kept]] = level.model.lift(copies, memory)[:kept, 0]
             state.flops[rows] += level.model.lift_flops
             latents.append(lifted)
         return latents
@@ -248,7 +225,7 @@ class TopDownPlanner:
     def _blocks(self, rows: Tensor) -> list[tuple[Tensor, int]]:
         """Rows in blocks of one size, the last padded with its first row; and how many of each are real."""
         blocks = []
-        for part in rows.split(self.block):
+        for part in rows.split(self.block) if len(rows) else ():
             blocks.append((torch.cat([part, part[:1].expand(self.block - len(part))]), len(part)))
         return blocks
 
@@ -267,28 +244,21 @@ class TopDownPlanner:
                 ]
             )
             state.flops[rows] += plan.flops
+            steps = plan.actions.shape[1]
+            own.actions[rows, :steps] = plan.actions
+            own.length[rows] = steps
+            own.cursor[rows] = 0
             skipped = self._hand_down(state, k, rows, latent[rows], plan, at_goal)
             own.planned[rows] += ~skipped
             if self.record:
                 target = own.goal if at_goal else own.target
                 assert target is not None
-                self._note(state, k, rows, at_goal, plan, target[rows].clone(), skipped)
+                time = state.time[rows].clone()
+                state.decisions.append(
+                    Decision(k + 1, rows, time, at_goal, plan, target[rows].clone(), skipped)
+                )
 
-    def _note(
-        self,
-        state: PlanState,
-        k: int,
-        rows: Tensor,
-        at_goal: bool,
-        plan: Plan,
-        target: Tensor,
-        skipped: Tensor,
-    ) -> None:
-        state.decisions.append(Decision(k + 1, rows, state.time[rows].clone(), at_goal, plan, target, skipped))
-
-    def _solve(
-        self, state: PlanState, k: int, index: Tensor, latent: Tensor, at_goal: bool
-    ) -> Plan:
+    def _solve(self, state: PlanState, k: int, index: Tensor, latent: Tensor, at_goal: bool) -> Plan:
         """One planner call for a block of episodes."""
         level, own = self.levels[k], state.levels[k]
         objective: Objective
@@ -316,13 +286,21 @@ class TopDownPlanner:
             horizon=horizon,
             objective=objective,
             keys=combine(state.keys[index], k, state.time[index]),
+            warm=self._rest_of_plan(own, index, horizon) if self.warm_start else None,
+            warm_steps=(own.length - own.cursor)[index].clamp_min(0),
         )
         return search(level.model, problem)
+
+    def _rest_of_plan(self, own: LevelState, index: Tensor, horizon: int) -> Tensor:
+        """What a block has not walked of its last plans, (B, horizon, A), filled up with anything."""
+        step = own.cursor[index, None] + torch.arange(horizon, device=index.device)
+        step = step.clamp_max(own.actions.shape[1] - 1)
+        return own.actions[index].gather(1, step.unsqueeze(-1).expand(-1, -1, own.actions.shape[-1]))
 
     def _hand_down(
         self, state: PlanState, k: int, rows: Tensor, latent: Tensor, plan: Plan, at_goal: bool
     ) -> Tensor:
-        """Give the level below its target, or level 1's plan to the legs; (R,) bool: was the level skipped?"""
+        """Give the level below its target, or the legs level 1's plan; (R,) bool: was the level skipped?"""
         if k == 0:
             self._walk(state, rows, plan)
             return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
@@ -342,10 +320,7 @@ class TopDownPlanner:
 
     def _walk(self, state: PlanState, rows: Tensor, plan: Plan) -> None:
         own = state.levels[0]
-        steps = plan.actions.shape[1]
-        state.actions[rows, :steps] = plan.actions
-        state.expected[rows, :steps] = plan.latents
-        state.cursor[rows] = 0
+        state.expected[rows, : plan.latents.shape[1]] = plan.latents
         if len(self.levels) == 1:
             own.walked[rows] = 0
             own.duration[rows] = self.commit

@@ -1,0 +1,97 @@
+"""What the top-down planner keeps of episodes between two steps, and the decisions it records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from planners.protocols import Plan
+
+
+@dataclass
+class Decision:
+    """One call of one level's planner, kept for figures and diagnosis.
+
+    Attributes:
+        level: from 1.
+        rows: (R,) int64, the episodes.
+        time: (R,) int64, environment steps taken before.
+        at_goal: whether it aimed at the goal.
+        plan: R plans.
+        target: (R, D) what it aimed at: the goal in its own space, or a subgoal in the space of the level
+            above.
+        skipped: (R,) bool, whether it passed the goal down.
+    """
+
+    level: int
+    rows: Tensor
+    time: Tensor
+    at_goal: bool
+    plan: Plan
+    target: Tensor
+    skipped: Tensor
+
+
+@dataclass
+class LevelState:
+    """Where each of E episodes stands at one level.
+
+    Attributes:
+        memory: one row per episode, or None.
+        goal: (E, D) latent of the goal.
+        aims_at_goal: (E,) bool; the others aim at the target.
+        target: (E, D_above) subgoal, a latent of the level above; None at the top.
+        walked: (E,) int64, steps of this level walked towards the target.
+        duration: (E,) int64, steps after which the level above (flat: level 1 itself) plans again.
+        actions: (E, L, A) the last plan, L the longest plan of this level.
+        length: (E,) int64, its steps; 0 before the first.
+        cursor: (E,) int64, steps of it walked.
+        asked: (E,) int64, how often this level was asked for a plan.
+        planned: (E,) int64, how often it was not skipped.
+    """
+
+    memory: Tensor | None
+    goal: Tensor
+    aims_at_goal: Tensor
+    target: Tensor | None
+    walked: Tensor
+    duration: Tensor
+    actions: Tensor
+    length: Tensor
+    cursor: Tensor
+    asked: Tensor
+    planned: Tensor
+
+
+@dataclass
+class PlanState:
+    """The state of E episodes between two steps.
+
+    Attributes:
+        levels: per level, the first is level 1.
+        keys: (E,) int64 random keys.
+        time: (E,) int64, environment steps so far.
+        expected: (E, L, D) latents that level 1's plan predicts.
+        flops: (E,) float64 spent so far.
+        repaired: (E,) int64, how often level 1 planned again because it had left its plan.
+        decisions: every planner call, when they are recorded.
+    """
+
+    levels: list[LevelState]
+    keys: Tensor
+    time: Tensor
+    expected: Tensor
+    flops: Tensor
+    repaired: Tensor
+    decisions: list[Decision] = field(default_factory=list)
+
+    @property
+    def actions(self) -> Tensor:
+        """(E, L, A) level 1's plan."""
+        return self.levels[0].actions
+
+    @property
+    def cursor(self) -> Tensor:
+        """(E,) int64, steps of level 1's plan walked."""
+        return self.levels[0].cursor
