@@ -16,6 +16,7 @@ from levels.macro_actions import (
     ChunkEncoder,
     categorical_loss,
     gaussian_loss,
+    one_hot_draw,
     one_hot_max,
     responsibilities,
 )
@@ -130,7 +131,12 @@ class Level(nn.Module):
     def _imagine(
         self, latent: Tensor, actions: Tensor | None, memory: Tensor | None, progress: float
     ) -> dict[str, Tensor]:
-        """Roll out from the first moment over all of them; prediction and prior terms, means over steps."""
+        """Prediction and prior terms, means over steps.
+
+        Half of the windows are rolled out from their first moment over all of them, so that errors do not pile up
+        when planning; the other half predict each moment from the true one before it.
+        """
+        half = latent.shape[1] // 2
         imagined = latent[:, :, 0]
         prediction, prior = [], []
         for step in range(1, latent.shape[2]):
@@ -140,6 +146,7 @@ class Level(nn.Module):
                 imagined, error, code_loss = self._best_outcome(imagined, condition, target, progress)
                 prediction.append(error)
                 prior.append(code_loss)
+                imagined = torch.cat([imagined[:, :half], target[:, half:]], 1)
                 continue
             action = actions[:, :, step - 1]
             described = self.prior(condition.detach())
@@ -150,27 +157,27 @@ class Level(nn.Module):
             )
             imagined = self.advance(imagined, condition, action)
             prediction.append((imagined - target).square().mean())
+            imagined = torch.cat([imagined[:, :half], target[:, half:]], 1)
         return {"prediction": torch.stack(prediction).mean(), "prior": torch.stack(prior).mean()}
 
     def _best_outcome(
         self, latent: Tensor, condition: Tensor, target: Tensor, progress: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One step of expectation-maximisation: next latent by the likeliest code, and the two losses.
+        """One step of expectation-maximisation: next latent by a likely code, and the two losses.
 
-        The scale at which codes are told apart shrinks during training (deterministic annealing, Rose 1998), so that
+        The code is drawn from its posterior, so the gradient is that of all codes weighted by responsibility, at the
+        price of one. The scale at which codes are told apart shrinks during training (deterministic annealing, Rose 1998), so that
         they split one after another instead of dying at the start.
         """
-        outcomes = self.predictor.branch(latent, condition)
         logits = self.prior(condition)
-        share = min(1.0, progress / ANNEALED_SHARE)
-        variance = (self.settings.sigma**2) ** share
-        weight = responsibilities(
-            outcomes.detach(), logits.detach().log_softmax(-1), target.detach(), variance
-        )
-        error = (outcomes - target.unsqueeze(-2)).square().mean(-1)
-        chosen = weight.argmax(-1)[..., None, None].expand(*weight.shape[:-1], 1, outcomes.shape[-1])
-        following = outcomes.gather(-2, chosen).squeeze(-2)
-        return following, (weight * error).sum(-1).mean(), categorical_loss(logits, weight)
+        with torch.no_grad():
+            outcomes = self.predictor.branch(latent, condition)
+            share = min(1.0, progress / ANNEALED_SHARE)
+            variance = (self.settings.sigma**2) ** share
+            weight = responsibilities(outcomes, logits.log_softmax(-1), target, variance)
+            code = one_hot_draw(weight)
+        following = self.advance(latent, condition, code)
+        return following, (following - target).square().mean(), categorical_loss(logits, weight)
 
     def _regularise(self, latent: Tensor) -> dict[str, Tensor]:
         # First and last moments: the least alike, and as many as windows make independent.

@@ -77,3 +77,9 @@ def responsibilities(outcomes: Tensor, log_prior: Tensor, target: Tensor, varian
 def one_hot_max(scores: Tensor) -> Tensor:
     """(..., A) -> one-hot of the largest score, same dtype."""
     return F.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
+
+
+def one_hot_draw(probabilities: Tensor) -> Tensor:
+    """(..., A) -> one-hot draws, from torch's generator."""
+    index = torch.multinomial(probabilities.flatten(0, -2), 1).view(probabilities.shape[:-1])
+    return F.one_hot(index, probabilities.shape[-1]).to(probabilities.dtype)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from levels.networks import mlp
 from levels.settings import MemorySettings
 
 SYMBOLS = (11, 6, 4)
@@ -56,7 +57,7 @@ class MemoryReader(nn.Module):
         self.size = size
         self.heads = settings.heads
         self.outputs = settings.heads * settings.channels
-        self.query = nn.Linear(latent_dim, settings.heads * sum(size))
+        self.query = mlp(latent_dim, 64, settings.heads * sum(size))
 
     def forward(self, latent: Tensor, memory: Tensor) -> Tensor:
         """Latent (P, N, D), memory (P, W, H, C) -> (P, N, heads * C)."""

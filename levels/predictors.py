@@ -34,10 +34,10 @@ class Predictor(nn.Module):
         self.reader = None if settings.memory is None else MemoryReader(dim, size, settings.memory)
         inputs = dim + (0 if self.reader is None else self.reader.outputs)
         self.trunk = nn.Sequential(mlp(inputs, hidden, hidden), nn.GELU())
-        self.features = nn.Linear(hidden, hidden)
-        self.scale = nn.Linear(action_dim, hidden)
-        self.shift = nn.Linear(action_dim, hidden, bias=False)
-        self.outputs = nn.Linear(hidden, dim)
+        self.features = nn.Linear(hidden, settings.head)
+        self.scale = nn.Linear(action_dim, settings.head)
+        self.shift = nn.Linear(action_dim, settings.head, bias=False)
+        self.outputs = nn.Linear(settings.head, dim)
         self.prior = nn.Linear(hidden, prior_dim)
         # Actions start out clearly different, or gradient descent takes long to tell them apart.
         nn.init.normal_(self.scale.weight, std=0.5)
@@ -54,10 +54,10 @@ class Predictor(nn.Module):
     def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
         """Latent (P, N, D), condition (P, N, hidden), action (P, N, A) -> next latent (P, N, D)."""
         hidden = self.features(condition) * self.scale(action) + self.shift(action)
-        return latent + self.outputs(F.gelu(hidden))
+        return latent + self.outputs(F.relu(hidden))
 
     def branch(self, latent: Tensor, condition: Tensor) -> Tensor:
         """The next latents of all A discrete actions: (P, N, D), (P, N, hidden) -> (P, N, A, D)."""
         scale = self.scale.weight.T + self.scale.bias
         hidden = self.features(condition).unsqueeze(-2) * scale + self.shift.weight.T
-        return latent.unsqueeze(-2) + self.outputs(F.gelu(hidden))
+        return latent.unsqueeze(-2) + self.outputs(F.relu(hidden))

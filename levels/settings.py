@@ -64,7 +64,8 @@ class LevelSettings:
     Attributes:
         stride: steps of the level below that make one step of this level (level 1: 1).
         latent_dim: D, numbers in a latent.
-        hidden: width of the predictor.
+        hidden: width of encoder and of the predictor's trunk.
+        head: width of the part of the predictor that sees the action; outcome levels evaluate it once per code.
         encoder: ``agent`` (level 1: x, y, heading), ``mlp`` (own latent space) or ``shared`` (the latent of the level
             below, unchanged).
         encoder_reads: whether the encoder reads the floor plan.
@@ -83,6 +84,7 @@ class LevelSettings:
     stride: int = 1
     latent_dim: int = 16
     hidden: int = 128
+    head: int = 64
     encoder: str = "mlp"
     encoder_reads: bool = False
     macro_action: str = "outcome"
@@ -103,7 +105,7 @@ class LevelSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"level {name} is {getattr(self, name)!r}; choose from {', '.join(allowed)}")
-        for name in ("stride", "latent_dim", "hidden", "codes", "macro_dim", "rollout"):
+        for name in ("stride", "latent_dim", "hidden", "head", "codes", "macro_dim", "rollout"):
             if getattr(self, name) < 1:
                 raise ValueError(f"level {name} is {getattr(self, name)}; give 1 or more")
         if not self.sigma > 0:

@@ -43,6 +43,8 @@ class PersistentRandom:
         any_action: probability of a uniformly random action of all seven.
         turn: probability of a turn although the way ahead is free.
         swap: probability, per step, that the preferred turning direction changes.
+        bump: probability of walking into a wall instead of turning; a model that never saw it imagines a way
+            through, and planning finds that way.
     """
 
     def __init__(
@@ -52,23 +54,26 @@ class PersistentRandom:
         any_action: float = 0.08,
         turn: float = 0.2,
         swap: float = 0.1,
+        bump: float = 0.3,
     ) -> None:
         self.walls = walls
         self.rng = rng
         self.any_action = any_action
         self.turn = turn
         self.swap = swap
+        self.bump = bump
         self._side = np.where(rng.random(len(walls)) < 0.5, LEFT, RIGHT).astype(np.uint8)
 
     def act(self, agent: np.ndarray) -> np.ndarray:
         """Actions (E,) uint8 for agents (E, 3)."""
         count = len(agent)
-        any_action, turn, swap = self.rng.random((3, count))
+        any_action, turn, swap, bump = self.rng.random((4, count))
         anything = self.rng.integers(0, len(ACTIONS), count, dtype=np.uint8)
         self._side = np.where(swap < self.swap, np.uint8(LEFT + RIGHT) - self._side, self._side)
         ahead = step_agents(self.walls, agent, np.full(count, FORWARD))
         blocked = (ahead[:, :2] == agent[:, :2]).all(-1)
-        action = np.where(blocked | (turn < self.turn), self._side, np.uint8(FORWARD))
+        turns = np.where(blocked, bump >= self.bump, turn < self.turn)
+        action = np.where(turns, self._side, np.uint8(FORWARD))
         return np.where(any_action < self.any_action, anything, action)
 
 

@@ -1,0 +1,244 @@
+"""The agent: perceives symbolic images, plans top down in a stack, acts. E episodes at once; one is E = 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hjepa.config import PlanSettings
+from hjepa.errors import InputError
+from hjepa.models import LevelModel, perception_flops
+from hjepa.stack import Stack
+from levels.metrics import squared_distance
+from planners.planner import Planner
+from planners.proposals import EnumerationProposal, PriorProposal
+from planners.refiners import AdamRefiner, NoRefiner, RefitRefiner, Refiner
+from planners.top_down import LevelPlanner, PlanState, TopDownPlanner
+from tasks import split_image
+
+REPAIR_SHARE = 0.2
+"""Share of the compute budget kept for plans that have to be mended on the way."""
+
+ENCODED = 64
+"""Observations per call of the encoder, padded: the same bits whatever the number of episodes."""
+
+
+@dataclass
+class Episodes:
+    """E episodes in progress; `Agent.begin` makes it, `Agent.act` changes it.
+
+    Attributes:
+        plan: state of the planner.
+        memories: per level, (E, W, H, C) or None.
+    """
+
+    plan: PlanState
+    memories: list[Tensor | None]
+
+    @property
+    def flops(self) -> Tensor:
+        """(E,) float64, floating point operations so far, perception included."""
+        return self.plan.flops
+
+
+class Agent:
+    """Plans top down in a stack.
+
+    Args:
+        stack: trained levels.
+        step_budget: environment steps of an episode, the only horizon the agent knows.
+        levels: how many levels to use; None: all.
+        budget_tflops: compute per episode, in TFLOP; the number of candidates follows from it.
+        settings: of planning; None: the stack's own.
+        record: keep every decision, for figures and diagnosis.
+
+    Raises:
+        InputError: a budget below one candidate per plan, or a search that does not fit the budget.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        step_budget: int,
+        levels: int | None = None,
+        budget_tflops: float = 0.01,
+        settings: PlanSettings | None = None,
+        record: bool = False,
+    ) -> None:
+        self.stack = stack.truncate(levels or stack.depth)
+        self.settings = settings or stack.config.plan
+        self.budget_tflops = budget_tflops
+        self.step_budget = step_budget
+        self.write_flops, self.encode_flops = perception_flops(self.stack)
+        models = [LevelModel(self.stack, k, self.settings.margin) for k in range(self.stack.depth)]
+        planners = [self._level_planner(model, k) for k, model in enumerate(models)]
+        first = planners[0]
+        search = first.to_goal if self.stack.depth == 1 else first.to_subgoal
+        steps = first.horizon if self.stack.depth == 1 else planners[1].stride
+        repair = search.passes(first.model, steps) * steps * first.model.flops
+        self.planner = TopDownPlanner(
+            planners,
+            commit=self.settings.commit,
+            off_plan=0.25 * float(self.stack.step_distance),
+            repairs=int(REPAIR_SHARE * budget_tflops * 1e12 / repair),
+            block=self.settings.block,
+            record=record,
+        )
+
+    @property
+    def depth(self) -> int:
+        """Levels in use."""
+        return self.stack.depth
+
+    def begin(self, image: np.ndarray | Tensor, goal: np.ndarray | Tensor, keys: Tensor) -> Episodes:
+        """Perceive floor plans and goals.
+
+        Args:
+            image: (E, W, H, 3) symbolic observation of the start.
+            goal: (E, W, H, 3) observation of the agent at the goal.
+            keys: (E,) int64, random keys of the episodes.
+        """
+        grid, _ = split_image(_numpy(image))
+        memories = self._write(torch.from_numpy(grid))
+        goals = self._encode_all(goal, memories)
+        state = self.planner.start(goals, memories, keys.to(self._device))
+        state.flops += self.write_flops
+        return Episodes(state, memories)
+
+    @torch.no_grad()
+    def act(self, episodes: Episodes, image: np.ndarray | Tensor, active: Tensor | None = None) -> np.ndarray:
+        """The next action of each episode, (E,) integers.
+
+        Args:
+            episodes: from `begin`; changed in place.
+            image: (E, W, H, 3) what is observed now.
+            active: (E,) bool, which episodes still run; None: all.
+        """
+        if active is None:
+            active = torch.ones(len(episodes.flops), dtype=torch.bool)
+        active = active.to(self._device)
+        latent = self._encode(image, episodes.memories)
+        episodes.plan.flops += self.encode_flops * active
+        actions = self.planner.act(episodes.plan, latent, active)
+        return actions.argmax(-1).cpu().numpy()
+
+    @property
+    def _device(self) -> torch.device:
+        return self.stack.step_distance.device
+
+    @torch.no_grad()
+    def _write(self, grid: Tensor) -> list[Tensor | None]:
+        parts = [self.stack.write(padded) for padded, _ in _blocks(grid.to(self._device), self.settings.block)]
+        memories: list[Tensor | None] = []
+        for k in range(self.depth):
+            written = [part[k] for part in parts]
+            kept = [part for part in written if part is not None]
+            memories.append(torch.cat(kept)[: len(grid)].contiguous() if kept else None)
+        return memories
+
+    def _encode(self, image: np.ndarray | Tensor, memories: list[Tensor | None]) -> Tensor:
+        """Level 1's latents (E, D) of observations (E, W, H, 3)."""
+        _, agent = split_image(_numpy(image))
+        rows = torch.from_numpy(np.ascontiguousarray(agent)).to(self._device)
+        level = self.stack.level(0)
+        parts = [
+            level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]
+            for padded, kept in _blocks(rows, ENCODED)
+        ]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def _encode_all(self, image: np.ndarray | Tensor, memories: list[Tensor | None]) -> list[Tensor]:
+        latents = [self._encode(image, memories)]
+        for k in range(1, self.depth):
+            level, memory = self.stack.level(k), memories[k]
+            parts = []
+            for start in range(0, len(latents[-1]), self.settings.block):
+                rows = slice(start, start + self.settings.block)
+                below, kept = _pad(latents[-1][rows], self.settings.block)
+                seen = None if memory is None else _pad(memory[rows], self.settings.block)[0]
+                parts.append(level.encode(below.unsqueeze(1), seen).squeeze(1)[:kept])
+            latents.append(torch.cat(parts))
+        return latents
+
+    def _level_planner(self, model: LevelModel, k: int) -> LevelPlanner:
+        config, settings = self.stack.config, self.settings
+        top = k + 1 == self.depth
+        horizon = settings.horizon[k]
+        due = horizon if top else config.levels[k + 1].stride
+        metric = self.stack.metric(settings.metric, k)
+        unit = self.stack.stride_quantile(settings.metric, k, 0.5)
+        lift = 0.0 if top else model.lift_flops
+        return LevelPlanner(
+            model=model,
+            stride=config.levels[k].stride,
+            horizon=horizon,
+            to_goal=self._search(k, model, horizon, 0.0),
+            to_subgoal=self._search(k, model, due, lift),
+            distance=_distance(metric),
+            reached=self.stack.stride_quantile(settings.metric, k, settings.reached),
+            step_cost=settings.step_cost * unit,
+            support=settings.support * (unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)),
+            support_free=settings.support_free,
+        )
+
+    def _search(self, k: int, model: LevelModel, horizon: int, lift_flops: float) -> Planner:
+        """A planner with as many candidates as the level's share of the budget pays for."""
+        refine, one = self._refiner(k), model.flops * horizon + lift_flops
+        spans = self.stack.config.spans
+        interval = self.settings.commit if self.depth == 1 else spans[max(k, 1)]
+        share = self.settings.share[k] / sum(self.settings.share[: self.depth])
+        fixed = (self.write_flops + self.encode_flops * (self.step_budget + 1)) / (self.budget_tflops * 1e12)
+        pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) / self.step_budget
+        affordable = pace * share * interval / (one * (1 + refine.passes + refine.returned))
+        if self.settings.planner == "exhaustive" and k == 0:
+            try:
+                count = EnumerationProposal().count(model, horizon)
+            except ValueError as error:
+                raise InputError(str(error), "plan.planner") from None
+            if count > pace * share * interval / one:
+                raise InputError(
+                    f"exhaustive search of {count} sequences needs more than {self.budget_tflops} TFLOP an episode",
+                    "budget",
+                    f"give {self.budget_tflops * count * one / (pace * share * interval):.3g} or more",
+                )
+            return Planner(EnumerationProposal(), NoRefiner())
+        if affordable < 1:
+            raise InputError(
+                f"{self.budget_tflops} TFLOP an episode do not pay for one candidate per plan at level {k + 1}",
+                "budget",
+                f"give {self.budget_tflops / max(affordable, 1e-9):.3g} or more",
+            )
+        return Planner(PriorProposal(min(int(affordable), self.settings.max_candidates)), refine)
+
+    def _refiner(self, k: int) -> Refiner:
+        settings = self.settings
+        if settings.planner == "cem":
+            return RefitRefiner(settings.iterations)
+        if settings.planner == "mppi":
+            return RefitRefiner(settings.iterations, elites=None)
+        if settings.planner == "sampling" or (settings.planner == "exhaustive" and k == 0):
+            return NoRefiner()
+        return AdamRefiner(settings.iterations, settings.learning_rate)
+
+
+def _distance(metric: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda first, second: squared_distance(first, second, metric)
+
+
+def _numpy(image: np.ndarray | Tensor) -> np.ndarray:
+    return image.cpu().numpy() if isinstance(image, Tensor) else image
+
+
+def _pad(rows: Tensor, size: int) -> tuple[Tensor, int]:
+    kept = len(rows)
+    return torch.cat([rows, rows[:1].expand(size - kept, *rows.shape[1:])]), kept
+
+
+def _blocks(rows: Tensor, size: int) -> list[tuple[Tensor, int]]:
+    """Rows in blocks of one size, the last padded with its first row; and how many of each are real."""
+    return [_pad(part, size) for part in rows.split(size)]

@@ -1,0 +1,320 @@
+"""Evaluation: an agent on held-out episodes, per-episode results, and the records of ``hjepa plan``."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hjepa.agent import Agent
+from hjepa.checkpoints import describe, load_stack
+from hjepa.config import PlanSettings, RunConfig, with_plan
+from hjepa.devices import torch_device
+from hjepa.errors import InputError
+from hjepa.json_files import read_json, write_json
+from hjepa.records import Record, build_record
+from hjepa.requests import PlanRequest
+from hjepa.stack import Stack
+from planners.noise import combine
+from planners.top_down import Decision
+from tasks import BatchedNestedRooms, EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
+
+DEFAULT_BATCH = 100
+"""Episodes planned at once, unless said otherwise."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What happened in E episodes.
+
+    Attributes:
+        success: (E,) 0 or 1.
+        steps: (E,) environment steps.
+        flops: (E,) floating point operations.
+        asked, planned: (E, K) how often each level had to plan, and how often it did (and was not skipped).
+        repaired: (E,) plans that had to be mended on the way.
+        plan_ms: (E,) milliseconds of planning per replan.
+    """
+
+    success: np.ndarray
+    steps: np.ndarray
+    flops: np.ndarray
+    asked: np.ndarray
+    planned: np.ndarray
+    repaired: np.ndarray
+    plan_ms: np.ndarray
+
+    def to_plain(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name).tolist() for field in dataclasses.fields(self)}
+
+    @staticmethod
+    def from_plain(content: dict[str, Any]) -> Results:
+        return Results(**{name: np.asarray(value) for name, value in content.items()})
+
+    @staticmethod
+    def join(parts: Sequence[Results]) -> Results:
+        names = [field.name for field in dataclasses.fields(Results)]
+        return Results(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened and what was imagined, for figures.
+
+    Attributes:
+        episodes: E episodes.
+        agent: (E, T + 1, 3) x, y, heading after every step.
+        results: outcomes.
+        decisions: every planner call.
+        stack: the levels used.
+    """
+
+    episodes: EpisodeBatch
+    agent: np.ndarray
+    results: Results
+    decisions: list[Decision]
+    stack: Stack
+
+
+def make_agent(
+    stack: Stack,
+    spec: TaskSpec,
+    levels: int | None = None,
+    budget_tflops: float | None = None,
+    settings: PlanSettings | None = None,
+    record: bool = False,
+) -> Agent:
+    """An agent for a task, with the task's default budget unless another is given.
+
+    Raises:
+        InputError: a stack of another grid, or more levels than it has.
+    """
+    if stack.size != (spec.width, spec.height) or stack.actions != spec.actions:
+        raise InputError(
+            f"the stack sees {stack.size[0]}x{stack.size[1]} grids, {spec.id} has {spec.width}x{spec.height}",
+            "",
+            "give a checkpoint that was trained for the task",
+        )
+    if levels is not None and not 1 <= levels <= stack.depth:
+        raise InputError(f"{levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}")
+    budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
+    return Agent(stack, spec.step_budget, levels, budget, settings, record)
+
+
+def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed: int) -> Trace:
+    """Run a batch of episodes to their ends.
+
+    Args:
+        agent: plans.
+        spec: task.
+        episodes: E of them.
+        first: number of the first one in its evaluation set, which its random key is made of.
+        seed: of the evaluation.
+    """
+    count = len(episodes.start)
+    world = BatchedNestedRooms(count, **spec.make_kwargs(), copy=False)
+    observation, _ = world.reset(options={"episodes": episodes})
+    keys = combine(seed, torch.arange(first, first + count))
+    state = agent.begin(observation["image"], episodes.goal_image, keys)
+    walked = [world.agent]
+    done = np.zeros(count, dtype=bool)
+    success = np.zeros(count, dtype=np.int64)
+    steps = np.zeros(count, dtype=np.int64)
+    seconds = 0.0
+    while not done.all():
+        begun = time.perf_counter()
+        action = agent.act(state, observation["image"], torch.from_numpy(~done))
+        seconds += time.perf_counter() - begun
+        observation, _, terminated, truncated, _ = world.step(action)
+        steps += ~done
+        success |= (terminated & ~done).astype(np.int64)
+        done |= terminated | truncated
+        walked.append(world.agent)
+    asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
+    planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
+    results = Results(
+        success=success,
+        steps=steps,
+        flops=state.flops.cpu().numpy(),
+        asked=asked,
+        planned=planned,
+        repaired=state.plan.repaired.cpu().numpy(),
+        plan_ms=np.full(count, 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
+    )
+    return Trace(episodes, np.stack(walked, 1), results, state.plan.decisions, agent.stack)
+
+
+def evaluate(
+    stack: Stack,
+    task: str,
+    levels: int | None = None,
+    episodes: int = 200,
+    seed: int = 0,
+    split: str = "test",
+    tasks: str = "far",
+    budget_tflops: float | None = None,
+    settings: PlanSettings | None = None,
+    episode_batch: int | None = None,
+    depth: str | None = None,
+    facts: dict[str, Any] | None = None,
+    keep: Callable[[list[Results]], None] | None = None,
+    done: Sequence[Results] = (),
+) -> Record:
+    """Plan held-out episodes with one agent; the record of ``hjepa plan``.
+
+    The result is a function of the arguments, whatever ``episode_batch``.
+
+    Args:
+        stack: trained levels.
+        task: id.
+        levels: how many to use; None: all.
+        episodes, seed, split, tasks: the evaluation episodes.
+        budget_tflops: per episode; None: the task's.
+        settings: of planning; None: the stack's own.
+        episode_batch: episodes planned at once.
+        depth: ``truncated`` or ``trained``; None: told by whether all levels are used.
+        facts: `train_seed` and `checkpoint_sha256` for the record.
+        keep: called with all results so far after each batch.
+        done: results of batches finished earlier.
+
+    Raises:
+        InputError: what cannot work together.
+    """
+    spec = task_spec(task)
+    agent = make_agent(stack, spec, levels, budget_tflops, settings)
+    batch = sample_episodes(task, split, tasks, episodes=episodes, seed=seed)
+    parts, begun = list(done), time.perf_counter()
+    first = sum(len(part.success) for part in parts)
+    planned_now = episodes - first
+    while first < episodes:
+        rows = np.arange(first, min(first + (episode_batch or DEFAULT_BATCH), episodes))
+        parts.append(play(agent, spec, batch.select(rows), first, seed).results)
+        first += len(rows)
+        if keep is not None:
+            keep(parts)
+    results = Results.join(parts)
+    seconds = time.perf_counter() - begun
+    return build_record(
+        task=task,
+        split=split,
+        tasks=tasks,
+        seed=seed,
+        levels=agent.depth,
+        depth=depth or ("trained" if agent.depth == stack.depth else "truncated"),
+        metric=agent.settings.metric,
+        planner=agent.settings.planner,
+        budget_tflops=agent.budget_tflops,
+        step_budget=spec.step_budget,
+        success=results.success,
+        steps=results.steps,
+        oracle_steps=batch.oracle_steps,
+        active_share=results.planned.sum(0) / np.maximum(results.asked.sum(0), 1),
+        tflops_per_episode=float(results.flops.mean() / 1e12),
+        random_success_rate=float(random_success(batch, spec.step_budget, seed=seed)),
+        plan_ms=float(np.median(results.plan_ms)),
+        seconds_per_episode=seconds / max(planned_now, 1),
+        peak_mb=peak_mb(),
+        **(facts or {}),
+    )
+
+
+def plan_command(request: PlanRequest) -> list[Record]:
+    """One record per number of levels, metric and planner; see `PlanRequest`.
+
+    Raises:
+        InputError: a checkpoint, task or setting that cannot work.
+    """
+    if request.oracle is not None:
+        raise InputError(f"oracle {request.oracle!r}", "plan", "oracles are not there yet; leave the option out")
+    fix_threads()
+    described = describe(request.checkpoint)
+    stack = load_stack(request.checkpoint, str(torch_device(request.device)))
+    config = with_plan(stack.config, request.overrides)
+    facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
+    kept = _Kept(request, described["sha256"], config)
+    records = []
+    for levels in request.levels or range(1, stack.depth + 1):
+        for metric in request.metric or (config.plan.metric,):
+            for planner in request.planner or (config.plan.planner,):
+                settings = parse_plan(config, metric, planner)
+                cell = f"levels={levels} metric={metric} planner={planner}"
+                record = kept.records.get(cell)
+                if record is None:
+                    record = evaluate(
+                        stack,
+                        request.task,
+                        levels,
+                        request.episodes,
+                        request.seed,
+                        request.split,
+                        request.tasks,
+                        request.budget_tflops,
+                        settings,
+                        request.episode_batch,
+                        facts=facts,
+                        keep=lambda parts, cell=cell: kept.part(cell, parts),
+                        done=kept.parts.get(cell, []),
+                    )
+                    kept.record(cell, record)
+                records.append(record)
+    return records
+
+
+def parse_plan(config: RunConfig, metric: str, planner: str) -> PlanSettings:
+    """The plan settings of a configuration with another metric and planner, checked."""
+    return with_plan(config, [f"plan.metric={metric}", f"plan.planner={planner}"]).plan
+
+
+def fix_threads() -> None:
+    """Results have the same bits only with the same number of threads: what OMP_NUM_THREADS says, or 2."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2") or 2))
+
+
+def peak_mb() -> float:
+    """Peak memory in MB: of the GPU where one was used, otherwise of the process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 1e6
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / 1e6 if sys.platform == "darwin" else used / 1e3
+
+
+class _Kept:
+    """Finished work of a plan command, in a file, so that a killed one goes on."""
+
+    def __init__(self, request: PlanRequest, sha256: str, config: RunConfig) -> None:
+        asked = dataclasses.asdict(replace(request, progress=None, episode_batch=None))
+        self.identity = {key: list(v) if isinstance(v, tuple) else v for key, v in asked.items()}
+        self.identity |= {"checkpoint_sha256": sha256, "config": repr(config)}
+        self.file: Path | None = request.progress
+        self.records: dict[str, Record] = {}
+        self.parts: dict[str, list[Results]] = {}
+        if self.file is not None and self.file.exists():
+            content = read_json(self.file)
+            if content.get("identity") == self.identity:
+                self.records = content["records"]
+                self.parts = {
+                    cell: [Results.from_plain(part) for part in parts] for cell, parts in content["parts"].items()
+                }
+
+    def part(self, cell: str, parts: list[Results]) -> None:
+        self.parts[cell] = parts
+        self._write()
+
+    def record(self, cell: str, record: Record) -> None:
+        self.records[cell] = record
+        self.parts.pop(cell, None)
+        self._write()
+
+    def _write(self) -> None:
+        if self.file is not None:
+            parts = {cell: [part.to_plain() for part in parts] for cell, parts in self.parts.items()}
+            write_json(self.file, {"identity": self.identity, "records": self.records, "parts": parts})
