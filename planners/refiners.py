@@ -61,8 +61,8 @@ class NoRefiner:
 class AdamRefiner:
     """Gradient descent on every candidate's actions (Adam, Kingma and Ba, arXiv 1412.6980), all at once.
 
-    Each candidate keeps the best actions it went through, so more iterations never make its cost worse. A
-    candidate whose cost or gradient is not finite stays as it was proposed.
+    Each candidate keeps the best actions it went through, so more iterations never make its cost worse.
+    What is not finite counts as an infinite cost and as no gradient.
 
     Args:
         iterations: steps.

@@ -1,7 +1,8 @@
-"""Models written by hand whose optimal plans are known. Tests get the classes through the fixture ``hand``."""
+"""Models written by hand whose optimal plans are known; tests get them through the fixture ``hand``."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,10 +11,10 @@ from torch import Tensor, nn
 
 from planners.planner import Planner
 from planners.proposals import EnumerationProposal, PriorProposal
-from planners.protocols import ActionSpace, Objective, Problem
+from planners.protocols import ActionSpace, Model, Objective, Plan, Problem
 from planners.refiners import AdamRefiner, NoRefiner
 from planners.spaces import Box, Simplex
-from planners.top_down import LevelPlanner
+from planners.top_down import Decision, LevelPlanner, PlanState, TopDownPlanner
 
 MOVES = torch.tensor([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 """Stay, east, west, north, south."""
@@ -31,10 +32,11 @@ def problem(start: Tensor, objective: Objective, horizon: int, seed: int = 0, **
 
 
 class PointMass:
-    """A point in the plane; an action in [-1, 1]^2 moves it by ``reach`` times itself, memory (E, 2) is wind.
+    """A point in the plane; actions in [-1, 1]^2 move it by ``reach`` times themselves, memory (E, 2) is
+    wind.
 
-    Within ``H * reach`` of the start in both coordinates the best squared distance to a goal after H steps is 0;
-    beyond, it is the sum of the squares of what is missing.
+    Within ``H * reach`` of the start in both coordinates the best squared distance to a goal after H steps is
+    0; beyond, it is the sum of the squares of what is missing.
     """
 
     flops = 10.0
@@ -60,7 +62,7 @@ class PointMass:
 
 
 class OpenGrid:
-    """The plane without walls, one of `MOVES` per step; the best distance is 0 for a goal at most H moves away."""
+    """The plane without walls, one of `MOVES` per step; what is at most H moves away can be reached."""
 
     flops = 10.0
 
@@ -82,7 +84,7 @@ class TableModel:
     """Places with coordinates, and a table of where each action leads from each of them.
 
     Args:
-        places: (S, D) coordinates; the latents.
+        places: (S, D) whole numbers, the coordinates; the latents.
         table: (S, A) number of the next place.
         above: (S, D_above) latents of the places one level up.
     """
@@ -93,10 +95,14 @@ class TableModel:
     def __init__(self, places: Tensor, table: Tensor, above: Tensor | None = None) -> None:
         self.places, self.table, self.above = places.float(), table, above
         self.space: ActionSpace = Simplex(table.shape[1])
+        self.corner, extent = places.amin(0), places.amax(0) - places.amin(0) + 1
+        self.digits = torch.cat([extent[1:].flip(0).cumprod(0).flip(0), torch.ones(1, dtype=torch.int64)])
+        self.numbers = torch.zeros(int(extent.prod()), dtype=torch.int64)
+        self.numbers[((places - self.corner) * self.digits).sum(-1)] = torch.arange(len(places))
 
     def number(self, latent: Tensor) -> Tensor:
-        """(..., D) -> number of the nearest place, (...)."""
-        return squared(latent.unsqueeze(-2), self.places).argmin(-1)
+        """(..., D) -> number of the place there, (...)."""
+        return self.numbers[((latent.round().long() - self.corner) * self.digits).sum(-1)]
 
     def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
         return latent
@@ -114,7 +120,7 @@ class TableModel:
 
 
 class Neural(nn.Module):
-    """A network with random weights and widths that fit no vector register; memory (E, 3) shifts its latents."""
+    """A network with random weights and widths that fit no register; memory (E, 3) is one of its inputs."""
 
     flops = 100.0
     lift_flops = 20.0
@@ -145,7 +151,7 @@ class Neural(nn.Module):
 
 
 def serpent(rows: int = 8, width: int = 8) -> tuple[Tensor, Tensor]:
-    """A corridor folded into rows, place s after s steps from its mouth: (S, 2) coordinates, (S, 5) of `MOVES`.
+    """A corridor folded into rows, place s is s steps from its mouth: (S, 2) coordinates, (S, 5) by `MOVES`.
 
     Neighbouring rows touch but are joined only at alternating ends, so the straight line misleads everywhere.
     """
@@ -199,9 +205,76 @@ def neural_levels(candidates: int = 8) -> list[LevelPlanner]:
     ]
 
 
+@dataclass
+class Walk:
+    """E episodes that were walked: latents (E, T + 1, D), arrival times (E,) or -1, the planner's state."""
+
+    latents: Tensor
+    arrived: Tensor
+    state: PlanState
+
+
+def goals_of(levels: list[LevelPlanner], goal: Tensor) -> list[Tensor]:
+    """The goal's latents at every level."""
+    goals = [goal]
+    for level in levels[:-1]:
+        goals.append(level.model.lift(goals[-1].unsqueeze(1), None).squeeze(1))
+    return goals
+
+
+def walk(
+    planner: TopDownPlanner, start: Tensor, goal: Tensor, steps: int, gusts: dict[int, Tensor] | None = None
+) -> Walk:
+    """Play episodes in a world that equals level 1's model, but for gusts (E, D) at given times."""
+    levels = list(planner.levels)
+    model, latent = levels[0].model, start
+    state = planner.start(goals_of(levels, goal), [None] * len(levels), torch.arange(len(start)))
+    latents, arrived = [latent], torch.full((len(start),), -1)
+    for time in range(steps):
+        arrived[(arrived < 0) & (latent == goal).all(-1)] = time
+        action = planner.act(state, latent, arrived < 0)
+        one = latent.unsqueeze(1)
+        moved = model.advance(one, model.condition(one, None), action.unsqueeze(1)).squeeze(1)
+        latent = torch.where((arrived < 0)[:, None], moved, latent)
+        if gusts and time + 1 in gusts:
+            latent = latent + gusts[time + 1]
+        latents.append(latent)
+    return Walk(torch.stack(latents, 1), arrived, state)
+
+
+def of_level(decisions: list[Decision], level: int, row: int = 0) -> list[tuple[int, bool, bool]]:
+    """(time, aimed at the goal, skipped) of one level's decisions in one episode."""
+    return [
+        (int(decision.time[place]), decision.at_goal, bool(decision.skipped[place]))
+        for decision in decisions
+        if decision.level == level
+        for place in (decision.rows == row).nonzero().flatten().tolist()
+    ]
+
+
+class Spy:
+    """Keeps the problems that a planner is given."""
+
+    def __init__(self, planner: Planner) -> None:
+        self.planner, self.problems = planner, list[Problem]()
+        self.propose, self.refine = planner.propose, planner.refine
+
+    def __call__(self, model: Model, problem: Problem) -> Plan:
+        self.problems.append(problem)
+        return self.planner(model, problem)
+
+    passes = Planner.passes
+
+
+def spied(level: LevelPlanner) -> tuple[LevelPlanner, Spy, Spy]:
+    """A level whose two searches are watched."""
+    to_goal, to_subgoal = Spy(level.to_goal), Spy(level.to_subgoal)
+    return replace(level, to_goal=to_goal, to_subgoal=to_subgoal), to_goal, to_subgoal  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="session")
 def hand() -> SimpleNamespace:
     """The models and helpers above, by name."""
-    shared = (problem, squared, serpent, line, serpent_levels, neural_levels)
+    shared = (problem, squared, serpent, line, serpent_levels, neural_levels, goals_of, walk, of_level, spied)
     classes = (PointMass, OpenGrid, TableModel, Neural)
     return SimpleNamespace(MOVES=MOVES, **{part.__name__: part for part in (*shared, *classes)})

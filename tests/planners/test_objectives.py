@@ -52,8 +52,8 @@ def test_goal_cost_has_one_goal_per_episode(hand: SimpleNamespace) -> None:
 
 
 def test_subgoal_cost_counts_exactly_when_it_is_due(hand: SimpleNamespace) -> None:
-    # The first candidate touches the subgoal early and leaves it, the second is there on time: compared at the
-    # best step they would tie, or the first would win.
+    # The first candidate touches the subgoal early and leaves it, the second comes close on time: compared at
+    # the best step the first would always win.
     walked = one_dimensional([5.0, 0.0, 0.0], [1.0, 3.0, 4.5])
     for due, expected in ((1, [0.0, 16.0]), (2, [25.0, 4.0]), (3, [25.0, 0.25])):
         cost = SubgoalCost(torch.tensor([[5.0]]), torch.tensor([due]), lambda latent: latent, hand.squared)

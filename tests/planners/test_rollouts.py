@@ -54,7 +54,7 @@ def test_rollout_is_differentiable_in_the_actions(hand: SimpleNamespace) -> None
 
 def test_sampled_rollout_draws_from_the_prior_along_the_way(hand: SimpleNamespace) -> None:
     class Drunkard(hand.OpenGrid):  # type: ignore[misc, name-defined]
-        """East where x is even, north where it is odd, so that the prior must be asked where the plan has got to."""
+        """East where x is even, north where it is odd: the prior must be asked where the plan has got to."""
 
         def prior(self, condition: torch.Tensor) -> torch.Tensor:
             even = (condition[..., :1].round() % 2 == 0).float()

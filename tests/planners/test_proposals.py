@@ -1,0 +1,101 @@
+"""Proposals: where candidates come from, and the warm start among them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from planners.objectives import GoalCost
+from planners.proposals import EnumerationProposal, PriorProposal, Proposal, QueueProposal
+
+
+def posed(hand: SimpleNamespace, episodes: int, horizon: int, **more: torch.Tensor):
+    start = torch.zeros(episodes, 2)
+    return hand.problem(start, GoalCost(start + 1, hand.squared), horizon, **more)
+
+
+def test_prior_proposal_follows_the_prior(hand: SimpleNamespace) -> None:
+    logits = torch.tensor([0.1, 0.2, 0.3, 0.4, 1e-9]).log()
+    actions, rollouts = PriorProposal(4000)(hand.OpenGrid(logits), posed(hand, 2, 3))
+    assert actions.shape == (2, 4000, 3, 5) and rollouts == 4000
+    assert torch.allclose(actions.mean((0, 1, 2)), logits.exp(), atol=0.01)
+
+
+def test_more_candidates_begin_with_the_same(hand: SimpleNamespace) -> None:
+    for proposal in (PriorProposal, lambda count: QueueProposal(torch.randn(9, 2), count)):
+        torch.manual_seed(0)
+        few = proposal(4)(hand.PointMass(), posed(hand, 2, 3))[0]
+        torch.manual_seed(0)
+        many = proposal(9)(hand.PointMass(), posed(hand, 2, 3))[0]
+        assert torch.equal(many[:, :4], few)
+
+
+def test_proposals_are_a_function_of_the_key(hand: SimpleNamespace) -> None:
+    model = hand.PointMass()
+    first = PriorProposal(5)(model, posed(hand, 3, 2))[0]
+    shifted = PriorProposal(5)(model, posed(hand, 3, 2, seed=1))[0]
+    assert torch.equal(first[1:], shifted[:2]), (
+        "episodes with the same key get the same candidates in any row"
+    )
+    assert not torch.equal(first[0], first[1])
+
+
+def test_queue_proposal_draws_real_actions_evenly(hand: SimpleNamespace) -> None:
+    queue = torch.tensor([[0.1, 0.2], [-0.5, 0.5], [0.9, -0.9]])
+    actions, rollouts = QueueProposal(queue, 3000)(hand.PointMass(), posed(hand, 1, 2))
+    assert actions.shape == (1, 3000, 2, 2) and rollouts == 0
+    which = (actions.unsqueeze(-2) == queue).all(-1)
+    assert torch.equal(which.sum(-1), torch.ones(1, 3000, 2).long())
+    assert torch.allclose(which.float().mean((0, 1, 2)), torch.full((3,), 1 / 3), atol=0.02)
+
+
+def test_queue_actions_beyond_the_bounds_are_clamped(hand: SimpleNamespace) -> None:
+    actions, _ = QueueProposal(torch.tensor([[3.0, -7.0]]), 2)(hand.PointMass(), posed(hand, 1, 1))
+    assert actions.unique(dim=1).tolist() == [[[[1.0, -1.0]]]]
+
+
+def test_enumeration_has_every_sequence_once(hand: SimpleNamespace) -> None:
+    actions, rollouts = EnumerationProposal()(hand.OpenGrid(), posed(hand, 2, 3))
+    assert actions.shape == (2, 125, 3, 5) and rollouts == 0
+    assert torch.equal(actions.sum(-1), torch.ones(2, 125, 3))
+    assert len(actions[0].unique(dim=0)) == 125 and torch.equal(actions[0], actions[1])
+    assert EnumerationProposal().count(hand.OpenGrid(), 3) == 125
+
+
+def test_enumeration_refuses_too_many_and_continuous(hand: SimpleNamespace) -> None:
+    with pytest.raises(ValueError, match="5 actions over 4 steps are 625 sequences, more than 624; shorten"):
+        EnumerationProposal(limit=624)(hand.OpenGrid(), posed(hand, 1, 4))
+    assert EnumerationProposal(limit=625).count(hand.OpenGrid(), 4) == 625
+    with pytest.raises(ValueError, match="cannot be enumerated"):
+        EnumerationProposal().count(hand.PointMass(), 2)
+
+
+def test_proposals_refuse_no_candidates() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        PriorProposal(0)
+    with pytest.raises(ValueError, match="at least 1"):
+        QueueProposal(torch.zeros(4, 2), 0)
+    with pytest.raises(ValueError, match="at least one row"):
+        QueueProposal(torch.zeros(0, 2), 3)
+
+
+@pytest.mark.parametrize("proposal", [PriorProposal(4), QueueProposal(torch.full((3, 2), 0.25), 4)])
+def test_warm_start_takes_the_place_of_the_last_candidate(hand: SimpleNamespace, proposal: Proposal) -> None:
+    model, cold = hand.PointMass(), posed(hand, 2, 3)
+    warm = torch.tensor([0.5, -0.5]).expand(2, 3, 2)
+    without, _ = proposal(model, cold)
+    with_warm, _ = proposal(model, posed(hand, 2, 3, warm=warm))
+    assert torch.equal(with_warm[:, :3], without[:, :3]) and torch.equal(with_warm[:, 3], warm)
+    # How far it reaches differs between episodes; the rest of the candidate is proposed.
+    steps = torch.tensor([0, 2])
+    partly, _ = proposal(model, posed(hand, 2, 3, warm=warm, warm_steps=steps))
+    assert torch.equal(partly[0], without[0])
+    assert torch.equal(partly[1, 3, :2], warm[1, :2]) and torch.equal(partly[1, 3, 2], without[1, 3, 2])
+
+
+def test_a_warm_start_beyond_the_bounds_is_clamped(hand: SimpleNamespace) -> None:
+    warm = torch.full((1, 2, 2), 9.0)
+    actions, _ = PriorProposal(1)(hand.PointMass(), posed(hand, 1, 2, warm=warm))
+    assert torch.equal(actions, torch.ones(1, 1, 2, 2)), "one candidate: nothing but the warm start"
