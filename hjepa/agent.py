@@ -184,6 +184,9 @@ class Agent:
             step_cost=settings.step_cost * unit,
             support=settings.support * (unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)),
             support_free=settings.support_free,
+            ground=settings.ground if k else 0,
+            ground_weight=settings.ground_weight * unit / self.stack.stride_quantile("l2", k, 0.5),
+            ground_depth=settings.ground_depth,
         )
 
     def _search(self, k: int, model: LevelModel, horizon: int, lift_flops: float) -> Planner:

@@ -43,8 +43,8 @@ class TrainSettings:
         seed: of weights and batches.
         schedule: ``sequential`` trains one level after another, ``joint`` all together.
         steps: optimiser steps, one number per level; with ``joint`` the largest counts.
-        batch: windows per level and step.
-        plans: floor plans in a batch; batch / plans windows come from each.
+        batch: transitions per level and step; a level with rollouts of R steps sees batch / R windows.
+        plans: floor plans in a batch; equally many windows come from each.
         learning_rate: of level 1 at its peak.
         upper_learning_rate: of the other levels.
         weight_decay: of AdamW.
@@ -58,7 +58,7 @@ class TrainSettings:
     seed: int = 0
     schedule: str = "sequential"
     steps: tuple[int, ...] = (1000, 1000, 1000)
-    batch: int = 256
+    batch: int = 2048
     plans: int = 16
     learning_rate: float = 2e-3
     upper_learning_rate: float = 2e-3
@@ -85,6 +85,9 @@ class PlanSettings:
         support: weight of the support cost, in units of the typical squared distance of one step.
         support_free: nats per step without support cost.
         step_cost: cost of a step towards the goal, in the same unit.
+        ground: futures that lower levels imagine before an upper level plans; its subgoals are drawn to them.
+        ground_weight: of the squared distance to the nearest, relative to the goal cost.
+        ground_depth: how many levels lower they are imagined.
         share: of the compute budget, per level; normalised over the levels in use.
         max_candidates: most candidates of one call.
         block: episodes per planner call.
@@ -101,6 +104,9 @@ class PlanSettings:
     support: float = 0.1
     support_free: float = 3.0
     step_cost: float = 0.05
+    ground: int = 64
+    ground_weight: float = 1.0
+    ground_depth: int = 2
     share: tuple[float, ...] = (1.0, 1.0, 1.0)
     max_candidates: int = 512
     block: int = 8
@@ -261,13 +267,14 @@ def check(config: RunConfig, where: str = "configuration") -> None:
             )
     if train.schedule not in SCHEDULES:
         refuse(f"train.schedule {train.schedule!r}", f"choose from {', '.join(SCHEDULES)}")
-    if train.batch % train.plans or train.plans > config.collect.plans:
-        refuse(
-            f"train.plans is {train.plans} with a batch of {train.batch} and {config.collect.plans} floor plans",
-            "choose a divisor of the batch, at most collect.plans",
-        )
-    if train.batch // train.plans < 2:
-        refuse("one window per floor plan", "make train.batch at least twice train.plans")
+    if not 1 <= train.plans <= config.collect.plans:
+        refuse(f"train.plans is {train.plans} of {config.collect.plans} floor plans", "choose from 1 to collect.plans")
+    for number, level in enumerate(config.levels, 1):
+        if train.batch // (level.rollout * train.plans) < 2:
+            refuse(
+                f"train.batch {train.batch} leaves level {number} fewer than two windows per floor plan",
+                f"set train.batch={2 * level.rollout * train.plans} or more",
+            )
     if min(train.steps) < 1:
         refuse(f"train.steps {train.steps}", "give 1 or more per level")
     if plan.planner not in PLANNERS:

@@ -59,8 +59,8 @@ def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, ste
     """
     train = config.train
     rng = np.random.Generator(np.random.Philox(key=[train.seed, (step << 8) | level]))
-    windows = store.windows(rng, train.batch, length, plans=train.plans)
-    each = train.batch // train.plans
+    each = train.batch // (config.levels[level].rollout * train.plans)
+    windows = store.windows(rng, each * train.plans, length, plans=train.plans)
     grid = store.grids[windows.grid_index[::each, 0]]
     shape = (train.plans, each)
     return Batch(

@@ -17,13 +17,16 @@ place in the recursion.)
 
 from __future__ import annotations
 
+
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from planners.grounding import GroundingCost, imagined_ends
 from planners.noise import combine
 from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
 from planners.plan_state import Decision, LevelState, PlanState
@@ -51,6 +54,9 @@ class LevelPlanner:
         step_cost: cost of a step on the way to the goal.
         support: weight of the support cost.
         support_free: nats per step that the support cost does not count.
+        ground: futures that a lower level imagines before this one plans, see `planners.grounding`; 0: none.
+        ground_weight: weight of the grounding cost.
+        ground_depth: how many levels lower they are imagined (at most down to level 1).
     """
 
     model: LiftingModel
@@ -63,6 +69,9 @@ class LevelPlanner:
     step_cost: float = 0.0
     support: float = 0.0
     support_free: float = 0.0
+    ground: int = 0
+    ground_weight: float = 1.0
+    ground_depth: int = 1
 
 
 class TopDownPlanner:
@@ -181,7 +190,7 @@ class TopDownPlanner:
         if bool(asks[0].any()):
             latents = self._lift(state, latent, asks)
             for k in reversed(range(len(self.levels))):
-                self._plan_level(state, k, latents[k], asks[k])
+                self._plan_level(state, k, latents, asks[k])
         bottom = state.levels[0]
         row = torch.arange(len(latent), device=latent.device)
         action = bottom.actions[row, bottom.cursor.clamp_max(bottom.actions.shape[1] - 1)]
@@ -229,7 +238,7 @@ class TopDownPlanner:
             blocks.append((torch.cat([part, part[:1].expand(self.block - len(part))]), len(part)))
         return blocks
 
-    def _plan_level(self, state: PlanState, k: int, latent: Tensor, asks: Tensor) -> None:
+    def _plan_level(self, state: PlanState, k: int, latents: list[Tensor], asks: Tensor) -> None:
         """Plan level k (0 is the lowest) in the episodes that ask, and hand the results down."""
         own = state.levels[k]
         own.asked += asks
@@ -239,7 +248,7 @@ class TopDownPlanner:
                 continue
             plan = Plan.join(
                 [
-                    self._solve(state, k, index, latent[index], at_goal).rows(torch.arange(kept))
+                    self._solve(state, k, index, latents, at_goal).rows(torch.arange(kept))
                     for index, kept in self._blocks(rows)
                 ]
             )
@@ -248,7 +257,7 @@ class TopDownPlanner:
             own.actions[rows, :steps] = plan.actions
             own.length[rows] = steps
             own.cursor[rows] = 0
-            skipped = self._hand_down(state, k, rows, latent[rows], plan, at_goal)
+            skipped = self._hand_down(state, k, rows, latents[k][rows], plan, at_goal)
             own.planned[rows] += ~skipped
             if self.record:
                 target = own.goal if at_goal else own.target
@@ -258,7 +267,7 @@ class TopDownPlanner:
                     Decision(k + 1, rows, time, at_goal, plan, target[rows].clone(), skipped)
                 )
 
-    def _solve(self, state: PlanState, k: int, index: Tensor, latent: Tensor, at_goal: bool) -> Plan:
+    def _solve(self, state: PlanState, k: int, index: Tensor, latents: list[Tensor], at_goal: bool) -> Plan:
         """One planner call for a block of episodes."""
         level, own = self.levels[k], state.levels[k]
         objective: Objective
@@ -280,16 +289,41 @@ class TopDownPlanner:
             )
         if level.support > 0:
             objective = SumCost([objective, SupportCost(level.support, level.support_free)])
+        keys = combine(state.keys[index], k, state.time[index])
+        grounding = 0.0
+        if level.ground and k:
+            ends, grounding = self._ground(state, k, index, latents, keys)
+            objective = SumCost([objective, GroundingCost(ends, level.ground_weight)])
         problem = Problem(
-            start=latent,
+            start=latents[k][index],
             memory=None if own.memory is None else own.memory[index],
             horizon=horizon,
             objective=objective,
-            keys=combine(state.keys[index], k, state.time[index]),
+            keys=keys,
             warm=self._rest_of_plan(own, index, horizon) if self.warm_start else None,
             warm_steps=(own.length - own.cursor)[index].clamp_min(0),
         )
-        return search(level.model, problem)
+        plan = search(level.model, problem)
+        return replace(plan, flops=plan.flops + grounding)
+
+    def _ground(
+        self, state: PlanState, k: int, index: Tensor, latents: list[Tensor], keys: Tensor
+    ) -> tuple[Tensor, float]:
+        """Ends (B, M, D) that lower levels imagine one stride of level k away, and what that costs."""
+        low = max(k - self.levels[k].ground_depth, 0)
+        models = [level.model for level in self.levels[low:k]]
+        memories = [level.memory for level in state.levels[low : k + 1]]
+        steps = math.prod(self.spans[low:k])
+        count = self.levels[k].ground
+        ends = imagined_ends(
+            models,
+            [None if memory is None else memory[index] for memory in memories],
+            latents[low][index],
+            steps,
+            count,
+            combine(keys, 3),
+        )
+        return ends, count * (steps * models[0].flops + sum(model.lift_flops for model in models))
 
     def _rest_of_plan(self, own: LevelState, index: Tensor, horizon: int) -> Tensor:
         """What a block has not walked of its last plans, (B, horizon, A), filled up with anything."""

@@ -1,0 +1,70 @@
+"""Grounding: what the levels below imagine they can reach within one stride of a level.
+
+A level's own model says which of its next latents are likely, and search finds the ones it is wrongly optimistic about.
+Before a level plans, a lower level therefore imagines where its prior leads within one stride; lifted upward, those
+ends are steps that can be taken, and a subgoal is charged for its distance to the nearest of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from planners.protocols import LiftingModel, Problem, Trajectory
+from planners.rollouts import sample_rollout
+
+
+class Unconstrained:
+    """The objective of imagining without a purpose."""
+
+    flops = 0.0
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        return trajectory.latents.new_zeros(trajectory.latents.shape[:2])
+
+
+def imagined_ends(
+    models: Sequence[LiftingModel],
+    memories: Sequence[Tensor | None],
+    start: Tensor,
+    steps: int,
+    candidates: int,
+    keys: Tensor,
+) -> Tensor:
+    """Where the lowest of some levels may be after some steps, in the space of the level above them all.
+
+    Args:
+        models: adjoining levels, the lowest first; the last one's ``lift`` leads to the level that plans.
+        memories: of these levels and of the one that plans, rows per episode.
+        start: (E, D) latents of now at the lowest.
+        steps: of the lowest.
+        candidates: N imagined futures.
+        keys: (E,) int64.
+
+    Returns:
+        (E, N, D_above).
+    """
+    problem = Problem(start, memories[0], steps, Unconstrained(), keys)
+    ends = sample_rollout(models[0], problem, candidates).latents[:, :, -1]
+    for model, memory in zip(models, memories[1:]):
+        ends = model.lift(ends, memory)
+    return ends
+
+
+class GroundingCost:
+    """Squared distance of the first imagined latent to the nearest that lower levels can reach.
+
+    Args:
+        ends: (E, M, D) from `imagined_ends`.
+        weight: cost per squared distance.
+    """
+
+    def __init__(self, ends: Tensor, weight: float) -> None:
+        self.ends = ends
+        self.weight = weight
+        self.flops = 3.0 * ends.shape[1] * ends.shape[2]
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        first = trajectory.latents[:, :, 0].unsqueeze(2)
+        return self.weight * (first - self.ends.unsqueeze(1)).square().sum(-1).amin(-1)
