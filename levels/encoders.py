@@ -16,8 +16,8 @@ HEADINGS = 4
 class AgentEncoder(nn.Module):
     """Agent (x, y, heading) on a symbolic grid -> latent.
 
-    Each coordinate is one-hot, so the encoder sees the agent as three sparse planes; it learns in minutes where an
-    unstructured table of states does not.
+    Each coordinate is one-hot, so the encoder sees the agent as three sparse planes; it learns in minutes
+    where an unstructured table of states does not.
 
     Args:
         size: (W, H) of the grid.
@@ -86,7 +86,7 @@ def make_encoder(below_dim: int, size: tuple[int, int], settings: LevelSettings)
         return LatentEncoder(below_dim, size, settings)
     if below_dim != settings.latent_dim:
         raise ValueError(
-            f"a shared latent has {below_dim} numbers at the level below but latent_dim is {settings.latent_dim};"
-            " make them equal or choose encoder mlp"
+            f"a shared latent has {below_dim} numbers at the level below but latent_dim is"
+            f" {settings.latent_dim}; make them equal or choose encoder mlp"
         )
     return SharedEncoder()

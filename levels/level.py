@@ -85,7 +85,9 @@ class Level(nn.Module):
         return self.predictor.prior(condition)
 
     def infer(self, latent: Tensor, following: Tensor, memory: Tensor | None) -> Tensor:
-        """The outcome code that leads from one latent to the other: (P, N, D), (P, N, D) -> one-hot (P, N, K).
+        """The outcome code that leads from one latent to the other.
+
+        (P, N, D), (P, N, D) -> one-hot (P, N, K).
 
         Raises:
             ValueError: a level whose actions are not outcomes.
@@ -105,10 +107,10 @@ class Level(nn.Module):
         """The weighted loss and its terms on windows of the level's own steps.
 
         Args:
-            below: (P, n, F, D_below), F moments one stride apart in each of n windows of P plans; level 1: (P, n, F,
-                3) agents.
-            actions: what was done between the moments: level 1 one-hot (P, n, F-1, A); chunk levels (P, n, F-1,
-                stride, A_below); None for outcome levels.
+            below: (P, n, F, D_below), F moments one stride apart in each of n windows of P plans; level 1:
+                (P, n, F, 3) agents.
+            actions: what was done between the moments: level 1 one-hot (P, n, F-1, A); chunk levels
+                (P, n, F-1, stride, A_below); None for outcome levels.
             memory: from `write`.
             progress: share of training done, for the annealing of outcome codes.
 
@@ -125,16 +127,17 @@ class Level(nn.Module):
         if self.inverse is not None:
             assert actions is not None
             terms["inverse"] = self._inverse_loss(below, latent, actions)
-        total = sum((getattr(weights, name) * value for name, value in terms.items()), torch.zeros(()))
-        return total, terms
+        # A term of weight 0 is left out: 0 times what is not a number would be no number either.
+        used = [getattr(weights, name) * value for name, value in terms.items() if getattr(weights, name) > 0]
+        return sum(used, torch.zeros((), device=latent.device)), terms
 
     def _imagine(
         self, latent: Tensor, actions: Tensor | None, memory: Tensor | None, progress: float
     ) -> dict[str, Tensor]:
         """Prediction and prior terms, means over steps.
 
-        Half of the windows are rolled out from their first moment over all of them, so that errors do not pile up
-        when planning; the other half predict each moment from the true one before it.
+        Half of the windows are rolled out from their first moment over all of them, so that errors do not
+        pile up when planning; the other half predict each moment from the true one before it.
         """
         half = latent.shape[1] // 2
         imagined = latent[:, :, 0]
@@ -165,9 +168,9 @@ class Level(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One step of expectation-maximisation: next latent by a likely code, and the two losses.
 
-        The code is drawn from its posterior, so the gradient is that of all codes weighted by responsibility, at the
-        price of one. The scale at which codes are told apart shrinks during training (deterministic annealing, Rose 1998), so that
-        they split one after another instead of dying at the start.
+        The code is drawn from its posterior, so the gradient is that of all codes weighted by responsibility,
+        at the price of one. The scale at which codes are told apart shrinks during training (deterministic
+        annealing, Rose 1998), so that they split one after another instead of dying at the start.
         """
         logits = self.prior(condition)
         with torch.no_grad():
@@ -193,11 +196,12 @@ class Level(nn.Module):
         return terms | {"variance": variance, "covariance": covariance}
 
     def _inverse_loss(self, below: Tensor, latent: Tensor, actions: Tensor) -> Tensor:
-        """Action from two successive latents, where something changed: nothing tells no-ops from each other."""
+        """Action from two successive latents, where something changed: no-ops look all the same."""
         assert self.inverse is not None
         guess = self.inverse(torch.cat([latent[:, :, 0], latent[:, :, 1]], -1))
         if self.continuous:
-            return F.mse_loss(guess, actions[:, :, 0])
+            # The guess follows the macro-action, not the other way round: constants would be easy to guess.
+            return F.mse_loss(guess, actions[:, :, 0].detach())
         changed = (below[:, :, 0] != below[:, :, 1]).any(-1)
         if not bool(changed.any()):
             return guess.sum() * 0.0

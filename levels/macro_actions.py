@@ -1,12 +1,12 @@
 """Actions of a level: where they come from in training, and how likely each is in a state.
 
 ``primitive``   what the agent did; level 1.
-``outcome``     a code, inferred from the two end latents. The level is a conditional mixture: code c predicts one of
-                the next latents that data reaches from here, the prior says how often. What no data reaches gets a
-                small prior, so that walls need not be penalised by hand. (A latent-variable JEPA, LeCun 2022, section
-                4.3, with the information in the variable limited to one of K codes.)
-``chunk``       numbers encoded from the actions of the level below within one stride; feasible by construction, but a
-                long chunk says little about where a state behind a wall ends up.
+``outcome``     a code, inferred from the two end latents. The level is a conditional mixture: code c predicts
+                one of the next latents that data reaches from here, the prior says how often. What no data
+                reaches gets a small prior, so that walls need not be penalised by hand. (A latent-variable
+                JEPA, LeCun 2022, section 4.3; the variable holds no more than one of K codes.)
+``chunk``       numbers encoded from the actions of the level below within one stride; feasible by
+                construction, but a long chunk says little about where a state behind a wall ends up.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def gaussian_parameters(prior: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gaussian_loss(prior: Tensor, action: Tensor) -> Tensor:
-    """Mean negative log-likelihood per number of actions (..., A) under a diagonal Gaussian prior (..., 2A)."""
+    """Mean negative log-likelihood per number of actions (..., A) under diagonal Gaussians (..., 2A)."""
     mean, log_std = gaussian_parameters(prior)
     return (0.5 * ((action - mean) * (-log_std).exp()).square() + log_std).mean() + 0.5 * math.log(
         2 * math.pi
@@ -80,6 +80,11 @@ def one_hot_max(scores: Tensor) -> Tensor:
 
 
 def one_hot_draw(probabilities: Tensor) -> Tensor:
-    """(..., A) -> one-hot draws, from torch's generator."""
-    index = torch.multinomial(probabilities.flatten(0, -2), 1).view(probabilities.shape[:-1])
+    """(..., A) that sum to 1 -> one-hot draws, by torch's global generator.
+
+    What is not a number draws something all the same, so that it shows in the loss and not as an error here.
+    """
+    cumulative = probabilities.cumsum(-1)
+    noise = torch.rand_like(cumulative[..., :1])
+    index = (noise * cumulative[..., -1:] >= cumulative).sum(-1).clamp_max(probabilities.shape[-1] - 1)
     return F.one_hot(index, probabilities.shape[-1]).to(probabilities.dtype)

@@ -1,9 +1,10 @@
 """Floor-plan memory: written once per episode, read by every imagined step.
 
-Perception writes features of every cell with a small dilated convolutional network. A state then reads them by
-cross-attention whose keys are the cells' coordinates: the attention weight of cell (x, y) is the product of a weight
-for x and one for y, so that a read costs ``W * H * C`` multiplications and no dot product per cell, and the rest of
-an imagined step is an MLP. (Attention that factors over axes: Ho et al., arXiv 1912.12180.)
+Perception writes features of every cell with a small dilated convolutional network. A state then reads them
+by cross-attention whose keys are the cells' coordinates: the attention weight of cell (x, y) is the product
+of a weight for x and one for y, so that a read costs ``W * H * C`` multiplications and no dot product per
+cell, and the rest of an imagined step is an MLP. (Attention that factors over axes: Ho et al.,
+arXiv 1912.12180.)
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from levels.settings import MemorySettings
 
 SYMBOLS = (11, 6, 4)
 """Numbers of object types, colours and object states in a symbolic grid."""
+
+QUERY_HIDDEN = 64
+"""Width of the network that decides where a state looks."""
 
 
 class MemoryWriter(nn.Module):
@@ -57,7 +61,7 @@ class MemoryReader(nn.Module):
         self.size = size
         self.heads = settings.heads
         self.outputs = settings.heads * settings.channels
-        self.query = mlp(latent_dim, 64, settings.heads * sum(size))
+        self.query = mlp(latent_dim, QUERY_HIDDEN, settings.heads * sum(size))
 
     def forward(self, latent: Tensor, memory: Tensor) -> Tensor:
         """Latent (P, N, D), memory (P, W, H, C) -> (P, N, heads * C)."""

@@ -1,9 +1,9 @@
 """Distances between latents, as linear maps: the distance is the squared length of the mapped difference.
 
-``l2`` is the identity. ``commute`` weighs the modes of the latent by how slowly they decay along trajectories, which
-makes distance approximate the time it takes to get there and back (commute time; time-lagged independent components:
-Molgedey and Schuster 1994; kinetic maps: Noe and Clementi, J. Chem. Theory Comput. 2015). It is a closed form: no
-training, no reward.
+``l2`` is the identity. ``commute`` weighs the modes of the latent by how slowly they decay along
+trajectories, which makes distance approximate the time it takes to get there and back (commute time;
+time-lagged independent components: Molgedey and Schuster 1994; kinetic maps: Noe and Clementi, J. Chem.
+Theory Comput. 2015). It is a closed form: no training, no reward.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from torch import Tensor
 from levels.metrics_names import METRICS
 
 __all__ = ["METRICS", "commute_metric", "squared_distance"]
-
-
 
 
 def squared_distance(first: Tensor, second: Tensor, metric: Tensor | None = None) -> Tensor:
@@ -42,10 +40,14 @@ def commute_metric(latents: Tensor, lag: int = 1, largest: float = 0.999, floor:
         (D, D) map, in the dtype of the latents; ``squared_distance(a, b, map)`` is the metric.
 
     Raises:
-        ValueError: trajectories no longer than the lag.
+        ValueError: a lag below 1, or trajectories no longer than the lag.
     """
+    if lag < 1:
+        raise ValueError(f"lag is {lag}; give 1 or more")
     if latents.shape[1] <= lag:
-        raise ValueError(f"trajectories of {latents.shape[1]} latents are too short for lag {lag}")
+        raise ValueError(
+            f"trajectories of {latents.shape[1]} latents are too short for lag {lag}; give longer ones"
+        )
     wide = latents.double()
     dim = wide.shape[-1]
     centred = wide - wide.mean((0, 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 
 
@@ -9,6 +11,6 @@ def mlp(inputs: int, hidden: int, outputs: int, layers: int = 1) -> nn.Sequentia
     """``layers`` hidden layers of GELU units and a linear output: (..., inputs) -> (..., outputs)."""
     widths = [inputs] + [hidden] * layers
     parts: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:]):
+    for before, after in pairwise(widths):
         parts += [nn.Linear(before, after), nn.GELU()]
     return nn.Sequential(*parts, nn.Linear(widths[-1], outputs))

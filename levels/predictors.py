@@ -1,8 +1,8 @@
 """The predictor: one step of a level, and the prior over the actions that data takes there.
 
-A trunk reads state and floor plan once; an action then modulates its output feature by feature (FiLM, Perez et al.,
-arXiv 1709.07871). All A discrete actions of a state therefore cost one trunk and A small heads. Linear in the action,
-so it takes one-hot actions, points of the simplex between them, and real numbers alike.
+A trunk reads state and floor plan once; an action then modulates its output feature by feature (FiLM, Perez
+et al., arXiv 1709.07871). All A discrete actions of a state therefore cost one trunk and A small heads.
+Linear in the action, so it takes one-hot actions, points of the simplex between them, and real numbers alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Probes: what a latent knows of the agent, read out by a small network whose gradient stops at the latent."""
+"""Probes: what a latent knows of the agent, read by a small network whose gradient stops at the latent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from levels.networks import mlp
 class PositionProbe(nn.Module):
     """Latent -> x, y, heading.
 
-    It never trains the level it looks at; it draws subgoals on the map and tells whether a level forgot the agent.
+    It never trains the level it looks at; it draws subgoals on the map and tells whether a level forgot the
+    agent.
 
     Args:
         latent_dim: D.
@@ -27,7 +28,7 @@ class PositionProbe(nn.Module):
         self.layers = mlp(latent_dim, hidden, sum(self.classes))
 
     def loss(self, latent: Tensor, agent: Tensor) -> Tensor:
-        """Cross-entropy of (..., 3) agents given (..., D) latents, summed over the three coordinates."""
+        """Mean cross-entropy of (..., 3) agents given (..., D) latents, summed over the three coordinates."""
         scores = self.layers(latent.detach()).split(self.classes, -1)
         return torch.stack(
             [F.cross_entropy(s.flatten(0, -2), agent[..., i].flatten().long()) for i, s in enumerate(scores)]

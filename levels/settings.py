@@ -15,9 +15,12 @@ class MemorySettings:
 
     Attributes:
         channels: numbers written per cell.
-        dilations: one residual 3x3 convolution per entry, with this dilation; together they set how far a cell's
-            features see.
+        dilations: one residual 3x3 convolution per entry, with this dilation; together they set how far a
+            cell's features see.
         heads: places a reader looks at per state.
+
+    Raises:
+        ValueError: a number below 1.
     """
 
     channels: int = 16
@@ -26,7 +29,10 @@ class MemorySettings:
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.heads < 1 or any(d < 1 for d in self.dilations):
-            raise ValueError("memory: channels, heads and dilations must be 1 or more")
+            raise ValueError(
+                f"memory has channels {self.channels}, heads {self.heads}, dilations {self.dilations};"
+                " give 1 or more of each"
+            )
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,13 @@ class LossWeights:
         prior: likelihood of the actions under the level's prior (level 1 and chunk macro-actions).
         variance, covariance: VICReg (arXiv 2105.04906), measured within each floor plan.
         sigreg: sketched isotropic Gaussian regularisation (arXiv 2511.08544).
-        similarity: squared change of the latent over one stride. Large values shrink the fast modes, so that plain
-            distance in the latent orders states by the time it takes to get from one to the other.
-        inverse: inverse dynamics, the action from two successive latents.
+        similarity: squared change of the latent over one stride. Large values shrink the fast modes, so that
+            plain distance in the latent orders states by the time it takes to get from one to the other.
+        inverse: inverse dynamics, the action from two successive latents; outcome levels have none, their
+            codes are inferred from latents anyway.
+
+    Raises:
+        ValueError: a weight that is negative or not finite.
     """
 
     prediction: float = 1.0
@@ -53,7 +63,7 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value >= 0:
+            if not 0 <= value < float("inf"):
                 raise ValueError(f"loss weight {name} is {value}; give 0 or more")
 
 
@@ -65,12 +75,13 @@ class LevelSettings:
         stride: steps of the level below that make one step of this level (level 1: 1).
         latent_dim: D, numbers in a latent.
         hidden: width of encoder and of the predictor's trunk.
-        head: width of the part of the predictor that sees the action; outcome levels evaluate it once per code.
-        encoder: ``agent`` (level 1: x, y, heading), ``mlp`` (own latent space) or ``shared`` (the latent of the level
-            below, unchanged).
-        encoder_reads: whether the encoder reads the floor plan.
-        macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents) or ``chunk``
-            (numbers encoded from the actions of the level below).
+        head: width of the part of the predictor that sees the action; outcome levels evaluate it once per
+            code.
+        encoder: ``agent`` (level 1: x, y, heading), ``mlp`` (own latent space) or ``shared`` (the latent of
+            the level below, unchanged).
+        encoder_reads: whether the encoder reads the floor plan; only encoder mlp does.
+        macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents) or
+            ``chunk`` (numbers encoded from the actions of the level below).
         codes: number of outcome codes.
         macro_dim: numbers in a chunk macro-action.
         sigma: smallest scale at which outcome codes tell latents apart.
@@ -79,6 +90,9 @@ class LevelSettings:
         expander: width of the expander that anti-collapse looks through; 0: none.
         memory: how this level writes and reads the floor plan; None: it does not see it.
         loss: weights.
+
+    Raises:
+        ValueError: a name that is not known, a number out of range, or parts that do not fit together.
     """
 
     stride: int = 1
@@ -110,6 +124,12 @@ class LevelSettings:
                 raise ValueError(f"level {name} is {getattr(self, name)}; give 1 or more")
         if not self.sigma > 0:
             raise ValueError(f"level sigma is {self.sigma}; give a positive number")
+        if self.expander < 0:
+            raise ValueError(f"level expander is {self.expander}; give a width, or 0 for none")
+        if self.encoder_reads and self.encoder != "mlp":
+            raise ValueError(
+                f"level encoder_reads is true but encoder is {self.encoder!r}; choose encoder mlp"
+            )
         if self.encoder_reads and self.memory is None:
             raise ValueError("level encoder_reads is true but memory is null; give the level a memory")
 

@@ -10,8 +10,9 @@ from torch import Tensor
 def variance_covariance(latent: Tensor, floor: float = 1e-4) -> tuple[Tensor, Tensor]:
     """Hinge on the standard deviation below 1, and mean squared off-diagonal covariance per dimension.
 
-    Both are measured about the mean of each floor plan: variance between plans does not count, since a latent that
-    encodes the map and forgets the agent (the slow-feature collapse that VICReg cannot see otherwise) has plenty.
+    Both are measured about the mean of each floor plan: variance between plans does not count, since a latent
+    that encodes the map and forgets the agent (the slow-feature collapse that VICReg cannot see otherwise)
+    has plenty.
 
     Args:
         latent: (P, N, D), N states of each of P floor plans.
