@@ -17,7 +17,7 @@ from levels.metrics import squared_distance
 from planners.planner import Planner
 from planners.proposals import EnumerationProposal, PriorProposal
 from planners.refiners import AdamRefiner, NoRefiner, RefitRefiner, Refiner
-from planners.top_down import LevelPlanner, PlanState, TopDownPlanner
+from planners.top_down import ALIGNED, LevelPlanner, PlanState, TopDownPlanner
 from tasks import split_image
 
 REPAIR_SHARE = 0.2
@@ -74,8 +74,8 @@ class Agent:
         self.budget_tflops = budget_tflops
         self.step_budget = step_budget
         self.write_flops, self.encode_flops = perception_flops(self.stack)
-        models = [LevelModel(self.stack, k, self.settings.margin) for k in range(self.stack.depth)]
-        planners = [self._level_planner(model, k) for k, model in enumerate(models)]
+        self.models = [LevelModel(self.stack, k, self.settings.margin) for k in range(self.stack.depth)]
+        planners = [self._level_planner(model, k) for k, model in enumerate(self.models)]
         first = planners[0]
         search = first.to_goal if self.stack.depth == 1 else first.to_subgoal
         steps = first.horizon if self.stack.depth == 1 else planners[1].stride
@@ -197,17 +197,18 @@ class Agent:
         share = self.settings.share[k] / sum(self.settings.share[: self.depth])
         fixed = (self.write_flops + self.encode_flops * (self.step_budget + 1)) / (self.budget_tflops * 1e12)
         pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) / self.step_budget
-        affordable = pace * share * interval / (one * (1 + refine.passes + refine.returned))
+        allowance = pace * share * interval - self._grounding_flops(k)
+        affordable = allowance / (one * (1 + refine.passes + refine.returned))
         if self.settings.planner == "exhaustive" and k == 0:
             try:
                 count = EnumerationProposal().count(model, horizon)
             except ValueError as error:
                 raise InputError(str(error), "plan.planner") from None
-            if count > pace * share * interval / one:
+            if count > allowance / one:
                 raise InputError(
                     f"exhaustive search of {count} sequences needs more than {self.budget_tflops} TFLOP an episode",
                     "budget",
-                    f"give {self.budget_tflops * count * one / (pace * share * interval):.3g} or more",
+                    f"give {self.budget_tflops * count * one / max(allowance, 1.0):.3g} or more",
                 )
             return Planner(EnumerationProposal(), NoRefiner())
         if affordable < 1:
@@ -216,7 +217,16 @@ class Agent:
                 "budget",
                 f"give {self.budget_tflops / max(affordable, 1e-9):.3g} or more",
             )
-        return Planner(PriorProposal(min(int(affordable), self.settings.max_candidates)), refine)
+        return Planner(PriorProposal(_aligned(min(int(affordable), self.settings.max_candidates))), refine)
+
+    def _grounding_flops(self, k: int) -> float:
+        """What lower levels imagine before one plan of level k + 1."""
+        if not (k and self.settings.ground):
+            return 0.0
+        low = max(k - self.settings.ground_depth, 0)
+        models = self.models[low:k]
+        steps = self.stack.config.spans[k] // self.stack.config.spans[low]
+        return self.settings.ground * (steps * models[0].flops + sum(model.lift_flops for model in models))
 
     def _refiner(self, k: int) -> Refiner:
         settings = self.settings
@@ -227,6 +237,11 @@ class Agent:
         if settings.planner == "sampling" or (settings.planner == "exhaustive" and k == 0):
             return NoRefiner()
         return AdamRefiner(settings.iterations, settings.learning_rate)
+
+
+def _aligned(count: int) -> int:
+    """A number of candidates that gives every row the same bits, see `planners.protocols.ALIGNED`."""
+    return count if count < ALIGNED else count // ALIGNED * ALIGNED
 
 
 def _distance(metric: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:

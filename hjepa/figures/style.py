@@ -1,0 +1,68 @@
+"""The look that all figures share: colours of levels and of time, sizes, and how a figure is made.
+
+Categorical colours are those of Okabe and Ito ("Color universal design", 2008), ordered maps are viridis and
+cividis: all can be told apart with any common colour blindness. Figures are made without pyplot, so that drawing
+leaves no state behind and works under any backend.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
+
+INK = "#222222"
+MUTED = "#777777"
+FAINT = "#BDBDBD"
+WALL = "#4A4A4A"
+FLOOR = "#FFFFFF"
+GOAL = "#F0E442"
+REFERENCE = "#999999"
+
+SMALL, BODY, TITLE = 9.0, 10.0, 12.0
+"""Font sizes in points: notes and tick labels, axis labels, titles."""
+
+_LEVELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def level_colour(level: int) -> str:
+    """The colour of a level in every figure, as ``#RRGGBB``; they come again after six levels.
+
+    Args:
+        level: from 1.
+
+    Raises:
+        ValueError: a level below 1.
+    """
+    if level < 1:
+        raise ValueError(f"level {level}; levels are counted from 1")
+    return _LEVELS[(level - 1) % len(_LEVELS)]
+
+
+def time_map() -> Colormap:
+    """The colours of environment steps: viridis without its palest end, which is hard to see on white."""
+    return ListedColormap(colormaps["viridis"](np.linspace(0.0, 0.93, 256)), name="hjepa_time")
+
+
+def time_colours(steps: np.ndarray, first: int, last: int) -> np.ndarray:
+    """RGBA (N, 4) of environment steps (N,) in a picture of the steps from first to last."""
+    return time_map()(Normalize(first, max(last, first + 1))(np.asarray(steps, float)))
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure in inches, with constrained layout."""
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def plain_axes(axes: Axes, grid: str | None = "y") -> None:
+    """Only what is needed: no upper and right spine, small tick labels, faint grid lines along ``grid``."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=SMALL, colors=INK)
+    axes.set_axisbelow(True)
+    if grid is not None:
+        options: Any = {"axis": grid, "color": "#E6E6E6", "linewidth": 0.8}
+        axes.grid(True, **options)

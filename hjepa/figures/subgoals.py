@@ -1,0 +1,280 @@
+"""The picture of the project: what every level imagined and set as subgoals while one episode was walked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from hjepa.errors import InputError
+from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal, draw_path, legend_handles
+from hjepa.figures.style import (
+    BODY,
+    INK,
+    MUTED,
+    SMALL,
+    TITLE,
+    level_colour,
+    new_figure,
+    plain_axes,
+    time_colours,
+    time_map,
+)
+from hjepa.figures.walk import Imagined, Walk, between, read_walk
+
+if TYPE_CHECKING:
+    from hjepa.evaluation import Trace
+
+NUMBERED = 14
+"""At most so many subgoals of a panel carry their number; with more, every second or third does."""
+
+
+def subgoals(
+    trace: Trace, episode: int = 0, start: int | None = None, stop: int | None = None, task: str | None = None
+) -> Figure:
+    """Floor plan, walked path and every level's subgoals, level by level, above a timeline.
+
+    One panel per level, the top level first: the path walked, every plan that the level made as a line from
+    where the agent stood through the predicted latents, read out as positions by the level's probe, and the
+    first predicted latent, which is the subgoal of the level below, as a numbered circle (small dots at level 1,
+    whose first prediction is the next step). Colour is time. Plans of a skipped level are not drawn, as nobody
+    followed them. Below: when each level planned or was skipped, and the true shortest path left to the goal.
+
+    Args:
+        trace: from `hjepa.evaluation.play` with an agent made with ``record=True``.
+        episode: row of the trace, from 0.
+        start, stop: draw only what happened from environment step ``start`` up to ``stop``; None: all of it.
+        task: id for the title; None: the task that the stack was trained for.
+
+    Raises:
+        InputError: no such episode or steps, or a trace without decisions.
+    """
+    walk = read_walk(trace, episode)
+    first, last = step_range(walk, start, stop)
+    depth = len(walk.plans)
+    width = max(4.3 * depth, 8.0)
+    figure = new_figure(width, 4.6 + 2.0 + 0.33 * depth + 1.5)
+    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08)  # type: ignore[union-attr, call-arg]
+    grid = figure.add_gridspec(3, depth, height_ratios=[4.6, 0.35 * depth + 0.5, 1.5])
+    for column, level in enumerate(range(depth, 0, -1)):
+        draw_level(figure.add_subplot(grid[0, column]), walk, level, first, last, top=column == 0)
+    strip = figure.add_subplot(grid[1, :])
+    draw_strip(strip, walk, first, last)
+    draw_left(figure.add_subplot(grid[2, :], sharex=strip), walk, first, last)
+    shown = "" if (first, last) == (0, walk.steps) else f", steps {first} to {last} shown"
+    plural = "level" if depth == 1 else "levels"
+    figure.suptitle(
+        f"{task or walk.task}, episode {episode}, {depth} {plural}: {walk.outcome}{shown}",
+        fontsize=TITLE,
+        fontweight="bold",
+        color=INK,
+    )
+    figure.legend(
+        handles=[*legend_handles(), *_plan_handles()],
+        loc="outside lower center",
+        ncols=3 if width < 12 else 6,
+        fontsize=SMALL,
+        frameon=False,
+    )
+    figure.supxlabel(_explanation(depth, wide=width >= 12), fontsize=SMALL, color=MUTED, x=0.5)
+    return figure
+
+
+def step_range(walk: Walk, start: int | None, stop: int | None) -> tuple[int, int]:
+    """The steps to draw, checked.
+
+    Raises:
+        InputError: none of the episode's steps.
+    """
+    first, last = 0 if start is None else start, walk.steps if stop is None else stop
+    if not 0 <= first < last <= walk.steps:
+        raise InputError(
+            f"steps {first} to {last} of an episode of {walk.steps}",
+            "figures",
+            f"choose 0 <= start < stop <= {walk.steps}",
+        )
+    return first, last
+
+
+def draw_level(axes: Axes, walk: Walk, level: int, first: int, last: int, top: bool) -> None:
+    """The panel of one level."""
+    colour = level_colour(level)
+    draw_floor_plan(axes, walk.walls)
+    for spine in axes.spines.values():
+        spine.set(color=colour, linewidth=3)
+    draw_path(axes, walk.path[first : last + 1], width=4.0)
+    plans = between(walk.plans[level - 1], first, last)
+    made = [plan for plan in plans if not plan.skipped]
+    draw_plans(axes, made, level, first, last)
+    draw_goal(axes, walk.goal)
+    draw_agent(axes, walk.path[first], face="white", gid="start")
+    draw_agent(axes, walk.path[last], gid="end")
+    skipped = len(plans) - len(made)
+    note = f", skipped {skipped} times" if skipped else ""
+    aim = "aims at the goal" if top else f"aims at level {level + 1}'s subgoals"
+    axes.set_title(f"Level {level}: {aim}", fontsize=TITLE, color=colour, fontweight="bold")
+    axes.set_xlabel(f"planned {len(made)} times{note}", fontsize=BODY, color=INK)
+
+
+def draw_plans(axes: Axes, plans: list[Imagined], level: int, first: int, last: int) -> None:
+    """Imagined plans as lines, their latents as dots, and the subgoals as circles in the colour of their time."""
+    if not plans:
+        return
+    colours = time_colours(np.array([plan.time for plan in plans]), first, last)
+    lines = [np.vstack([plan.origin, plan.positions]) for plan in plans]
+    axes.add_collection(
+        LineCollection(lines, colors=colours, linewidths=1.4, alpha=0.8, zorder=4, gid=f"plans-level-{level}")
+    )
+    later = [plan.positions[1:] for plan in plans]
+    axes.scatter(
+        *np.concatenate(later).T,
+        s=11,
+        c=np.repeat(colours, [len(part) for part in later], 0),
+        zorder=5,
+        linewidths=0,
+        gid=f"latents-level-{level}",
+    )
+    subgoal = np.stack([plan.positions[0] for plan in plans])
+    axes.scatter(
+        *subgoal.T,
+        s=20 if level == 1 else 130,
+        c=colours,
+        edgecolors=level_colour(level),
+        linewidths=0.6 if level == 1 else 1.8,
+        zorder=6,
+        gid=f"subgoals-level-{level}",
+    )
+    if level > 1:
+        every = -(-len(plans) // NUMBERED)
+        for plan, colour in list(zip(plans, colours))[::every]:
+            axes.annotate(
+                str(plan.number),
+                plan.positions[0],
+                ha="center",
+                va="center",
+                fontsize=7,
+                fontweight="bold",
+                color=ink_on(colour),
+                zorder=7,
+                annotation_clip=False,
+                gid=f"number-level-{level}",
+            )
+
+
+def ink_on(colour: np.ndarray) -> str:
+    """Black or white, whichever can be read on an RGB(A) colour."""
+    return "black" if float(np.dot(colour[:3], (0.299, 0.587, 0.114))) > 0.5 else "white"
+
+
+def draw_strip(axes: Axes, walk: Walk, first: int, last: int) -> None:
+    """When each level planned (ticks, numbered as on its map) and when it was skipped (crosses)."""
+    depth = len(walk.plans)
+    axes.imshow(
+        np.linspace(0, 1, 256)[None],
+        cmap=time_map(),
+        aspect="auto",
+        extent=(first, last, 0.1, 0.5),
+        zorder=1,
+        gid="time",
+    )
+    for level in range(1, depth + 1):
+        plans = between(walk.plans[level - 1], first, last)
+        made = [plan for plan in plans if not plan.skipped]
+        missed = [plan.time for plan in plans if plan.skipped]
+        axes.hlines(level, first, last, color="#E6E6E6", linewidth=0.8, zorder=0)
+        times = np.array([plan.time for plan in made], float)
+        axes.scatter(
+            times,
+            np.full(len(times), level),
+            s=20 if level == 1 else 110,
+            c=time_colours(times, first, last) if len(times) else None,
+            edgecolors=level_colour(level),
+            linewidths=0.6 if level == 1 else 1.6,
+            zorder=3,
+            clip_on=False,
+            gid=f"planned-level-{level}",
+        )
+        axes.scatter(
+            missed,
+            np.full(len(missed), level),
+            s=45,
+            marker="x",
+            color=level_colour(level),
+            linewidths=1.6,
+            zorder=3,
+            clip_on=False,
+            gid=f"skipped-level-{level}",
+        )
+        if level > 1:
+            every = -(-len(made) // (2 * NUMBERED)) if made else 1
+            for plan, colour in list(zip(made, time_colours(times, first, last)))[::every]:
+                axes.annotate(
+                    str(plan.number),
+                    (plan.time, level),
+                    ha="center",
+                    va="center",
+                    fontsize=6.5,
+                    color=ink_on(colour),
+                    zorder=4,
+                )
+    plain_axes(axes, grid=None)
+    axes.spines["bottom"].set_visible(False)
+    axes.spines["left"].set_visible(False)
+    axes.set_yticks([0.3, *range(1, depth + 1)], ["colour of step", *(f"level {k}" for k in range(1, depth + 1))])
+    for level, label in enumerate(axes.get_yticklabels()):
+        label.set_color(level_colour(level) if level else INK)
+    axes.tick_params(length=0, labelbottom=False)
+    axes.set(xlim=(first, last), ylim=(0, depth + 0.6))
+    axes.set_title("When each level planned", fontsize=BODY, loc="left", color=INK)
+
+
+def draw_left(axes: Axes, walk: Walk, first: int, last: int) -> None:
+    """The true shortest path left to the goal, over time."""
+    steps = np.arange(first, last + 1)
+    axes.plot(steps, walk.left[first : last + 1], color=INK, linewidth=1.8, gid="left")
+    if first == 0:
+        ideal = np.arange(0, min(walk.shortest, last) + 1)
+        axes.plot(ideal, walk.shortest - ideal, color=MUTED, linewidth=1.2, linestyle=":", gid="ideal")
+        axes.annotate(
+            "along a shortest path",
+            (ideal[-1], walk.shortest - ideal[-1]),
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize=SMALL,
+            color=MUTED,
+        )
+    plain_axes(axes)
+    axes.set(xlim=(first, last), ylim=(0, None))
+    axes.set_xlabel("environment step", fontsize=BODY)
+    axes.set_ylabel("steps to goal", fontsize=BODY)
+    axes.set_title("True shortest path left (turns count)", fontsize=BODY, loc="left", color=INK)
+
+
+def _plan_handles() -> list[Line2D]:
+    circle = {"linestyle": "", "marker": "o", "color": time_map()(0.5)}
+    return [
+        Line2D([], [], **circle, markersize=10, markeredgecolor=level_colour(2), label="subgoal"),
+        Line2D([], [], **circle, markersize=4, label="later predicted latent"),
+        Line2D([], [], linestyle="", marker="x", color=INK, markersize=7, label="level skipped"),
+    ]
+
+
+def _explanation(depth: int, wide: bool) -> str:
+    lines = [
+        "How to read: a line starts where the agent stood when the level planned and runs through the positions",
+        "its predicted latents stand for. Colour is the step at which the plan was made.",
+    ]
+    if depth > 1:
+        lines += [
+            "A numbered circle is a plan's first latent: the subgoal handed to the level below (panel to the right);",
+            "the same number stands on the timeline. Positions are read out by a probe and can fall on walls.",
+        ]
+    else:
+        lines += ["Positions are read out by a probe and can fall on walls."]
+    if wide:
+        return " ".join(lines[:2]) + "\n" + " ".join(lines[2:])
+    return "\n".join(lines)

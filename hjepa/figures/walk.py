@@ -1,0 +1,135 @@
+"""One episode of a trace, in cells and steps: what the pictures of an episode draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from hjepa.errors import InputError
+from tasks import distances
+
+if TYPE_CHECKING:
+    from hjepa.evaluation import Trace
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """One plan of one level, decoded to positions by the level's probe.
+
+    Attributes:
+        number: from 1, counted over the plans of this level that were not skipped; 0 for a skipped one.
+        time: environment steps taken before it was made.
+        origin: (2,) x, y of the agent at that time.
+        positions: (H, 2) x, y of the predicted latents; the first is the subgoal given to the level below.
+        at_goal: whether it aimed at the goal, rather than at a subgoal.
+        skipped: whether the level passed the goal down instead.
+    """
+
+    number: int
+    time: int
+    origin: np.ndarray
+    positions: np.ndarray
+    at_goal: bool
+    skipped: bool
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One episode.
+
+    Attributes:
+        episode: its row in the trace.
+        task: id of the task the stack was trained for.
+        walls: (W, H) bool.
+        goal: (3,) x, y, heading.
+        path: (S + 1, 3) x, y, heading from the start to the end.
+        left: (S + 1,) steps of the shortest path to the goal that are left.
+        success: whether it reached the goal.
+        shortest: steps of the shortest path from the start.
+        plans: per level, level 1 first, in order of time.
+    """
+
+    episode: int
+    task: str
+    walls: np.ndarray
+    goal: np.ndarray
+    path: np.ndarray
+    left: np.ndarray
+    success: bool
+    shortest: int
+    plans: list[list[Imagined]]
+
+    @property
+    def steps(self) -> int:
+        """S, environment steps walked."""
+        return len(self.path) - 1
+
+    @property
+    def outcome(self) -> str:
+        """How it went, in words."""
+        how = "reached the goal in" if self.success else "did not reach the goal in"
+        return f"{how} {self.steps} steps (shortest path: {self.shortest})"
+
+
+def read_walk(trace: Trace, episode: int = 0) -> Walk:
+    """One episode of a trace.
+
+    Args:
+        trace: from `hjepa.evaluation.play`.
+        episode: row of the trace, from 0.
+
+    Raises:
+        InputError: no such episode, or a trace of an agent that did not record its decisions.
+    """
+    count = len(trace.episodes)
+    if not 0 <= episode < count:
+        raise InputError(f"episode {episode} of a trace of {count}", "figures", f"choose from 0 to {count - 1}")
+    if not trace.decisions:
+        raise InputError("the trace holds no decisions", "figures", "play with an agent made with record=True")
+    steps = int(trace.results.steps[episode])
+    path = np.asarray(trace.agent[episode, : steps + 1])
+    batch = trace.episodes.select([episode])
+    table = distances(batch.walls, batch.goal)[0]
+    return Walk(
+        episode=episode,
+        task=trace.stack.config.task,
+        walls=batch.walls[0],
+        goal=batch.goal[0],
+        path=path,
+        left=table[path[:, 0], path[:, 1], path[:, 2]],
+        success=bool(trace.results.success[episode]),
+        shortest=int(batch.oracle_steps[0]),
+        plans=_decode(trace, episode, path),
+    )
+
+
+@torch.no_grad()
+def _decode(trace: Trace, episode: int, path: np.ndarray) -> list[list[Imagined]]:
+    plans: list[list[Imagined]] = [[] for _ in range(trace.stack.depth)]
+    counts = [0] * trace.stack.depth
+    for decision in trace.decisions:
+        found = (decision.rows == episode).nonzero().flatten().tolist()
+        for row in found:
+            k, time, skipped = decision.level - 1, int(decision.time[row]), bool(decision.skipped[row])
+            counts[k] += not skipped
+            probe = trace.stack.probes[k]
+            positions = probe.expected(decision.plan.latents[row]).cpu().numpy()  # type: ignore[operator]
+            plans[k].append(
+                Imagined(
+                    number=0 if skipped else counts[k],
+                    time=time,
+                    origin=path[time, :2],
+                    positions=positions,
+                    at_goal=bool(decision.at_goal),
+                    skipped=skipped,
+                )
+            )
+    return plans
+
+
+def between(plans: list[Imagined], start: int, stop: int) -> list[Imagined]:
+    """The plans made at steps from start up to, without, stop."""
+    return [plan for plan in plans if start <= plan.time < stop]
