@@ -28,7 +28,7 @@ def sigreg(
         generator: draws the directions; None: torch's global generator, which training seeds at every step.
 
     Returns:
-        a scalar, 0 for an exact standard normal; about 1 / (P * N) for as many draws from one.
+        a scalar, 0 for an exact standard normal; about 0.6 / (P * N) for as many draws from one.
     """
     centred = (latent - latent.mean(1, keepdim=True)).flatten(0, 1)
     shape = (centred.shape[1], directions)

@@ -1,0 +1,96 @@
+"""Encoders, the predictor and the probe, one by one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from levels.encoders import AgentEncoder
+from levels.networks import mlp
+from levels.probes import PositionProbe
+
+
+@pytest.mark.parametrize("macro_action", ["primitive", "outcome"])
+@pytest.mark.parametrize("with_memory", [True, False])
+def test_branch_equals_advance_on_every_one_hot_action(
+    toys: SimpleNamespace, macro_action: str, with_memory: bool
+) -> None:
+    settings = {} if with_memory else {"memory": None}
+    level = toys.make_level(macro_action=macro_action, **settings)
+    latent, memory = torch.randn(2, 7, 6), level.write(toys.grids())
+    condition = level.condition(latent, memory)
+    branched = level.predictor.branch(latent, condition)
+    assert branched.shape == (2, 7, level.action_dim, 6)
+    for code in range(level.action_dim):
+        action = torch.eye(level.action_dim)[code].expand(2, 7, -1)
+        assert torch.allclose(level.advance(latent, condition, action), branched[:, :, code], atol=1e-5)
+    apart = (branched.unsqueeze(2) - branched.unsqueeze(3)).abs().sum(-1) + torch.eye(level.action_dim)
+    assert apart.min() > 1e-3, "actions start out different"
+
+
+def test_the_predictor_reads_the_memory(toys: SimpleNamespace) -> None:
+    level, latent = toys.make_level(), torch.randn(2, 3, 6)
+    memory = level.write(toys.grids())
+    other = level.write(toys.grids(seed=1))
+    assert not torch.allclose(level.condition(latent, memory), level.condition(latent, other))
+
+
+def test_the_encoder_reads_the_memory_only_if_told(toys: SimpleNamespace) -> None:
+    for reads in (True, False):
+        level = toys.make_level(encoder_reads=reads)
+        below, _ = toys.windows(level)
+        first, second = (level.encode(below, level.write(toys.grids(seed=seed))) for seed in (0, 1))
+        assert torch.equal(first, second) != reads
+
+
+def test_an_agent_is_known_by_all_its_coordinates(toys: SimpleNamespace) -> None:
+    width, height = toys.SIZE
+    encoder = AgentEncoder(toys.SIZE, 16, 8)
+    everywhere = torch.cartesian_prod(torch.arange(width), torch.arange(height), torch.arange(4))
+    latent = encoder(everywhere[None])[0]
+    assert latent.shape == (width * height * 4, 8)
+    assert torch.pdist(latent.double()).min() > 1e-6
+    assert torch.equal(encoder(everywhere[None].to(torch.uint8))[0], latent)
+
+
+def test_inference_of_codes_is_for_outcome_levels(toys: SimpleNamespace) -> None:
+    level, latent = toys.make_level(macro_action="chunk"), torch.zeros(1, 1, 6)
+    with pytest.raises(ValueError, match="actions of a 'chunk' level are not inferred"):
+        level.infer(latent, latent, None)
+
+
+def test_the_width_and_depth_of_a_perceptron() -> None:
+    layers = mlp(3, 8, 2, layers=2)
+    shapes = [tuple(layer.weight.shape) for layer in layers if isinstance(layer, torch.nn.Linear)]
+    assert shapes == [(8, 3), (8, 8), (2, 8)]
+    assert layers(torch.zeros(4, 5, 3)).shape == (4, 5, 2)
+
+
+def test_a_probe_learns_to_read_the_agent(toys: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    width, height = toys.SIZE
+    everywhere = torch.cartesian_prod(torch.arange(width), torch.arange(height), torch.arange(4))
+    latent = AgentEncoder(toys.SIZE, 32, 16)(everywhere[None])[0].detach() * 4
+    probe = PositionProbe(16, toys.SIZE)
+    optimizer = torch.optim.Adam(probe.parameters(), 0.04)
+    first = probe.loss(latent, everywhere).item()
+    # Nothing known: the logarithm of the number of columns, rows and headings.
+    assert first == pytest.approx(torch.tensor([width, height, 4.0]).log().sum().item(), rel=0.2)
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = probe.loss(latent, everywhere)
+        loss.backward()
+        optimizer.step()
+    assert (probe(latent) == everywhere).float().mean() > 0.98
+    assert (probe.expected(latent) - everywhere[:, :2]).abs().mean() < 0.15
+    assert probe(latent.view(5, -1, 16)).shape == (5, len(latent) // 5, 3)
+
+
+def test_an_uncertain_probe_expects_the_mean(toys: SimpleNamespace) -> None:
+    probe = PositionProbe(2, toys.SIZE)
+    with torch.no_grad():
+        for parameter in probe.parameters():
+            parameter.zero_()
+    assert torch.allclose(probe.expected(torch.zeros(3, 2)), torch.tensor([3.0, 2.0]).expand(3, 2))

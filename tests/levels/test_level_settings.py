@@ -1,0 +1,74 @@
+"""Settings that cannot work are refused with a line that names the value and the remedy."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from levels.settings import ANTI_COLLAPSE, ENCODERS, MACRO_ACTIONS, LevelSettings, LossWeights, MemorySettings
+
+
+def test_defaults_work_and_do_not_change() -> None:
+    settings = LevelSettings()
+    assert settings.memory == MemorySettings() and settings.loss == LossWeights()
+    with pytest.raises(FrozenInstanceError):
+        settings.stride = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"encoder": "cnn"}, "level encoder is 'cnn'; choose from agent, mlp, shared"),
+        ({"macro_action": "option"}, "level macro_action is 'option'; choose from primitive, outcome, chunk"),
+        ({"anti_collapse": "none"}, "level anti_collapse is 'none'; choose from vicreg, sigreg"),
+        ({"sigma": 0.0}, "level sigma is 0.0; give a positive number"),
+        ({"sigma": float("nan")}, "level sigma is nan"),
+        ({"expander": -1}, "level expander is -1; give a width, or 0 for none"),
+        (
+            {"encoder_reads": True, "memory": None},
+            "memory is null; give the level a memory",
+        ),
+        (
+            {"encoder_reads": True, "encoder": "agent"},
+            "encoder is 'agent'; choose encoder mlp",
+        ),
+        ({"encoder_reads": True, "encoder": "shared"}, "choose encoder mlp"),
+        *[
+            ({name: 0}, f"level {name} is 0; give 1 or more")
+            for name in ("stride", "latent_dim", "hidden", "head", "codes", "macro_dim", "rollout")
+        ],
+    ],
+)
+def test_level_settings_refuse(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        LevelSettings(**wrong)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [{"channels": 0}, {"heads": 0}, {"dilations": (1, 0)}])
+def test_memory_settings_refuse(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="memory has .* give 1 or more"):
+        MemorySettings(**wrong)
+
+
+@pytest.mark.parametrize("name", list(vars(LossWeights())))
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_loss_weights_refuse(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"loss weight {name} is {value}; give 0 or more"):
+        LossWeights(**{name: value})
+    assert getattr(LossWeights(**{name: 0.0}), name) == 0.0
+
+
+def test_the_number_of_actions_follows_from_their_kind() -> None:
+    found = {
+        kind: LevelSettings(macro_action=kind, codes=9, macro_dim=3).action_dim(7) for kind in MACRO_ACTIONS
+    }
+    assert found == {"primitive": 7, "outcome": 9, "chunk": 3}
+
+
+def test_every_name_is_accepted() -> None:
+    for encoder in ENCODERS:
+        for anti_collapse in ANTI_COLLAPSE:
+            assert LevelSettings(encoder=encoder, anti_collapse=anti_collapse).encoder == encoder

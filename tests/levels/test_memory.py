@@ -1,0 +1,88 @@
+"""The floor-plan memory: how far a cell sees, and that reading is cross-attention over all cells."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from levels.memory import SYMBOLS, MemoryReader, MemoryWriter
+from levels.settings import MemorySettings
+
+
+@pytest.mark.parametrize("dilations", [(), (1,), (1, 1), (2,), (1, 2)])
+def test_the_writer_sees_exactly_as_far_as_its_convolutions(dilations: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    writer = MemoryWriter(MemorySettings(channels=8, dilations=dilations))
+    grid = torch.zeros(1, 15, 13, 3, dtype=torch.int64)
+    changed = grid.clone()
+    changed[0, 8, 5, 0] = 2
+    differs = (writer(grid) != writer(changed)).any(-1)[0]
+    x, y = differs.nonzero().unbind(1)
+    radius = 1 + sum(dilations)
+    assert (x.min(), x.max()) == (8 - radius, 8 + radius), "the first axis is x"
+    assert (y.min(), y.max()) == (5 - radius, 5 + radius)
+    if set(dilations) <= {1}:
+        assert differs.sum() == (2 * radius + 1) ** 2
+
+
+@pytest.mark.parametrize("plane", [0, 1, 2])
+def test_the_writer_tells_all_symbols_apart(plane: int) -> None:
+    torch.manual_seed(0)
+    writer = MemoryWriter(MemorySettings(channels=8))
+    grid = torch.zeros(SYMBOLS[plane], 5, 5, 3, dtype=torch.int64)
+    grid[:, 2, 2, plane] = torch.arange(SYMBOLS[plane])
+    written = writer(grid)[:, 2, 2]
+    assert len(written.unique(dim=0)) == SYMBOLS[plane]
+
+
+def test_the_writer_keeps_plans_apart(toys: SimpleNamespace) -> None:
+    writer = MemoryWriter(MemorySettings(channels=3))
+    grid = toys.grids(plans=4)
+    written = writer(grid)
+    assert written.shape == (4, *toys.SIZE, 3)
+    assert torch.allclose(writer(grid[2:3])[0], written[2], atol=1e-6)
+
+
+def test_symbols_of_any_integer_type(toys: SimpleNamespace) -> None:
+    writer = MemoryWriter(MemorySettings(channels=3))
+    assert torch.equal(writer(toys.grids().to(torch.uint8)), writer(toys.grids()))
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_reading_equals_cross_attention_with_product_keys(toys: SimpleNamespace, heads: int) -> None:
+    """Cell (x, y) has the key one-hot(x) + one-hot(y); the softmax runs over all cells at once."""
+    torch.manual_seed(heads)
+    width, height = toys.SIZE
+    reader = MemoryReader(6, toys.SIZE, MemorySettings(channels=4, heads=heads))
+    latent, memory = torch.randn(2, 5, 6), torch.randn(2, width, height, 4)
+    read = reader(latent, memory)
+    assert read.shape == (2, 5, heads * 4) == (2, 5, reader.outputs)
+
+    x, y = torch.meshgrid(torch.arange(width), torch.arange(height), indexing="ij")
+    keys = torch.cat([torch.eye(width)[x.flatten()], torch.eye(height)[y.flatten()]], -1)
+    query = reader.query(latent).view(2, 5, heads, width + height)
+    weights = torch.einsum("pnhk,ck->pnhc", query, keys).softmax(-1)
+    expected = torch.einsum("pnhc,pcd->pnhd", weights, memory.flatten(1, 2)).flatten(2)
+    assert torch.allclose(read, expected, atol=1e-6)
+
+
+def test_a_reader_can_look_at_a_single_cell(toys: SimpleNamespace) -> None:
+    reader = MemoryReader(6, toys.SIZE, MemorySettings(channels=4))
+    memory = torch.randn(1, *toys.SIZE, 4)
+    last = reader.query[-1]
+    with torch.no_grad():
+        for parameter in reader.query.parameters():
+            parameter.zero_()
+        last.bias[2] = last.bias[toys.SIZE[0] + 3] = 50.0
+    assert torch.allclose(reader(torch.zeros(1, 1, 6), memory)[0, 0], memory[0, 2, 3])
+
+
+def test_states_read_only_their_own_plan(toys: SimpleNamespace) -> None:
+    reader = MemoryReader(6, toys.SIZE, MemorySettings(channels=4))
+    latent, memory = torch.randn(2, 3, 6), torch.randn(2, *toys.SIZE, 4)
+    read = reader(latent, memory)
+    memory[1] += 1.0
+    again = reader(latent, memory)
+    assert torch.equal(again[0], read[0]) and not torch.equal(again[1], read[1])
