@@ -1,8 +1,9 @@
 """Grounding: what the levels below imagine they can reach within one stride of a level.
 
-A level's own model says which of its next latents are likely, and search finds the ones it is wrongly optimistic about.
-Before a level plans, a lower level therefore imagines where its prior leads within one stride; lifted upward, those
-ends are steps that can be taken, and a subgoal is charged for its distance to the nearest of them.
+A level's own model says which of its next latents are likely, and search finds the ones it is wrongly
+optimistic about. Before a level plans, a lower level therefore imagines where its prior leads within one
+stride; lifted upward, those ends are steps that can be taken, and a subgoal is charged for its distance to
+the nearest of them.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ def imagined_ends(
         memories: of these levels and of the one that plans, rows per episode.
         start: (E, D) latents of now at the lowest.
         steps: of the lowest.
-        candidates: N imagined futures.
+        candidates: M imagined futures.
         keys: (E,) int64.
 
     Returns:
-        (E, N, D_above).
+        (E, M, D_above).
     """
     problem = Problem(start, memories[0], steps, Unconstrained(), keys)
     ends = sample_rollout(models[0], problem, candidates).latents[:, :, -1]
@@ -58,6 +59,8 @@ class GroundingCost:
     Args:
         ends: (E, M, D) from `imagined_ends`.
         weight: cost per squared distance.
+
+    Calling it gives (E, N).
     """
 
     def __init__(self, ends: Tensor, weight: float) -> None:

@@ -17,7 +17,6 @@ place in the recursion.)
 
 from __future__ import annotations
 
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -84,8 +83,8 @@ class TopDownPlanner:
         repairs: how often in an episode level 1 may plan again because what happened left its plan.
         block: episodes per planner call. Calls are padded to this size, so that results have the same bits
             whatever episodes are planned together, provided that the model gives a row the same bits at every
-            place in a block: give planners a multiple of 8 candidates (see `ALIGNED`), or take blocks of 1,
-            which always do but are slower with few candidates.
+            place in a block: give planners a multiple of 8 candidates and futures (see `ALIGNED`), or take
+            blocks of 1, which always do but are slower with few candidates.
         record: keep every decision.
         warm_start: try what is left of a level's last plan among its proposals.
 
@@ -108,6 +107,10 @@ class TopDownPlanner:
             raise ValueError("no levels; give at least one")
         if not 1 <= commit <= levels[0].horizon:
             raise ValueError(f"commit is {commit}; choose from 1 to level 1's horizon {levels[0].horizon}")
+        if any(level.ground < 0 or level.ground_depth < 1 for level in levels):
+            raise ValueError(
+                "a level's ground is below 0 or its ground_depth below 1; 0 futures leave it out"
+            )
         if block < 1:
             raise ValueError(f"block is {block}; give at least 1 episode per planner call")
         for number, (below, above) in enumerate(pairwise(levels), 1):

@@ -200,7 +200,9 @@ def neural_levels(candidates: int = 8) -> list[LevelPlanner]:
     models = [Neural(Simplex(5), 5, 1), Neural(Box(low, high), 6, 2, dim=7)]
     search = Planner(PriorProposal(candidates), AdamRefiner(2, 0.7))
     return [
-        LevelPlanner(model, stride, horizon, search, search, squared, 0.5, step_cost=0.01, support=0.1)
+        LevelPlanner(
+            model, stride, horizon, search, search, squared, 0.5, step_cost=0.01, support=0.1, ground=8
+        )
         for model, stride, horizon in zip(models, (1, 3), (4, 3))
     ]
 
