@@ -131,6 +131,25 @@ def test_a_term_of_weight_zero_is_left_out(toys: SimpleNamespace) -> None:
     assert level.losses(below, None, None, progress=0.5)[0].item() == 0.0
 
 
+def test_inverse_dynamics_learn_from_steps_that_changed_something(toys: SimpleNamespace) -> None:
+    level = toys.make_level(encoder="agent", macro_action="primitive", stride=1, memory=None)
+    below, actions = toys.windows(level, count=8)
+    assert actions is not None
+    below[:, ::2, 1] = below[:, ::2, 0]
+    changed = (below[:, :, 0] != below[:, :, 1]).any(-1)
+    assert 0 < changed.sum() < changed.numel()
+    _, terms = level.losses(below, actions, None, progress=0.5)
+    latent = level.encode(below, None)
+    assert level.inverse is not None
+    guess = level.inverse(torch.cat([latent[:, :, 0], latent[:, :, 1]], -1))[changed]
+    labels = actions[:, :, 0][changed].argmax(-1)
+    assert torch.allclose(terms["inverse"], torch.nn.functional.cross_entropy(guess, labels))
+    # Where nothing changed anywhere there is nothing to learn, and no division by nothing.
+    below[:, :, 1] = below[:, :, 0]
+    _, terms = level.losses(below, actions, None, progress=0.5)
+    assert terms["inverse"].item() == 0.0 and terms["inverse"].requires_grad
+
+
 def test_half_of_the_windows_are_rolled_out_and_half_start_anew(toys: SimpleNamespace) -> None:
     level = toys.make_level(encoder="shared", macro_action="primitive", memory=None)
     below, actions = toys.windows(level, count=4)

@@ -164,6 +164,27 @@ def test_a_broken_candidate_does_not_break_the_fit(hand: SimpleNamespace) -> Non
         assert refined.candidates.isfinite().all()
 
 
+def test_a_gradient_that_is_no_number_spoils_only_itself(hand: SimpleNamespace) -> None:
+    """A square root at 0 has none: where the first step is perfect, the second is still improved."""
+
+    class Roots:
+        flops = 0.0
+
+        def __call__(self, trajectory: Trajectory) -> Tensor:
+            targets = torch.tensor([[0.5, 0.0], [1.0, 0.5]])
+            return hand.squared(trajectory.latents, targets).sqrt().sum(-1)
+
+    candidate = torch.tensor([[[[0.5, 0.0], [0.0, 0.0]]]])
+    posed = hand.problem(torch.zeros(1, 2), Roots(), 2)
+    refined = AdamRefiner(40, 0.05)(hand.PointMass(), posed, candidate)
+    assert refined.proposed_cost is not None and refined.proposed_cost.item() == pytest.approx(0.5**0.5)
+    assert refined.candidates.isfinite().all()
+    first, second = refined.candidates[0, 0]
+    assert torch.equal(first, candidate[0, 0, 0]) and torch.allclose(
+        second, torch.tensor([0.5, 0.5]), atol=0.06
+    )
+
+
 def test_elites_and_softmax_weights() -> None:
     cost = torch.tensor([[4.0, 1.0, torch.inf, 2.0], [torch.inf] * 4])
     elite = RefitRefiner(1, elites=0.5)._weights(cost)

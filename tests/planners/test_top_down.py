@@ -114,6 +114,36 @@ def test_levels_are_skipped_near_the_goal(hand: SimpleNamespace) -> None:
     ]
 
 
+def test_a_level_that_stands_on_the_goal_is_skipped_though_its_plan_leaves_it(hand: SimpleNamespace) -> None:
+    places, _ = hand.serpent()
+    low, high = hand.serpent_levels(2)
+    blocks, table = hand.line(16)
+    restless = replace(high, model=hand.TableModel(blocks, table[:, [0, 2]]))
+    state = hand.walk(
+        TopDownPlanner([low, restless], record=True), places[21:22].float(), places[23:24].float(), 1
+    )
+    decision = state.state.decisions[0]
+    assert decision.plan.latents[0, 0].tolist() == [4.0] and decision.target.tolist() == [[5.0]]
+    assert decision.skipped.tolist() == [True]
+
+
+def test_every_search_has_noise_of_its_own(hand: SimpleNamespace) -> None:
+    """Keys differ between episodes, levels and replans, and come back with the episode's own key."""
+    places, _ = hand.serpent()
+    levels, spies = [], []
+    for level in hand.serpent_levels(3):
+        watched, to_goal, to_subgoal = hand.spied(level)
+        levels.append(watched)
+        spies += [to_goal, to_subgoal]
+    planner = TopDownPlanner(levels, block=2)
+    for _ in range(2):
+        hand.walk(planner, places[[0, 0]].float(), places[[60, 62]].float(), 9)
+    keys = [problem.keys for spy in spies for problem in spy.problems]
+    # Three replans of level 1 and 2 and one of level 3 for each of two episodes; all of it twice.
+    assert sum(map(len, keys)) == 2 * 2 * 7
+    assert len(torch.cat(keys).unique()) == 2 * 7
+
+
 def test_a_skipped_level_plans_again_when_the_stride_is_walked(hand: SimpleNamespace) -> None:
     places, _ = hand.serpent()
     found = hand.walk(
