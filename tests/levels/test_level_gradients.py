@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from levels.anti_collapse.vicreg import variance_covariance
 from levels.probes import PositionProbe
 from levels.settings import LossWeights
 
@@ -83,6 +84,20 @@ def test_sigreg_trains_the_encoder(toys: SimpleNamespace) -> None:
     below, actions = toys.windows(level)
     _, terms = level.losses(below, actions, level.write(toys.grids()), progress=0.5)
     assert parts(reached(terms["sigreg"], level)) == {"encoder", "expander"}
+
+
+@pytest.mark.parametrize("expander", [0, 8])
+def test_regularisers_see_the_ends_of_windows(toys: SimpleNamespace, expander: int) -> None:
+    level = toys.make_level(expander=expander)
+    below, _ = toys.windows(level)
+    latent = level.encode(below, None)
+    ends = torch.cat([latent[:, :, 0], latent[:, :, -1]], 1)
+    seen = ends if level.expander is None else level.expander(ends)
+    _, terms = level.losses(below, None, level.write(toys.grids()), progress=0.5)
+    for name, value in zip(("variance", "covariance"), variance_covariance(seen)):
+        assert torch.allclose(terms[name], value, rtol=1e-4), name
+    step = (latent[:, :, 1:] - latent[:, :, :-1]).square().mean()
+    assert torch.allclose(terms["similarity"], step), "similarity is of the latent itself, along all moments"
 
 
 def test_a_shared_latent_is_not_changed(toys: SimpleNamespace) -> None:

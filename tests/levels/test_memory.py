@@ -27,6 +27,16 @@ def test_the_writer_sees_exactly_as_far_as_its_convolutions(dilations: tuple[int
         assert differs.sum() == (2 * radius + 1) ** 2
 
 
+def test_layers_of_the_writer_add_to_what_is_there(toys: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    shallow, deep = (MemoryWriter(MemorySettings(channels=4, dilations=d)) for d in ((), (1, 2)))
+    deep.inputs.load_state_dict(shallow.inputs.state_dict())
+    with torch.no_grad():
+        for parameter in deep.layers.parameters():
+            parameter.zero_()
+    assert torch.equal(deep(toys.grids()), shallow(toys.grids()))
+
+
 @pytest.mark.parametrize("plane", [0, 1, 2])
 def test_the_writer_tells_all_symbols_apart(plane: int) -> None:
     torch.manual_seed(0)

@@ -54,13 +54,13 @@ def branching(generator: torch.Generator, count: int, moments: int) -> Tensor:
 
 @pytest.fixture(scope="module")
 def trained(toys: SimpleNamespace) -> Level:
-    """A level on a given latent, trained on the branching process for two seconds."""
+    """A level on a given latent, trained on the branching process for a second or two."""
     weights = LossWeights(prediction=5, prior=1, variance=0, covariance=0, similarity=0)
     level = toys.make_level(
         below_dim=2, latent_dim=2, hidden=32, head=32, codes=8, encoder="shared", memory=None, loss=weights
     )
     optimizer = torch.optim.Adam(level.parameters(), 5e-3)
-    generator, steps = torch.Generator().manual_seed(0), 500
+    generator, steps = torch.Generator().manual_seed(0), 400
     state = torch.random.get_rng_state()
     torch.manual_seed(0)
     for step in range(steps):

@@ -43,7 +43,7 @@ def test_results_have_the_same_bits_in_any_company(hand: SimpleNamespace, block:
     together = neural_walk(hand, everyone, block)
     repaired = together[3]
     assert 0 < repaired.sum() < 3 * 11 and together[2].unique().numel() > 1, "the episodes differ"
-    for company in (everyone[::-1], [4], [9, 2], [7, 0, 10, 3, 5], everyone[3:] + everyone[:3]):
+    for company in (everyone[::-1], [4], [7, 0, 10, 3, 5]):
         apart = neural_walk(hand, company, block)
         for whole, part in zip(together, apart):
             assert torch.equal(part, whole[company])
