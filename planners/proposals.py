@@ -11,7 +11,7 @@ from torch import Tensor
 
 from planners.noise import combine, uniform
 from planners.protocols import ActionSpace, Model, Problem
-from planners.rollouts import sample_rollout
+from planners.rollouts import ALIGNED, sample_rollout
 from planners.spaces import Box
 
 
@@ -82,6 +82,8 @@ class QueueProposal:
 class EnumerationProposal:
     """Every sequence of discrete actions; a warm start is among them anyway.
 
+    The last one is repeated up to a multiple of `planners.rollouts.ALIGNED` candidates.
+
     Args:
         limit: most sequences that are enumerated.
     """
@@ -91,8 +93,9 @@ class EnumerationProposal:
 
     def __call__(self, model: Model, problem: Problem) -> tuple[Tensor, int]:
         actions = model.space.action_dim
-        self.count(model, problem.horizon)
+        count = self.count(model, problem.horizon)
         index = torch.tensor(list(itertools.product(range(actions), repeat=problem.horizon)))
+        index = torch.cat([index, index[-1:].expand(count - len(index), -1)])
         sequences = F.one_hot(index, actions).to(problem.start)
         return sequences.unsqueeze(0).expand(len(problem.start), -1, -1, -1), 0
 
@@ -110,7 +113,7 @@ class EnumerationProposal:
                 f"{model.space.action_dim} actions over {horizon} steps are {total} sequences, more than"
                 f" {self.limit}; shorten the horizon or choose planner adam"
             )
-        return total
+        return -(-total // ALIGNED) * ALIGNED
 
 
 def _hard(space: ActionSpace, actions: Tensor) -> Tensor:

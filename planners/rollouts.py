@@ -8,6 +8,10 @@ from torch import Tensor
 from planners.noise import uniform
 from planners.protocols import Model, Problem, Trajectory
 
+ALIGNED = 8
+"""Matrix products work on tiles of a few rows, and the bits of a row can depend on its place in a tile. Where
+every episode takes a multiple of this many rows, they do not depend on its place among the others."""
+
 
 def rollout(model: Model, problem: Problem, actions: Tensor) -> Trajectory:
     """Imagine candidates (E, N, H, A) from the problem's start."""

@@ -31,12 +31,9 @@ from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
 from planners.plan_state import Decision, LevelState, PlanState
 from planners.planner import Planner
 from planners.protocols import LiftingModel, Objective, Plan, Problem
+from planners.rollouts import ALIGNED
 
-__all__ = ["Decision", "LevelPlanner", "LevelState", "PlanState", "TopDownPlanner"]
-
-ALIGNED = 8
-"""Copies of a latent that are lifted together. Matrix products work on tiles of a few rows, and the bits of a
-row can depend on its place in a tile; so every episode takes as many rows as fill tiles."""
+__all__ = ["ALIGNED", "Decision", "LevelPlanner", "LevelState", "PlanState", "TopDownPlanner"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,8 @@ class TopDownPlanner:
         off_plan: squared distance in level 1's latent beyond which what happened has left the plan.
         repairs: how often in an episode level 1 may plan again because what happened left its plan.
         block: episodes per planner call. Calls are padded to this size, so that results have the same bits
-            whatever episodes are planned together, provided that the model gives a row the same bits at every
-            place in a block: give planners a multiple of 8 candidates and futures (see `ALIGNED`), or take
-            blocks of 1, which always do but are slower with few candidates.
+            whatever episodes are planned together. For the same reason a level with a number of candidates or
+            futures that is no multiple of `planners.rollouts.ALIGNED` is planned one episode at a time.
         record: keep every decision.
         warm_start: try what is left of a level's last plan among its proposals.
 
@@ -226,7 +222,7 @@ class TopDownPlanner:
             rows = asks[k + 1].nonzero().squeeze(1)
             above = state.levels[k + 1]
             lifted = torch.zeros_like(above.goal)
-            for index, kept in self._blocks(rows):
+            for index, kept in self._blocks(rows, self.block):
                 memory = None if above.memory is None else above.memory[index]
                 copies = latents[k][index].unsqueeze(1).expand(-1, ALIGNED, -1)
                 lifted[index[:kept]] = level.model.lift(copies, memory)[:kept, 0]
@@ -234,12 +230,19 @@ class TopDownPlanner:
             latents.append(lifted)
         return latents
 
-    def _blocks(self, rows: Tensor) -> list[tuple[Tensor, int]]:
+    def _blocks(self, rows: Tensor, size: int) -> list[tuple[Tensor, int]]:
         """Rows in blocks of one size, the last padded with its first row; and how many of each are real."""
         blocks = []
-        for part in rows.split(self.block) if len(rows) else ():
-            blocks.append((torch.cat([part, part[:1].expand(self.block - len(part))]), len(part)))
+        for part in rows.split(size) if len(rows) else ():
+            blocks.append((torch.cat([part, part[:1].expand(size - len(part))]), len(part)))
         return blocks
+
+    def _block_size(self, k: int, at_goal: bool) -> int:
+        """Episodes that one call may plan together without their bits depending on each other."""
+        level = self.levels[k]
+        search, horizon = (level.to_goal, level.horizon) if at_goal else (level.to_subgoal, self.spans[k])
+        rows = (search.propose.count(level.model, horizon), level.ground)
+        return 1 if any(count % ALIGNED for count in rows) else self.block
 
     def _plan_level(self, state: PlanState, k: int, latents: list[Tensor], asks: Tensor) -> None:
         """Plan level k (0 is the lowest) in the episodes that ask, and hand the results down."""
@@ -252,7 +255,7 @@ class TopDownPlanner:
             plan = Plan.join(
                 [
                     self._solve(state, k, index, latents, at_goal).rows(torch.arange(kept))
-                    for index, kept in self._blocks(rows)
+                    for index, kept in self._blocks(rows, self._block_size(k, at_goal))
                 ]
             )
             state.flops[rows] += plan.flops

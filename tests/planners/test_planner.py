@@ -107,7 +107,7 @@ class Counting:
         (PriorProposal(6), RefitRefiner(5), 6 + 5 * 6 + 6),
         (PriorProposal(1), RefitRefiner(2, None), 1 + 2 + 1),
         (QueueProposal(torch.eye(5), 6), AdamRefiner(2, 0.1), 2 * 6 + 2 * 6),
-        (EnumerationProposal(), NoRefiner(), 125),
+        (EnumerationProposal(), NoRefiner(), 128),
     ],
     ids=["sampling", "adam", "cem", "one candidate", "queue", "exhaustive"],
 )

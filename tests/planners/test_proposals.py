@@ -58,16 +58,18 @@ def test_queue_actions_beyond_the_bounds_are_clamped(hand: SimpleNamespace) -> N
 
 def test_enumeration_has_every_sequence_once(hand: SimpleNamespace) -> None:
     actions, rollouts = EnumerationProposal()(hand.OpenGrid(), posed(hand, 2, 3))
-    assert actions.shape == (2, 125, 3, 5) and rollouts == 0
-    assert torch.equal(actions.sum(-1), torch.ones(2, 125, 3))
-    assert len(actions[0].unique(dim=0)) == 125 and torch.equal(actions[0], actions[1])
-    assert EnumerationProposal().count(hand.OpenGrid(), 3) == 125
+    # 125 sequences, and the last one three times more.
+    assert actions.shape == (2, 128, 3, 5) and rollouts == 0
+    assert torch.equal(actions.sum(-1), torch.ones(2, 128, 3))
+    assert len(actions[0, :125].unique(dim=0)) == 125 and torch.equal(actions[0], actions[1])
+    assert torch.equal(actions[:, 125:], actions[:, 124:125].expand(-1, 3, -1, -1))
+    assert EnumerationProposal().count(hand.OpenGrid(), 3) == 128
 
 
 def test_enumeration_refuses_too_many_and_continuous(hand: SimpleNamespace) -> None:
     with pytest.raises(ValueError, match="5 actions over 4 steps are 625 sequences, more than 624; shorten"):
         EnumerationProposal(limit=624)(hand.OpenGrid(), posed(hand, 1, 4))
-    assert EnumerationProposal(limit=625).count(hand.OpenGrid(), 4) == 625
+    assert EnumerationProposal(limit=625).count(hand.OpenGrid(), 4) == 632
     with pytest.raises(ValueError, match="cannot be enumerated"):
         EnumerationProposal().count(hand.PointMass(), 2)
 
