@@ -5,7 +5,7 @@ The public names load on first use, so `import hjepa` is quick and needs no torc
 - `load_stack`: a trained `Stack` from the name of shipped weights or a run folder;
 - `Stack`: the levels, bottom up; `stack.truncate(n)` is its n-level form;
 - `Agent`: plans top down in a stack and acts in an environment;
-- `fit`, `evaluate`: training and evaluation as functions;
+- `fit`, `evaluate`, `watch`: training, evaluation and a closer look at a few episodes;
 - `figures`: drawing plans, subgoals and costs.
 """
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from hjepa.agent import Agent
     from hjepa.checkpoints import load_stack
     from hjepa.errors import InputError
-    from hjepa.evaluation import evaluate
+    from hjepa.evaluation import evaluate, watch
     from hjepa.stack import Stack
     from hjepa.training import fit
 
-__all__ = ["Agent", "InputError", "Stack", "evaluate", "figures", "fit", "load_stack"]
+__all__ = ["Agent", "InputError", "Stack", "evaluate", "figures", "fit", "load_stack", "watch"]
 
 # Public name -> the module that defines it; a name that equals its module's last part is the module itself.
 _HOMES = {
@@ -38,6 +38,7 @@ _HOMES = {
     "figures": "hjepa.figures",
     "fit": "hjepa.training",
     "load_stack": "hjepa.checkpoints",
+    "watch": "hjepa.evaluation",
 }
 
 

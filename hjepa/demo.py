@@ -17,12 +17,12 @@ from hjepa import figures
 from hjepa.ablation import collect_store
 from hjepa.checkpoints import describe
 from hjepa.config import METRICS, PlanSettings, load_preset
-from hjepa.evaluation import evaluate, fix_threads, make_agent, play
+from hjepa.devices import fix_threads
+from hjepa.evaluation import evaluate, watch
 from hjepa.json_files import read_json, write_json
 from hjepa.records import Record
 from hjepa.stack import Stack
 from hjepa.training import fit
-from tasks import sample_episodes, task_spec
 
 EPISODES = 200
 TUNING_EPISODES = 48
@@ -107,12 +107,9 @@ def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
     """The demo's figures: subgoals of one episode at every level, success by levels, energy landscapes."""
     folder = out / "figures"
     folder.mkdir(exist_ok=True)
-    spec = task_spec(task)
     best = max(records, key=lambda record: (record["levels"] > 1, record["success_rate"], record["spl"]))
     settings = replace(stack.config.plan, metric=best["metric"])
-    agent = make_agent(stack, spec, stack.depth, settings=settings, record=True)
-    batch = sample_episodes(task, "test", episodes=8, seed=SEED)
-    trace = play(agent, spec, batch, 0, SEED)
+    trace = watch(stack, task, stack.depth, episodes=8, seed=SEED, settings=settings)
     solved = np.flatnonzero(trace.results.success)
     episode = int(solved[0]) if len(solved) else 0
     pictures = {

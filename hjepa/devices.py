@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
 
 from hjepa.errors import InputError
+
+THREADS = "OMP_NUM_THREADS"
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 
@@ -36,3 +39,18 @@ def precision_plugin(precision: str) -> Any:
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r}", "", f"choose from {', '.join(PRECISIONS)}")
     return PRECISIONS[precision]
+
+
+def fix_threads() -> None:
+    """Compute with as many threads as OMP_NUM_THREADS says, or one.
+
+    Results have the same bits only with the same number of threads. One is the default because the models are small:
+    a second thread gains little, and costs a factor of ten and more as soon as anything else runs on the machine.
+
+    Raises:
+        InputError: OMP_NUM_THREADS is no positive number.
+    """
+    threads = os.environ.get(THREADS) or "1"
+    if not threads.isdigit() or int(threads) < 1:
+        raise InputError(f"{THREADS} is {threads!r}", "environment", "give a positive number, or unset it")
+    torch.set_num_threads(int(threads))

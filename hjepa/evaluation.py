@@ -18,7 +18,7 @@ import torch
 from hjepa.agent import Agent
 from hjepa.checkpoints import describe, load_stack
 from hjepa.config import PlanSettings, RunConfig, with_plan
-from hjepa.devices import torch_device
+from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.json_files import read_json, write_json
 from hjepa.records import Record, build_record
@@ -274,9 +274,68 @@ def parse_plan(config: RunConfig, metric: str, planner: str) -> PlanSettings:
     return with_plan(config, [f"plan.metric={metric}", f"plan.planner={planner}"]).plan
 
 
-def fix_threads() -> None:
-    """Results have the same bits only with the same number of threads: what OMP_NUM_THREADS says, or 2."""
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2") or 2))
+def watch(
+    stack: Stack,
+    task: str,
+    levels: int | None = None,
+    episodes: int = 1,
+    seed: int = 0,
+    split: str = "test",
+    tasks: str = "far",
+    budget_tflops: float | None = None,
+    settings: PlanSettings | None = None,
+) -> Trace:
+    """Plan a few episodes and keep everything that was imagined, for figures.
+
+    Args:
+        stack: trained levels.
+        task, levels, episodes, seed, split, tasks, budget_tflops, settings: as in `evaluate`, whose first episodes
+            these are.
+
+    Raises:
+        InputError: what cannot work together.
+    """
+    spec = task_spec(task)
+    agent = make_agent(stack, spec, levels, budget_tflops, settings, record=True)
+    return play(agent, spec, sample_episodes(task, split, tasks, episodes=episodes, seed=seed), 0, seed)
+
+
+def bench(checkpoint: str, device: str = "auto", precision: str = "32", episodes: int = 32) -> dict[str, Any]:
+    """Speed of planning with a checkpoint: many episodes at once against one after another.
+
+    Args:
+        checkpoint: shipped weights or a run folder.
+        device: see `hjepa.devices`.
+        precision: only ``32`` plans.
+        episodes: how many are planned.
+
+    Returns:
+        seconds per episode both ways and their ratio, milliseconds per replan, threads.
+    """
+    if precision != "32":
+        raise InputError(f"precision {precision!r}", "bench plan", "planning computes in 32 bits")
+    fix_threads()
+    stack, task = load_stack(checkpoint, str(torch_device(device))), describe(checkpoint)["task"]
+    spec, batch = task_spec(task), sample_episodes(task, episodes=episodes)
+    agent = make_agent(stack, spec)
+    begun = time.perf_counter()
+    together = play(agent, spec, batch, 0, 0).results
+    batched = (time.perf_counter() - begun) / episodes
+    alone = min(episodes, 4)
+    begun = time.perf_counter()
+    for i in range(alone):
+        play(agent, spec, batch.select(np.array([i])), i, 0)
+    single = (time.perf_counter() - begun) / alone
+    return {
+        "task": task,
+        "levels": stack.depth,
+        "episodes": episodes,
+        "seconds_per_episode": batched,
+        "seconds_per_episode_alone": single,
+        "speedup": single / batched,
+        "plan_ms": float(np.median(together.plan_ms)),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def peak_mb() -> float:

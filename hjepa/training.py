@@ -24,7 +24,7 @@ from hjepa.calibration import calibrate
 from hjepa.checkpoints import DESCRIPTION, describe, load_stack, save_stack
 from hjepa.config import RunConfig, dump, to_plain
 from hjepa.data import Batch, TrajectoryData, active_levels, total_steps
-from hjepa.devices import accelerator, precision_plugin
+from hjepa.devices import accelerator, fix_threads, precision_plugin
 from hjepa.errors import InputError
 from hjepa.records import installed_versions
 from hjepa.stack import Stack
@@ -154,6 +154,7 @@ def fit(
         InputError: the folder holds something else, or data or configuration cannot work.
         StoreError: the store cannot be read.
     """
+    fix_threads()
     out, store = Path(out), TrajectoryStore.open(data)
     identity = {"config": to_plain(config), "data_sha256": store.sha256}
     check_store(config, store)

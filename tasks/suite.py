@@ -81,7 +81,7 @@ _SPECS = {
         _nested("NestedRooms", 2, 64, 0.02),
         _nested("NestedRooms", 3, 128, 0.03),
         _nested("NestedRooms", 4, 256, 0.06),
-        _nested("NestedRoomsFixed", 3, 128, 0.01, fixed_plan=FIXED_PLAN_SEED),
+        _nested("NestedRoomsFixed", 3, 128, 0.006, fixed_plan=FIXED_PLAN_SEED),
     )
 }
 

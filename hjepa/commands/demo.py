@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,6 @@ def run(options: Any) -> None:
     from hjepa.tables import table
 
     out = Path(options.out)
-    records = run_demo(out)
+    records = run_demo(out, note=lambda text: print(text, file=sys.stderr, flush=True))
     print(table(records))
     print(f"\nrecords, weights and figures: {out}")

@@ -70,8 +70,8 @@ def draw_path(axes: Axes, path: np.ndarray, colours: np.ndarray | None = None, w
 def legend_handles(walked: bool = True) -> list[Line2D]:
     """What the marks of this file mean, for a legend."""
     marks = [
-        ("start, pointing where the agent looks", ">", "white", 9.0),
-        ("agent at the end", ">", INK, 9.0),
+        ("start", ">", "white", 9.0),
+        ("end", ">", INK, 9.0),
         ("goal", "*", GOAL, 13.0),
     ]
     handles = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -57,9 +57,10 @@ def subgoals(
     first, last = step_range(walk, start, stop)
     depth = len(walk.plans)
     width = max(4.3 * depth, 8.0)
-    figure = new_figure(width, 4.6 + 2.0 + 0.33 * depth + 1.5)
-    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08)  # type: ignore[union-attr, call-arg]
-    grid = figure.add_gridspec(3, depth, height_ratios=[4.6, 0.35 * depth + 0.5, 1.5])
+    wide = width >= 12
+    heights = [4.6, 0.35 * depth + 0.5, 1.5, 0.3 if wide else 0.9]
+    figure = new_figure(width, sum(heights) + 2.0)
+    grid = figure.add_gridspec(4, depth, height_ratios=heights)
     for column, level in enumerate(range(depth, 0, -1)):
         draw_level(figure.add_subplot(grid[0, column]), walk, level, first, last, top=column == 0)
     strip = figure.add_subplot(grid[1, :])
@@ -73,14 +74,16 @@ def subgoals(
         fontweight="bold",
         color=INK,
     )
-    figure.legend(
-        handles=[*legend_handles(), *_plan_handles()],
-        loc="outside lower center",
-        ncols=3 if width < 12 else 6,
+    key = figure.add_subplot(grid[3, :])
+    key.set_axis_off()
+    key.legend(
+        handles=[*legend_handles(), *_plan_handles(depth)],
+        loc="center",
+        ncols=7 if wide else 3,
         fontsize=SMALL,
         frameon=False,
     )
-    figure.supxlabel(_explanation(depth, wide=width >= 12), fontsize=SMALL, color=MUTED, x=0.5)
+    figure.supxlabel(_explanation(depth, wide), fontsize=SMALL, color=MUTED, x=0.5)
     return figure
 
 
@@ -227,7 +230,7 @@ def draw_strip(axes: Axes, walk: Walk, first: int, last: int) -> None:
     axes.set_yticks([0.3, *range(1, depth + 1)], ["colour of step", *(f"level {k}" for k in range(1, depth + 1))])
     for level, label in enumerate(axes.get_yticklabels()):
         label.set_color(level_colour(level) if level else INK)
-    axes.tick_params(length=0, labelbottom=False)
+    axes.tick_params(length=0, pad=9, labelbottom=False)
     axes.set(xlim=(first, last), ylim=(0, depth + 0.6))
     axes.set_title("When each level planned", fontsize=BODY, loc="left", color=INK)
 
@@ -254,13 +257,13 @@ def draw_left(axes: Axes, walk: Walk, first: int, last: int) -> None:
     axes.set_title("True shortest path left (turns count)", fontsize=BODY, loc="left", color=INK)
 
 
-def _plan_handles() -> list[Line2D]:
-    circle = {"linestyle": "", "marker": "o", "color": time_map()(0.5)}
-    return [
-        Line2D([], [], **circle, markersize=10, markeredgecolor=level_colour(2), label="subgoal"),
-        Line2D([], [], **circle, markersize=4, label="later predicted latent"),
-        Line2D([], [], linestyle="", marker="x", color=INK, markersize=7, label="level skipped"),
-    ]
+def _plan_handles(depth: int) -> list[Line2D]:
+    circle: dict[str, Any] = {"linestyle": "", "marker": "o", "color": time_map()(0.5)}
+    dot = Line2D([], [], **circle, markersize=4, label="predicted latent")
+    if depth == 1:
+        return [dot]
+    rings = [Line2D([], [], **circle, markersize=11, markeredgecolor=level_colour(2), label="subgoal")]
+    return [*rings, dot, Line2D([], [], linestyle="", marker="x", color=INK, markersize=7, label="level skipped")]
 
 
 def _explanation(depth: int, wide: bool) -> str:
