@@ -36,9 +36,13 @@ def agent_corners(agent: np.ndarray, size: float = 0.42) -> np.ndarray:
     return centre + size * np.stack([ahead, -ahead + 0.8 * side, -ahead - 0.8 * side])
 
 
-def draw_agent(axes: Axes, agent: np.ndarray, face: str = INK, size: float = 0.42, gid: str = "agent") -> Polygon:
+def draw_agent(
+    axes: Axes, agent: np.ndarray, face: str = INK, size: float = 0.42, gid: str = "agent"
+) -> Polygon:
     """An agent (x, y, heading) as a triangle."""
-    patch = Polygon(agent_corners(agent, size), facecolor=face, edgecolor=INK, linewidth=1.1, zorder=9, gid=gid)
+    patch = Polygon(
+        agent_corners(agent, size), facecolor=face, edgecolor=INK, linewidth=1.1, zorder=9, gid=gid
+    )
     axes.add_patch(patch)
     return patch
 
@@ -51,7 +55,9 @@ def draw_goal(axes: Axes, goal: np.ndarray, size: float = 13.0) -> Line2D:
     return mark
 
 
-def draw_path(axes: Axes, path: np.ndarray, colours: np.ndarray | None = None, width: float = 2.0) -> LineCollection:
+def draw_path(
+    axes: Axes, path: np.ndarray, colours: np.ndarray | None = None, width: float = 2.0
+) -> LineCollection:
     """The path walked, (S + 1, 2 or 3) x, y, ...; colours (S, 4), one per step, or None for grey."""
     points = np.asarray(path, float)[:, :2]
     segments = np.stack([points[:-1], points[1:]], 1)

@@ -227,7 +227,9 @@ def draw_strip(axes: Axes, walk: Walk, first: int, last: int) -> None:
     plain_axes(axes, grid=None)
     axes.spines["bottom"].set_visible(False)
     axes.spines["left"].set_visible(False)
-    axes.set_yticks([0.3, *range(1, depth + 1)], ["colour of step", *(f"level {k}" for k in range(1, depth + 1))])
+    axes.set_yticks(
+        [0.3, *range(1, depth + 1)], ["colour of step", *(f"level {k}" for k in range(1, depth + 1))]
+    )
     for level, label in enumerate(axes.get_yticklabels()):
         label.set_color(level_colour(level) if level else INK)
     axes.tick_params(length=0, pad=9, labelbottom=False)
@@ -263,7 +265,11 @@ def _plan_handles(depth: int) -> list[Line2D]:
     if depth == 1:
         return [dot]
     rings = [Line2D([], [], **circle, markersize=11, markeredgecolor=level_colour(2), label="subgoal")]
-    return [*rings, dot, Line2D([], [], linestyle="", marker="x", color=INK, markersize=7, label="level skipped")]
+    return [
+        *rings,
+        dot,
+        Line2D([], [], linestyle="", marker="x", color=INK, markersize=7, label="level skipped"),
+    ]
 
 
 def _explanation(depth: int, wide: bool) -> str:

@@ -86,9 +86,13 @@ def read_walk(trace: Trace, episode: int = 0) -> Walk:
     """
     count = len(trace.episodes)
     if not 0 <= episode < count:
-        raise InputError(f"episode {episode} of a trace of {count}", "figures", f"choose from 0 to {count - 1}")
+        raise InputError(
+            f"episode {episode} of a trace of {count}", "figures", f"choose from 0 to {count - 1}"
+        )
     if not trace.decisions:
-        raise InputError("the trace holds no decisions", "figures", "play with an agent made with record=True")
+        raise InputError(
+            "the trace holds no decisions", "figures", "play with an agent made with record=True"
+        )
     steps = int(trace.results.steps[episode])
     path = np.asarray(trace.agent[episode, : steps + 1])
     batch = trace.episodes.select([episode])
