@@ -16,7 +16,7 @@ from hjepa.stack import Stack
 from levels.metrics import squared_distance
 from planners.planner import Planner
 from planners.proposals import EnumerationProposal, PriorProposal
-from planners.refiners import AdamRefiner, NoRefiner, RefitRefiner, Refiner
+from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
 from planners.top_down import ALIGNED, LevelPlanner, PlanState, TopDownPlanner
 from tasks import split_image
 
@@ -132,7 +132,9 @@ class Agent:
 
     @torch.no_grad()
     def _write(self, grid: Tensor) -> list[Tensor | None]:
-        parts = [self.stack.write(padded) for padded, _ in _blocks(grid.to(self._device), self.settings.block)]
+        parts = [
+            self.stack.write(padded) for padded, _ in _blocks(grid.to(self._device), self.settings.block)
+        ]
         memories: list[Tensor | None] = []
         for k in range(self.depth):
             written = [part[k] for part in parts]
@@ -182,7 +184,8 @@ class Agent:
             distance=_distance(metric),
             reached=self.stack.stride_quantile(settings.metric, k, settings.reached),
             step_cost=settings.step_cost * unit,
-            support=settings.support * (unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)),
+            support=settings.support
+            * (unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)),
             support_free=settings.support_free,
             ground=settings.ground if k else 0,
             ground_weight=settings.ground_weight * unit / self.stack.stride_quantile("l2", k, 0.5),

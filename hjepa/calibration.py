@@ -34,17 +34,23 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
     memories = stack.write(grid)
     latents = stack.encode(agent, memories)
     for k, latent in enumerate(latents):
-        getattr(stack, f"commute_{k}").copy_(commute_metric(latent.flatten(0, 1)))
+        _fill(stack, f"commute_{k}", commute_metric(latent.flatten(0, 1)))
         for m, name in enumerate(METRICS):
             distance = _stride_distance(latent, stack.config.spans[k], stack.metric(name, k))
             stack.stride_distance[m, k] = torch.quantile(distance, torch.tensor(QUANTILES, device=device))
         if stack.level(k).continuous:
             macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)
-            getattr(stack, f"action_low_{k}").copy_(_quantile(macro, 0.02))
-            getattr(stack, f"action_high_{k}").copy_(_quantile(macro, 0.98))
+            _fill(stack, f"action_low_{k}", _quantile(macro, 0.02))
+            _fill(stack, f"action_high_{k}", _quantile(macro, 0.98))
     changed = (agent[:, :, 1:] != agent[:, :, :-1]).any(-1)
     step = squared_distance(latents[0][:, :, 1:], latents[0][:, :, :-1])[changed]
     stack.step_distance.copy_(_quantile(step.unsqueeze(1), 0.1)[0])
+
+
+def _fill(stack: Stack, buffer: str, value: Tensor) -> None:
+    place = getattr(stack, buffer)
+    assert isinstance(place, Tensor)
+    place.copy_(value)
 
 
 def _stride_distance(latent: Tensor, span: int, metric: Tensor | None, most: int = 100_000) -> Tensor:

@@ -59,7 +59,9 @@ def checkpoint_folder(name: str | os.PathLike[str]) -> Path:
     if not (folder / DESCRIPTION).exists():
         known = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{DESCRIPTION}"))) or "none yet"
         raise InputError(
-            f"no checkpoint {str(name)!r}", "", f"give a run folder made by hjepa fit, or shipped weights ({known})"
+            f"no checkpoint {str(name)!r}",
+            "",
+            f"give a run folder made by hjepa fit, or shipped weights ({known})",
         )
     return folder
 
@@ -79,7 +81,9 @@ def describe(name: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError("is no checkpoint of this project", str(file), "give another folder")
     if content.get("version") != VERSION:
         raise InputError(
-            f"has version {content.get('version')}, this code reads {VERSION}", str(file), "train the stack again"
+            f"has version {content.get('version')}, this code reads {VERSION}",
+            str(file),
+            "train the stack again",
         )
     return content
 
@@ -100,7 +104,9 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
         raise InputError("is missing", str(weights), "restore it or train the stack again")
     if file_sha256(weights) != content.get("sha256"):
         raise InputError(
-            f"does not have the contents that {DESCRIPTION} describes", str(weights), "restore it or train again"
+            f"does not have the contents that {DESCRIPTION} describes",
+            str(weights),
+            "restore it or train again",
         )
     try:
         state = load_file(weights)
@@ -111,10 +117,14 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
     try:
         stack.load_state_dict(state)
     except RuntimeError as error:
-        raise InputError(f"does not fit its description ({error})", str(weights), "train the stack again") from None
+        raise InputError(
+            f"does not fit its description ({error})", str(weights), "train the stack again"
+        ) from None
     broken = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
     if broken:
-        raise InputError(f"holds values that are not finite in {broken[0]}", str(weights), "train the stack again")
+        raise InputError(
+            f"holds values that are not finite in {broken[0]}", str(weights), "train the stack again"
+        )
     return stack.to(device).eval().requires_grad_(False)
 
 

@@ -202,7 +202,7 @@ def parse_config(content: Any, where: str) -> RunConfig:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("run", type=RunConfig)
     try:
-        config = parser.instantiate_classes(parser.parse_object({"run": content})).run
+        config = parser.instantiate(parser.parse_object({"run": content})).run
     except Exception as error:
         raise InputError(_reason(error), where, "mend the value") from None
     check(config, where)
@@ -242,8 +242,8 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         needed = span * level.rollout + 1
         if needed > config.collect.length:
             refuse(
-                f"level {number} needs clips of {needed} observations ({level.rollout} steps of span {span}), episodes have"
-                f" {config.collect.length}",
+                f"level {number} needs clips of {needed} observations ({level.rollout} steps of span {span}),"
+                f" episodes have {config.collect.length}",
                 f"set collect.length={needed} or shorten the stride or the rollout",
             )
     train, plan = config.train, config.plan
@@ -268,7 +268,10 @@ def check(config: RunConfig, where: str = "configuration") -> None:
     if train.schedule not in SCHEDULES:
         refuse(f"train.schedule {train.schedule!r}", f"choose from {', '.join(SCHEDULES)}")
     if not 1 <= train.plans <= config.collect.plans:
-        refuse(f"train.plans is {train.plans} of {config.collect.plans} floor plans", "choose from 1 to collect.plans")
+        refuse(
+            f"train.plans is {train.plans} of {config.collect.plans} floor plans",
+            "choose from 1 to collect.plans",
+        )
     for number, level in enumerate(config.levels, 1):
         if train.batch // (level.rollout * train.plans) < 2:
             refuse(

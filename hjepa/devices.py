@@ -23,7 +23,9 @@ def torch_device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda, but torch sees no GPU", "", "choose --device cpu or install a CUDA build")
+        raise InputError(
+            "device cuda, but torch sees no GPU", "", "choose --device cpu or install a CUDA build"
+        )
     if device not in ("cpu", "cuda"):
         raise InputError(f"device {device!r}", "", "choose auto, cpu or cuda")
     return torch.device(device)

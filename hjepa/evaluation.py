@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,9 @@ def make_agent(
             "give a checkpoint that was trained for the task",
         )
     if levels is not None and not 1 <= levels <= stack.depth:
-        raise InputError(f"{levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}")
+        raise InputError(
+            f"{levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
+        )
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
     return Agent(stack, spec.step_budget, levels, budget, settings, record)
 
@@ -234,7 +236,9 @@ def plan_command(request: PlanRequest) -> list[Record]:
         InputError: a checkpoint, task or setting that cannot work.
     """
     if request.oracle is not None:
-        raise InputError(f"oracle {request.oracle!r}", "plan", "oracles are not there yet; leave the option out")
+        raise InputError(
+            f"oracle {request.oracle!r}", "plan", "oracles are not there yet; leave the option out"
+        )
     fix_threads()
     described = describe(request.checkpoint)
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
@@ -261,7 +265,7 @@ def plan_command(request: PlanRequest) -> list[Record]:
                         settings,
                         request.episode_batch,
                         facts=facts,
-                        keep=lambda parts, cell=cell: kept.part(cell, parts),
+                        keep=partial(kept.part, cell),
                         done=kept.parts.get(cell, []),
                     )
                     kept.record(cell, record)
@@ -361,7 +365,8 @@ class _Kept:
             if content.get("identity") == self.identity:
                 self.records = content["records"]
                 self.parts = {
-                    cell: [Results.from_plain(part) for part in parts] for cell, parts in content["parts"].items()
+                    cell: [Results.from_plain(part) for part in parts]
+                    for cell, parts in content["parts"].items()
                 }
 
     def part(self, cell: str, parts: list[Results]) -> None:

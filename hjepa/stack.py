@@ -30,6 +30,9 @@ class Stack(nn.Module):
         probes: read position and heading out of each level's latent; train nothing else.
     """
 
+    stride_distance: Tensor
+    step_distance: Tensor
+
     def __init__(self, config: RunConfig, size: tuple[int, int], actions: int) -> None:
         super().__init__()
         self.config = config

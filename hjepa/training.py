@@ -183,7 +183,9 @@ def check_store(config: RunConfig, store: TrajectoryStore) -> None:
     """Raise InputError when a store cannot train a configuration."""
     made_for = store.meta["task"]
     if made_for != config.task:
-        raise InputError(f"holds {made_for}, not {config.task}", str(store.path), "collect for the preset's task")
+        raise InputError(
+            f"holds {made_for}, not {config.task}", str(store.path), "collect for the preset's task"
+        )
     needed = config.spans[-1] * config.levels[-1].rollout + 1
     if int(store.lengths.max()) < needed:
         raise InputError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -9,22 +11,31 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from hjepa.cli import main
 from hjepa.records import TIMING_FIELDS, check_record
 
 PRESET = Path(__file__).parent / "tiny.yaml"
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def hjepa(*arguments: object, check: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "hjepa.cli", *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT
-    )
-    assert done.returncode == check, done.stderr
-    return done
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stderr: str
+
+
+def hjepa(*arguments: object, check: int = 0) -> Done:
+    """Run a command in this process, which saves importing torch each time."""
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()):
+        code = main([str(argument) for argument in arguments])
+    assert code == check, stderr.getvalue()
+    return Done(code, stderr.getvalue())
 
 
 def kill_when(condition: Path, *arguments: object) -> None:
@@ -70,7 +81,17 @@ def test_run_folder_is_complete(run: Path) -> None:
 
 
 def test_killed_fit_ends_in_the_same_weights(run: Path, tmp_path: Path) -> None:
-    arguments = ("fit", "--preset", PRESET, "--data", run / "data", "--out", tmp_path / "again", "--device", "cpu")
+    arguments = (
+        "fit",
+        "--preset",
+        PRESET,
+        "--data",
+        run / "data",
+        "--out",
+        tmp_path / "again",
+        "--device",
+        "cpu",
+    )
     kill_when(tmp_path / "again.partial" / "resume.ckpt", *arguments)
     assert not (tmp_path / "again").exists()
     hjepa(*arguments)
@@ -102,7 +123,14 @@ def test_killed_plan_continues(run: Path, tmp_path: Path) -> None:
 
 def test_planners_and_overrides(run: Path, tmp_path: Path) -> None:
     records = plan(
-        run, tmp_path / "p.json", "--planner", "cem,exhaustive,sampling", "--levels", 2, "--budget-tflops", 0.2
+        run,
+        tmp_path / "p.json",
+        "--planner",
+        "cem,exhaustive,sampling",
+        "--levels",
+        2,
+        "--budget-tflops",
+        0.2,
     )
     assert [record["planner"] for record in records] == ["cem", "exhaustive", "sampling"]
     fewer = plan(run, tmp_path / "q.json", "--levels", 2, "--set", "plan.max_candidates=2")
@@ -158,7 +186,14 @@ def test_another_run_is_never_overwritten(run: Path) -> None:
 def test_the_example_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (example,) = (block.split("```")[0] for block in readme.split("```python\n")[1:])
-    fixed = ("--set", "task=hjepa/NestedRoomsFixed-d3-v0", "--set", "collect.plans=1", "--set", "train.plans=1")
+    fixed = (
+        "--set",
+        "task=hjepa/NestedRoomsFixed-d3-v0",
+        "--set",
+        "collect.plans=1",
+        "--set",
+        "train.plans=1",
+    )
     hjepa("collect", "--preset", PRESET, *fixed, "--out", tmp_path / "data")
     hjepa("fit", "--preset", PRESET, *fixed, "--data", tmp_path / "data", "--out", tmp_path / "runs" / "demo")
     monkeypatch.chdir(tmp_path)
