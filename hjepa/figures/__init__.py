@@ -1,11 +1,34 @@
 """Pictures of plans, subgoals and results: each function takes results and returns a matplotlib Figure.
 
-A figure knows nothing of a backend: save it with ``figure.savefig(path)``.
+A figure knows nothing of a backend: save it with ``figure.savefig(path)``. Level k has the colour
+``level_colour(k)`` in every one of them.
+
+- `subgoals`, `plan_animation`: one episode, what each level imagined and where the agent went;
+- `landscapes`, `energy_landscape`: how far every cell is from the goal in the latents of the levels;
+- `success_by_levels`, `success_by_distance`, `success_by_compute`: records of ``hjepa plan``;
+- `training_curves`: a run folder.
 """
 
 from __future__ import annotations
 
+from hjepa.figures.animation import plan_animation, save_gif, to_html
+from hjepa.figures.landscape import energy_landscape, landscape, landscapes
 from hjepa.figures.style import level_colour
 from hjepa.figures.subgoals import subgoals
+from hjepa.figures.success import success_by_compute, success_by_distance, success_by_levels
+from hjepa.figures.training import training_curves
 
-__all__ = ["level_colour", "subgoals"]
+__all__ = [
+    "energy_landscape",
+    "landscape",
+    "landscapes",
+    "level_colour",
+    "plan_animation",
+    "save_gif",
+    "subgoals",
+    "success_by_compute",
+    "success_by_distance",
+    "success_by_levels",
+    "to_html",
+    "training_curves",
+]

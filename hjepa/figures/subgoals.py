@@ -68,8 +68,9 @@ def subgoals(
     draw_left(figure.add_subplot(grid[2, :], sharex=strip), walk, first, last)
     shown = "" if (first, last) == (0, walk.steps) else f", steps {first} to {last} shown"
     plural = "level" if depth == 1 else "levels"
+    subject = f"{task or walk.task}, episode {episode}, {depth} {plural}:"
     figure.suptitle(
-        f"{task or walk.task}, episode {episode}, {depth} {plural}: {walk.outcome}{shown}",
+        f"{subject}{' ' if wide else chr(10)}{walk.outcome}{shown}",
         fontsize=TITLE,
         fontweight="bold",
         color=INK,

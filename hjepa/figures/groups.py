@@ -1,0 +1,105 @@
+"""Records in groups: which belong in one panel, which are one series, and how both are named."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from hjepa.errors import InputError
+from hjepa.figures.style import GOAL, INK, MUTED, REFERENCE, SMALL
+from hjepa.records import Record
+from hjepa.statistics import wilson
+
+METRIC_COLOURS = ("#000000", "#56B4E9", "#E69F00", GOAL)
+"""Colours of metrics, in order of their names; none is the colour of one of the first four levels."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def grouped(records: Sequence[Record], names: Sequence[str]) -> dict[tuple[Hashable, ...], list[Record]]:
+    """Records by the values of some fields, in sorted order (null first).
+
+    Raises:
+        InputError: no records.
+    """
+    if not records:
+        raise InputError("no records to draw", "figures", "give what hjepa plan or hjepa ablate wrote")
+    groups: dict[tuple[Hashable, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(tuple(record[name] for name in names), []).append(record)
+
+    def order(key: tuple[Hashable, ...]) -> list[tuple[bool, Any]]:
+        return [(value is not None, value if value is not None else 0) for value in key]
+
+    return dict(sorted(groups.items(), key=lambda item: order(item[0])))
+
+
+def varying(records: Sequence[Record], names: Sequence[str]) -> list[str]:
+    """The fields among ``names`` in which the records differ."""
+    return [name for name in names if len({record[name] for record in records}) > 1]
+
+
+def interval(rate: float, episodes: int) -> tuple[float, float]:
+    """How far Wilson's 95 % interval reaches below and above a success rate."""
+    lo, hi = wilson(round(rate * episodes), episodes)
+    return max(rate - lo, 0.0), max(hi - rate, 0.0)
+
+
+def draw_rate(
+    axes: Axes, x: float, rate: float, episodes: int, colour: str, marker: str, filled: bool, gid: str
+) -> None:
+    """A success rate with its interval; filled: a trained depth, open: a truncated one."""
+    below, above = interval(rate, episodes)
+    axes.errorbar(
+        x,
+        rate,
+        yerr=[[below], [above]],
+        color=colour,
+        linewidth=1.4,
+        capsize=3,
+        marker=marker,
+        markersize=8,
+        markerfacecolor=colour if filled else "white",
+        markeredgecolor=colour,
+        markeredgewidth=1.6,
+        zorder=4,
+        gid=gid,
+    ).lines[0].set_gid(gid)
+
+
+def draw_bounds(axes: Axes, records: Sequence[Record]) -> None:
+    """What the random policy reaches and what a shortest path would: the floor and the ceiling of success."""
+    floors = {round(r["random_success_rate"], 6) for r in records if r["random_success_rate"] is not None}
+    for floor in sorted(floors):
+        axes.axhline(floor, color=REFERENCE, linestyle=":", linewidth=1.5, zorder=1, gid="random")
+    if floors:
+        text = f"random policy: {100 * min(floors):.0f} %"
+        axes.text(0.99, max(floors) + 0.01, text, transform=axes.get_yaxis_transform(), **_note("bottom"))
+    within = [
+        sum(steps <= record["step_budget"] for steps in record["oracle_steps"]) / record["episodes"]
+        for record in records
+    ]
+    axes.axhline(min(within), color=REFERENCE, linestyle="--", linewidth=1.5, zorder=1, gid="shortest")
+    text = f"shortest path: {100 * min(within):.0f} %"
+    axes.text(0.99, min(within) + 0.01, text, transform=axes.get_yaxis_transform(), **_note("bottom"))
+
+
+def success_axis(axes: Axes, label: bool) -> None:
+    """Success from 0 to 100 %, with room for the ceiling's name."""
+    axes.set_ylim(-0.02, 1.1)
+    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0], ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"])
+    if label:
+        axes.set_ylabel("success rate", fontsize=10, color=INK)
+
+
+def panel_title(record: Record, names: Sequence[str]) -> str:
+    """Names a panel: the task, then the fields in ``names``."""
+    rest = ", ".join(f"{name}: {record[name]}" for name in names)
+    first = f"{record['task']}, {record['split']} {record['tasks']}"
+    return f"{first}\n{rest}" if rest else first
+
+
+def _note(vertical: str) -> dict[str, Any]:
+    return {"ha": "right", "va": vertical, "fontsize": SMALL, "color": MUTED}

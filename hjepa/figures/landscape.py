@@ -1,0 +1,156 @@
+"""Energy landscapes: how far every cell is from the goal in a level's latent space, on the floor plan.
+
+What a level's planner descends. A landscape without false valleys ranks cells as the true path length does, so
+each title gives their rank correlation (Spearman 1904).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hjepa.errors import InputError
+from hjepa.figures.floor import draw_goal
+from hjepa.figures.style import BODY, INK, MUTED, SMALL, TITLE, level_colour, new_figure
+from levels.metrics import METRICS, squared_distance
+from tasks import distances
+from tasks.observations import grid_to_walls
+
+if TYPE_CHECKING:
+    from hjepa.stack import Stack
+
+LANDSCAPE_WALL = "#C4C4C4"
+"""Walls between the colours of viridis: neither its dark nor its bright end."""
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """The energy of one level towards one goal.
+
+    Attributes:
+        level: from 1.
+        energy: (W, H) squared distance to the goal's latent, least over the four headings; NaN at walls.
+        path: (W, H) steps of the shortest path to the goal, least over the headings; NaN where there is none.
+        rank_correlation: Spearman's, between both, over the cells with a path.
+    """
+
+    level: int
+    energy: np.ndarray
+    path: np.ndarray
+    rank_correlation: float
+
+
+@torch.no_grad()
+def landscape(
+    stack: Stack, grid: np.ndarray, goal: np.ndarray, level: int, metric: str = "commute"
+) -> Landscape:
+    """The energy of every free cell, as numbers.
+
+    Args:
+        stack: trained levels.
+        grid: (W, H, 3) the world without the agent, as `tasks.EpisodeBatch.grid[e]`.
+        goal: (3,) x, y, heading.
+        level: from 1.
+        metric: one of `levels.metrics.METRICS`.
+
+    Raises:
+        InputError: no such level or metric.
+    """
+    if not 1 <= level <= stack.depth:
+        raise InputError(
+            f"level {level} of a stack of {stack.depth}", "figures", f"choose 1 to {stack.depth}"
+        )
+    if metric not in METRICS:
+        raise InputError(f"metric {metric!r}", "figures", f"choose from {', '.join(METRICS)}")
+    walls = grid_to_walls(grid[None])[0]
+    cells = np.argwhere(~walls)
+    headings = np.tile(np.arange(4), len(cells))[:, None]
+    states = np.concatenate([np.repeat(cells, 4, 0), headings], -1)
+    device = stack.step_distance.device
+    agents = torch.from_numpy(np.concatenate([states, np.asarray(goal)[None]])).to(device)
+    memories = stack.write(torch.from_numpy(np.ascontiguousarray(grid))[None].to(device))
+    latents = stack.encode(agents[None], memories, upto=level)[-1][0]
+    apart = squared_distance(latents[:-1], latents[-1:], stack.metric(metric, level - 1))
+    energy = np.full(walls.shape, np.nan)
+    energy[cells[:, 0], cells[:, 1]] = apart.reshape(-1, 4).amin(1).cpu().numpy()
+    steps = distances(walls[None], np.asarray(goal)[None])[0].min(-1)
+    path = np.where(steps >= 0, steps, np.nan)
+    known = ~np.isnan(path)
+    return Landscape(level, energy, path, rank_correlation(energy[known], path[known]))
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation of (N,) and (N,), ties sharing their mean rank; NaN when one is constant."""
+    ranks = []
+    for values in (first, second):
+        _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+        ends = np.cumsum(count)
+        ranks.append((ends - (count - 1) / 2)[place])
+    a, b = (rank - rank.mean() for rank in ranks)
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 0 else float("nan")
+
+
+def energy_landscape(
+    stack: Stack, grid: np.ndarray, goal: np.ndarray, level: int, metric: str = "commute"
+) -> Figure:
+    """The energy of one level as a heat map; arguments and errors as for `landscape`."""
+    found = landscape(stack, grid, goal, level, metric)
+    figure = new_figure(5.6, 5.4)
+    _draw(figure, figure.add_subplot(), found, goal, metric)
+    _explain(figure)
+    return figure
+
+
+def landscapes(stack: Stack, grid: np.ndarray, goal: np.ndarray, metric: str = "commute") -> Figure:
+    """The energy of every level side by side, the top level first, and the true path length for comparison.
+
+    Arguments and errors as for `landscape`.
+    """
+    found = [landscape(stack, grid, goal, level, metric) for level in range(stack.depth, 0, -1)]
+    figure = new_figure(4.4 * (len(found) + 1), 5.4)
+    figure.suptitle("How far each level thinks the goal is", fontsize=TITLE, fontweight="bold", color=INK)
+    for place, one in enumerate(found):
+        _draw(figure, figure.add_subplot(1, len(found) + 1, place + 1), one, goal, metric)
+    last = figure.add_subplot(1, len(found) + 1, len(found) + 1)
+    _heat(figure, last, found[0].path, goal, "steps, turns counted")
+    last.set_title("True shortest path\nfor comparison", fontsize=BODY, color=INK, fontweight="bold")
+    _explain(figure)
+    return figure
+
+
+def _draw(figure: Figure, axes: Axes, found: Landscape, goal: np.ndarray, metric: str) -> None:
+    colour = level_colour(found.level)
+    _heat(figure, axes, found.energy, goal, f"squared distance to the goal ({metric})")
+    for spine in axes.spines.values():
+        spine.set(color=colour, linewidth=3)
+    title = f"Level {found.level}\nrank correlation with true path: {found.rank_correlation:.2f}"
+    axes.set_title(title, fontsize=BODY, color=colour, fontweight="bold")
+
+
+def _heat(figure: Figure, axes: Axes, values: np.ndarray, goal: np.ndarray, label: str) -> None:
+    width, height = values.shape
+    colours = colormaps["viridis_r"].with_extremes(bad=LANDSCAPE_WALL)
+    image = axes.imshow(
+        np.ma.masked_invalid(values.T),
+        cmap=colours,
+        interpolation="nearest",
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        gid="energy",
+    )
+    draw_goal(axes, goal)
+    axes.set(xticks=[], yticks=[])
+    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.85, pad=0.03)
+    bar.set_label(label, fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+
+
+def _explain(figure: Figure) -> None:
+    text = "Star: the goal. Bright: near it. Grey: walls. Each cell takes the nearest of its four headings."
+    figure.supxlabel(text, fontsize=SMALL, color=MUTED)
