@@ -134,8 +134,10 @@ def draw_plans(axes: Axes, plans: list[Imagined], level: int, first: int, last: 
         LineCollection(lines, colors=colours, linewidths=1.4, alpha=0.8, zorder=4, gid=f"plans-level-{level}")
     )
     later = [plan.positions[1:] for plan in plans]
+    x, y = np.concatenate(later).T
     axes.scatter(
-        *np.concatenate(later).T,
+        x,
+        y,
         s=11,
         c=np.repeat(colours, [len(part) for part in later], 0),
         zorder=5,
@@ -144,7 +146,8 @@ def draw_plans(axes: Axes, plans: list[Imagined], level: int, first: int, last: 
     )
     subgoal = np.stack([plan.positions[0] for plan in plans])
     axes.scatter(
-        *subgoal.T,
+        subgoal[:, 0],
+        subgoal[:, 1],
         s=20 if level == 1 else 130,
         c=colours,
         edgecolors=level_colour(level),

@@ -133,8 +133,8 @@ def test_planners_and_overrides(run: Path, tmp_path: Path) -> None:
         0.2,
     )
     assert [record["planner"] for record in records] == ["cem", "exhaustive", "sampling"]
-    fewer = plan(run, tmp_path / "q.json", "--levels", 2, "--set", "plan.max_candidates=2")
-    more = plan(run, tmp_path / "r.json", "--levels", 2, "--set", "plan.max_candidates=16")
+    fewer = plan(run, tmp_path / "q.json", "--levels", 2, "--set", "plan.max_candidates=8")
+    more = plan(run, tmp_path / "r.json", "--levels", 2, "--set", "plan.max_candidates=32")
     assert fewer[0]["tflops_per_episode"] < more[0]["tflops_per_episode"]
 
 
