@@ -47,10 +47,10 @@ def draw_agent(
     return patch
 
 
-def draw_goal(axes: Axes, goal: np.ndarray, size: float = 13.0) -> Line2D:
+def draw_goal(axes: Axes, goal: np.ndarray, size: float = 13.0, face: str = GOAL) -> Line2D:
     """A star on the goal cell (x, y, ...); size in points."""
     (mark,) = axes.plot(
-        goal[0], goal[1], "*", markersize=size, color=GOAL, markeredgecolor=INK, zorder=10, gid="goal"
+        goal[0], goal[1], "*", markersize=size, color=face, markeredgecolor=INK, zorder=10, gid="goal"
     )
     return mark
 

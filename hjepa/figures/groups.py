@@ -65,7 +65,6 @@ def draw_rate(
         markeredgecolor=colour,
         markeredgewidth=1.6,
         zorder=4,
-        gid=gid,
     ).lines[0].set_gid(gid)
 
 
@@ -75,7 +74,8 @@ def draw_bounds(axes: Axes, records: Sequence[Record]) -> None:
     for floor in sorted(floors):
         axes.axhline(floor, color=REFERENCE, linestyle=":", linewidth=1.5, zorder=1, gid="random")
     if floors:
-        text = f"random policy: {100 * min(floors):.0f} %"
+        lowest, highest = f"{100 * min(floors):.0f}", f"{100 * max(floors):.0f}"
+        text = f"random policy: {lowest if lowest == highest else f'{lowest}–{highest}'} %"
         axes.text(0.99, max(floors) + 0.01, text, transform=axes.get_yaxis_transform(), **_note("bottom"))
     within = [
         sum(steps <= record["step_budget"] for steps in record["oracle_steps"]) / record["episodes"]

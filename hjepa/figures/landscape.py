@@ -144,7 +144,8 @@ def _heat(figure: Figure, axes: Axes, values: np.ndarray, goal: np.ndarray, labe
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
         gid="energy",
     )
-    draw_goal(axes, goal)
+    # Yellow is the colour of what is near: the star has to stand out from it.
+    draw_goal(axes, goal, size=15, face="white")
     axes.set(xticks=[], yticks=[])
     bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.85, pad=0.03)
     bar.set_label(label, fontsize=SMALL)
@@ -153,4 +154,4 @@ def _heat(figure: Figure, axes: Axes, values: np.ndarray, goal: np.ndarray, labe
 
 def _explain(figure: Figure) -> None:
     text = "Star: the goal. Bright: near it. Grey: walls. Each cell takes the nearest of its four headings."
-    figure.supxlabel(text, fontsize=SMALL, color=MUTED)
+    figure.supxlabel(f"\n{text}", fontsize=SMALL, color=MUTED)

@@ -130,8 +130,11 @@ def draw_plans(axes: Axes, plans: list[Imagined], level: int, first: int, last: 
         return
     colours = time_colours(np.array([plan.time for plan in plans]), first, last)
     lines = [np.vstack([plan.origin, plan.positions]) for plan in plans]
+    alpha = 0.8 if len(plans) <= NUMBERED else 0.45
     axes.add_collection(
-        LineCollection(lines, colors=colours, linewidths=1.4, alpha=0.8, zorder=4, gid=f"plans-level-{level}")
+        LineCollection(
+            lines, colors=colours, linewidths=1.4, alpha=alpha, zorder=4, gid=f"plans-level-{level}"
+        )
     )
     later = [plan.positions[1:] for plan in plans]
     x, y = np.concatenate(later).T

@@ -7,11 +7,13 @@ an open one is the same number of levels cut out of a deeper stack.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from hjepa.figures.groups import (
     MARKERS,
@@ -159,6 +161,9 @@ def success_by_compute(records: Sequence[Record]) -> Figure:
         spent = [record["tflops_per_episode"] for record in group if record["tflops_per_episode"] > 0]
         if len(spent) == len(group):
             panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            panel.xaxis.set_minor_locator(NullLocator())
             panel.set_xlim(min(spent) / 2, max(spent) * 2)
         panel.tick_params(which="both", axis="x", labelsize=SMALL)
         panel.set_xlabel("TFLOP per episode, perception included", fontsize=BODY)
@@ -213,7 +218,8 @@ def _legend(figure: Figure, handles: list[Line2D], records: Sequence[Record]) ->
     """What the series are, what filled and open markers say, and what the bars are."""
     kinds = {record["depth"] for record in records}
     names = {"trained": "filled: trained with so many levels", "truncated": "open: cut out of a deeper stack"}
-    for kind, face, style in (("trained", MUTED, "-"), ("truncated", "white", "--")):
+    kinds_shown: tuple[tuple[str, str, Any], ...] = (("trained", MUTED, "-"), ("truncated", "white", "--"))
+    for kind, face, style in kinds_shown:
         if kind in kinds:
             handles = [*handles, Line2D([], [], color=MUTED, marker="o", markerfacecolor=face, linestyle=style,
                                         label=names[kind])]  # fmt: skip
