@@ -114,6 +114,8 @@ def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
     episode = int(solved[0]) if len(solved) else 0
     pictures = {
         "subgoals": figures.subgoals(trace, episode=episode),
+        "success_by_levels": figures.success_by_levels(records),
+        "success_by_distance": figures.success_by_distance(records),
     }
     for name, picture in pictures.items():
         picture.savefig(folder / f"{name}.png", dpi=150)
