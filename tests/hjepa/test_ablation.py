@@ -451,19 +451,19 @@ def test_a_failed_training_fails_its_cells_once_and_is_tried_again(calls: list[A
 
 def test_planning_settings_of_the_demo_fit_every_number_of_levels() -> None:
     """With the real configuration: lists that have an entry per level are cut to the levels trained."""
-    overrides = {"plan.horizon": ["[6, 5, 3]"], "plan.learning_rate": ["0.00001"], "train.batch": ["128"]}
+    overrides = {"plan.horizon": ["[5, 3, 2]"], "plan.learning_rate": ["0.00001"], "train.batch": ["128"]}
     specs = cells.expand("demo", overrides=overrides)
     assert [(spec["levels"], spec["depth"]) for spec in specs][-1] == (3, "trained")
     found = {(spec["levels"], spec["depth"]): cells.planning_overrides(spec) for spec in specs}
     rate = "plan.learning_rate=1.0e-05"
-    assert found[1, "trained"] == ["plan.horizon=[6]", rate]
-    assert found[2, "trained"] == ["plan.horizon=[6, 5]", rate]
-    assert found[1, "truncated"] == found[3, "trained"] == ["plan.horizon=[6, 5, 3]", rate]
+    assert found[1, "trained"] == ["plan.horizon=[5]", rate]
+    assert found[2, "trained"] == ["plan.horizon=[5, 3]", rate]
+    assert found[1, "truncated"] == found[3, "trained"] == ["plan.horizon=[5, 3, 2]", rate]
     for spec in specs:
         trained = cells.training_config(spec)
-        assert trained.train.batch == 128 and trained.plan.horizon[0] == 8
+        assert trained.train.batch == 128 and trained.plan.horizon[0] == 6
         planned = with_plan(trained, cells.planning_overrides(spec))
-        assert planned.plan.horizon == (6, 5, 3)[: len(trained.levels)]
+        assert planned.plan.horizon == (5, 3, 2)[: len(trained.levels)]
         assert planned.plan.learning_rate == 0.00001
 
 

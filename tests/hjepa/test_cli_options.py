@@ -71,7 +71,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
             request.progress.mkdir()
         return [record(levels) for levels in request.levels or (1, 2)]
 
-    def run_demo(out: Path) -> list[dict[str, Any]]:
+    def run_demo(out: Path, note: Any) -> list[dict[str, Any]]:
         calls.append(("demo", out))
         return [record(1)]
 
