@@ -128,7 +128,7 @@ class Keeper(Callback):
             append_metrics(self.folder / METRICS_FILE, module.rows)
             module.rows.clear()
             new = self.folder / f"{RESUME}.new"
-            trainer.save_checkpoint(new, weights_only=False)
+            trainer.save_checkpoint(new)
             new.replace(self.folder / RESUME)
 
 
