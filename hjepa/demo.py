@@ -82,7 +82,7 @@ def tune_flat(stack: Stack, task: str, settings: PlanSettings, file: Path) -> Pl
     """
     longest = stack.config.levels[0].rollout
     tried: list[dict[str, Any]] = []
-    flat = Stack.truncate(stack, 1)
+    flat = stack.truncate(1)
     for horizon in (3, 4, 6, 8):
         for commit in sorted({max(horizon // 2, 1), horizon}):
             if horizon > longest:
@@ -104,7 +104,7 @@ def tune_flat(stack: Stack, task: str, settings: PlanSettings, file: Path) -> Pl
 
 
 def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
-    """The demo's figures: subgoals of one episode at every level, success by levels, energy landscapes."""
+    """The demo's figures: subgoals of one episode at every level, success by levels and by distance."""
     folder = out / "figures"
     folder.mkdir(exist_ok=True)
     best = max(records, key=lambda record: (record["levels"] > 1, record["success_rate"], record["spl"]))

@@ -26,9 +26,10 @@ from hjepa.config import RunConfig, dump, to_plain
 from hjepa.data import Batch, TrajectoryData, active_levels, total_steps
 from hjepa.devices import accelerator, fix_threads, precision_plugin
 from hjepa.errors import InputError
+from hjepa.json_files import read_json, write_json
 from hjepa.records import installed_versions
 from hjepa.stack import Stack
-from tasks import StoreError, TrajectoryStore, task_spec
+from tasks import TrajectoryStore, task_spec
 
 RESUME = "resume.ckpt"
 METRICS_FILE = "metrics.csv"
@@ -238,8 +239,6 @@ def _train(
 
 def _claim(folder: Path, config: RunConfig, identity: dict[str, Any]) -> None:
     """Make the folder of a run in progress, or check that the one that is there is this run's."""
-    from hjepa.json_files import read_json, write_json
-
     note = folder / "run.json"
     if note.exists():
         if read_json(note) != identity:
@@ -290,4 +289,4 @@ def drop_metrics(file: Path, step: int) -> None:
     append_metrics(file, rows)
 
 
-__all__ = ["StoreError", "TrainStack", "fit"]
+__all__ = ["TrainStack", "fit"]
