@@ -14,6 +14,8 @@ from hjepa.errors import InputError
 from hjepa.models import LevelModel, perception_flops
 from hjepa.stack import Stack
 from levels.metrics import squared_distance
+from planners.blocks import blocks, pad
+from planners.grounding import grounding_flops
 from planners.planner import Planner
 from planners.proposals import EnumerationProposal, PriorProposal
 from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
@@ -132,9 +134,7 @@ class Agent:
 
     @torch.no_grad()
     def _write(self, grid: Tensor) -> list[Tensor | None]:
-        parts = [
-            self.stack.write(padded) for padded, _ in _blocks(grid.to(self._device), self.settings.block)
-        ]
+        parts = [self.stack.write(padded) for padded, _ in blocks(grid.to(self._device), self.settings.block)]
         memories: list[Tensor | None] = []
         for k in range(self.depth):
             written = [part[k] for part in parts]
@@ -149,7 +149,7 @@ class Agent:
         level = self.stack.level(0)
         parts = [
             level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]
-            for padded, kept in _blocks(rows, ENCODED)
+            for padded, kept in blocks(rows, ENCODED)
         ]
         return torch.cat(parts)
 
@@ -161,8 +161,8 @@ class Agent:
             parts = []
             for start in range(0, len(latents[-1]), self.settings.block):
                 rows = slice(start, start + self.settings.block)
-                below, kept = _pad(latents[-1][rows], self.settings.block)
-                seen = None if memory is None else _pad(memory[rows], self.settings.block)[0]
+                below, kept = pad(latents[-1][rows], self.settings.block)
+                seen = None if memory is None else pad(memory[rows], self.settings.block)[0]
                 parts.append(level.encode(below.unsqueeze(1), seen).squeeze(1)[:kept])
             latents.append(torch.cat(parts))
         return latents
@@ -229,7 +229,7 @@ class Agent:
         low = max(k - self.settings.ground_depth, 0)
         models = self.models[low:k]
         steps = self.stack.config.spans[k] // self.stack.config.spans[low]
-        return self.settings.ground * (steps * models[0].flops + sum(model.lift_flops for model in models))
+        return grounding_flops(models, steps, self.settings.ground)
 
     def _refiner(self, k: int) -> Refiner:
         settings = self.settings
@@ -253,13 +253,3 @@ def _distance(metric: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
 
 def _numpy(image: np.ndarray | Tensor) -> np.ndarray:
     return image.cpu().numpy() if isinstance(image, Tensor) else image
-
-
-def _pad(rows: Tensor, size: int) -> tuple[Tensor, int]:
-    kept = len(rows)
-    return torch.cat([rows, rows[:1].expand(size - kept, *rows.shape[1:])]), kept
-
-
-def _blocks(rows: Tensor, size: int) -> list[tuple[Tensor, int]]:
-    """Rows in blocks of one size, the last padded with its first row; and how many of each are real."""
-    return [_pad(part, size) for part in rows.split(size)]

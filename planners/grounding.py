@@ -53,6 +53,11 @@ def imagined_ends(
     return ends
 
 
+def grounding_flops(models: Sequence[LiftingModel], steps: int, candidates: int) -> float:
+    """Floating point operations of `imagined_ends` per episode."""
+    return candidates * (steps * models[0].flops + sum(model.lift_flops for model in models))
+
+
 class GroundingCost:
     """Squared distance of the first imagined latent to the nearest that lower levels can reach.
 

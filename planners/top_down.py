@@ -25,7 +25,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from planners.grounding import GroundingCost, imagined_ends
+from planners.blocks import blocks
+from planners.grounding import GroundingCost, grounding_flops, imagined_ends
 from planners.noise import combine
 from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
 from planners.plan_state import Decision, LevelState, PlanState
@@ -222,20 +223,13 @@ class TopDownPlanner:
             rows = asks[k + 1].nonzero().squeeze(1)
             above = state.levels[k + 1]
             lifted = torch.zeros_like(above.goal)
-            for index, kept in self._blocks(rows, self.block):
+            for index, kept in blocks(rows, self.block):
                 memory = None if above.memory is None else above.memory[index]
                 copies = latents[k][index].unsqueeze(1).expand(-1, ALIGNED, -1)
                 lifted[index[:kept]] = level.model.lift(copies, memory)[:kept, 0]
             state.flops[rows] += level.model.lift_flops
             latents.append(lifted)
         return latents
-
-    def _blocks(self, rows: Tensor, size: int) -> list[tuple[Tensor, int]]:
-        """Rows in blocks of one size, the last padded with its first row; and how many of each are real."""
-        blocks = []
-        for part in rows.split(size) if len(rows) else ():
-            blocks.append((torch.cat([part, part[:1].expand(size - len(part))]), len(part)))
-        return blocks
 
     def _block_size(self, k: int, at_goal: bool) -> int:
         """Episodes that one call may plan together without their bits depending on each other."""
@@ -255,7 +249,7 @@ class TopDownPlanner:
             plan = Plan.join(
                 [
                     self._solve(state, k, index, latents, at_goal).rows(torch.arange(kept))
-                    for index, kept in self._blocks(rows, self._block_size(k, at_goal))
+                    for index, kept in blocks(rows, self._block_size(k, at_goal))
                 ]
             )
             state.flops[rows] += plan.flops
@@ -329,7 +323,7 @@ class TopDownPlanner:
             count,
             combine(keys, 3),
         )
-        return ends, count * (steps * models[0].flops + sum(model.lift_flops for model in models))
+        return ends, grounding_flops(models, steps, count)
 
     def _rest_of_plan(self, own: LevelState, index: Tensor, horizon: int) -> Tensor:
         """What a block has not walked of its last plans, (B, horizon, A), filled up with anything."""
