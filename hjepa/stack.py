@@ -134,7 +134,7 @@ class Stack(nn.Module):
             below = self.encode(moments, memories, upto=k)[-1] if k else moments
             chunks = self._chunks(k, agent, action, memories)
         level = self.level(k)
-        total, terms = level.losses(below, chunks, memories[k], progress)
+        total, terms = level.losses(below, chunks, memories[k], progress, moments[..., :2])
         latent = level.encode(below, memories[k])
         probe = self.probes[k]
         assert isinstance(probe, PositionProbe)

@@ -34,7 +34,7 @@ from tasks import TrajectoryStore, task_spec
 RESUME = "resume.ckpt"
 METRICS_FILE = "metrics.csv"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
-           "inverse", "probe")  # fmt: skip
+           "inverse", "look", "probe")  # fmt: skip
 
 
 class TrainStack(L.LightningModule):

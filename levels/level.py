@@ -20,7 +20,7 @@ from levels.macro_actions import (
     one_hot_max,
     responsibilities,
 )
-from levels.memory import MemoryWriter
+from levels.memory import MemoryReader, MemoryWriter
 from levels.networks import mlp
 from levels.predictors import Predictor
 from levels.settings import LevelSettings
@@ -102,7 +102,12 @@ class Level(nn.Module):
         return one_hot_max(responsibilities(outcomes, log_prior, following, self.settings.sigma**2))
 
     def losses(
-        self, below: Tensor, actions: Tensor | None, memory: Tensor | None, progress: float
+        self,
+        below: Tensor,
+        actions: Tensor | None,
+        memory: Tensor | None,
+        progress: float,
+        place: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss and its terms on windows of the level's own steps.
 
@@ -113,6 +118,8 @@ class Level(nn.Module):
                 (P, n, F-1, stride, A_below); None for outcome levels.
             memory: from `write`.
             progress: share of training done, for the annealing of outcome codes.
+            place: (P, n, F, 2) cells x, y where the observations show the agent, for readers of the floor plan
+                to learn where to look; None: they find out themselves.
 
         Returns:
             the scalar to minimise, and every term unweighted by name.
@@ -127,6 +134,8 @@ class Level(nn.Module):
         if self.inverse is not None:
             assert actions is not None
             terms["inverse"] = self._inverse_loss(below, latent, actions)
+        if place is not None and memory is not None:
+            terms["look"] = self._look_loss(below, latent, place)
         # A term of weight 0 is left out: 0 times what is not a number would be no number either.
         used = [getattr(weights, name) * value for name, value in terms.items() if getattr(weights, name) > 0]
         return sum(used, torch.zeros((), device=latent.device)), terms
@@ -194,6 +203,15 @@ class Level(nn.Module):
             return terms | {"sigreg": sigreg(ends)}
         variance, covariance = variance_covariance(ends)
         return terms | {"variance": variance, "covariance": covariance}
+
+    def _look_loss(self, below: Tensor, latent: Tensor, place: Tensor) -> Tensor:
+        readers = [(self.predictor.reader, latent), (getattr(self.encoder, "reader", None), below)]
+        losses = [
+            reader.look_loss(state.flatten(1, 2), place.flatten(1, 2))
+            for reader, state in readers
+            if isinstance(reader, MemoryReader)
+        ]
+        return torch.stack(losses).mean()
 
     def _inverse_loss(self, below: Tensor, latent: Tensor, actions: Tensor) -> Tensor:
         """Action from two successive latents, where something changed: no-ops look all the same."""

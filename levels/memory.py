@@ -63,6 +63,21 @@ class MemoryReader(nn.Module):
         self.outputs = settings.heads * settings.channels
         self.query = mlp(latent_dim, QUERY_HIDDEN, settings.heads * sum(size))
 
+    def look_loss(self, latent: Tensor, place: Tensor) -> Tensor:
+        """Cross-entropy of where the first head looks and where the agent is.
+
+        Attention that starts out looking everywhere sees the same in every state, and learns to look somewhere
+        only after thousands of steps, if at all; the observation shows where the agent is, so it can be told.
+
+        Args:
+            latent: (P, N, D).
+            place: (P, N, 2) integer x, y.
+        """
+        width, height = self.size
+        query = self.query(latent)[..., : width + height].flatten(0, 1)
+        x, y = place.long().flatten(0, 1).unbind(-1)
+        return F.cross_entropy(query[:, :width], x) + F.cross_entropy(query[:, width:], y)
+
     def forward(self, latent: Tensor, memory: Tensor) -> Tensor:
         """Latent (P, N, D), memory (P, W, H, C) -> (P, N, heads * C)."""
         plans, states, _ = latent.shape

@@ -48,6 +48,7 @@ class LossWeights:
             plain distance in the latent orders states by the time it takes to get from one to the other.
         inverse: inverse dynamics, the action from two successive latents; outcome levels have none, their
             codes are inferred from latents anyway.
+        look: where readers of the floor plan look, against where the observation shows the agent.
 
     Raises:
         ValueError: a weight that is negative or not finite.
@@ -60,6 +61,7 @@ class LossWeights:
     sigreg: float = 0.1
     similarity: float = 1.0
     inverse: float = 1.0
+    look: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
