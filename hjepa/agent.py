@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hjepa.config import PlanSettings
 from hjepa.errors import InputError
+from hjepa.imagination import imagined_flops, imagined_metrics
 from hjepa.models import LevelModel, perception_flops
 from hjepa.stack import Stack
 from levels.metrics import squared_distance
@@ -76,7 +77,10 @@ class Agent:
         self.budget_tflops = budget_tflops
         self.step_budget = step_budget
         self.write_flops, self.encode_flops = perception_flops(self.stack)
+        self.metric_flops = 0.0
         self.models = [LevelModel(self.stack, k, self.settings.margin) for k in range(self.stack.depth)]
+        if self.settings.metric == "imagined":
+            self.metric_flops = imagined_flops(self.models)
         planners = [self._level_planner(model, k) for k, model in enumerate(self.models)]
         first = planners[0]
         search = first.to_goal if self.stack.depth == 1 else first.to_subgoal
@@ -107,8 +111,13 @@ class Agent:
         grid, _ = split_image(_numpy(image))
         memories = self._write(torch.from_numpy(grid))
         goals = self._encode_all(goal, memories)
-        state = self.planner.start(goals, memories, keys.to(self._device))
-        state.flops += self.write_flops
+        keys = keys.to(self._device)
+        metrics: list[Tensor | None] = [None] * self.depth
+        if self.settings.metric == "imagined":
+            ends = torch.stack([self._encode(image, memories), goals[0]], 1)
+            metrics = [*imagined_metrics(self.stack, self.models[0], ends, memories, keys)]
+        state = self.planner.start(goals, memories, keys, metrics)
+        state.flops += self.write_flops + self.metric_flops
         return Episodes(state, memories)
 
     @torch.no_grad()
@@ -181,14 +190,15 @@ class Agent:
             horizon=horizon,
             to_goal=self._search(k, model, horizon, 0.0),
             to_subgoal=self._search(k, model, due, lift),
-            distance=_distance(metric),
+            distance=squared_distance if metric is None else partial(squared_distance, metric=metric),
             reached=self.stack.stride_quantile(settings.metric, k, settings.reached),
             step_cost=settings.step_cost * unit,
+            haste=settings.haste,
             support=settings.support
             * (unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)),
             support_free=settings.support_free,
             ground=settings.ground if k else 0,
-            ground_weight=settings.ground_weight * unit / self.stack.stride_quantile("l2", k, 0.5),
+            ground_weight=settings.ground_weight,
             ground_depth=settings.ground_depth,
         )
 
@@ -198,7 +208,8 @@ class Agent:
         spans = self.stack.config.spans
         interval = self.settings.commit if self.depth == 1 else spans[max(k, 1)]
         share = self.settings.share[k] / sum(self.settings.share[: self.depth])
-        fixed = (self.write_flops + self.encode_flops * (self.step_budget + 1)) / (self.budget_tflops * 1e12)
+        fixed = self.write_flops + self.metric_flops + self.encode_flops * (self.step_budget + 1)
+        fixed /= self.budget_tflops * 1e12
         pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) / self.step_budget
         allowance = pace * share * interval - self._grounding_flops(k)
         affordable = allowance / (one * (1 + refine.passes + refine.returned))
@@ -239,16 +250,12 @@ class Agent:
             return RefitRefiner(settings.iterations, elites=None)
         if settings.planner == "sampling" or (settings.planner == "exhaustive" and k == 0):
             return NoRefiner()
-        return AdamRefiner(settings.iterations, settings.learning_rate)
+        return AdamRefiner(settings.iterations, settings.learning_rate, settings.elites)
 
 
 def _aligned(count: int) -> int:
     """A number of candidates that gives every row the same bits, see `planners.protocols.ALIGNED`."""
     return count if count < ALIGNED else count // ALIGNED * ALIGNED
-
-
-def _distance(metric: Tensor | None) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda first, second: squared_distance(first, second, metric)
 
 
 def _numpy(image: np.ndarray | Tensor) -> np.ndarray:

@@ -35,8 +35,10 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
     latents = stack.encode(agent, memories)
     for k, latent in enumerate(latents):
         _fill(stack, f"commute_{k}", commute_metric(latent.flatten(0, 1)))
+        own = torch.stack([commute_metric(plan) for plan in latent])
         for m, name in enumerate(METRICS):
-            distance = _stride_distance(latent, stack.config.spans[k], stack.metric(name, k))
+            metric = own if name == "imagined" else stack.metric(name, k)
+            distance = _stride_distance(latent, stack.config.spans[k], metric)
             stack.stride_distance[m, k] = torch.quantile(distance, torch.tensor(QUANTILES, device=device))
         if stack.level(k).continuous:
             macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)

@@ -81,10 +81,12 @@ class PlanSettings:
         metric: distance between latents, one of `levels.metrics.METRICS`.
         iterations: gradient steps, or rounds of sampling.
         learning_rate: of Adam on the actions.
+        elites: share of the proposals that Adam descends from; the others are only evaluated.
         margin: logits by which a proposed discrete action starts ahead.
         support: weight of the support cost, in units of the typical squared distance of one step.
         support_free: nats per step without support cost.
         step_cost: cost of a step towards the goal, in the same unit.
+        haste: weight of the mean distance on the way to the goal.
         ground: futures that lower levels imagine before an upper level plans; its subgoals are drawn to them.
         ground_weight: of the squared distance to the nearest, relative to the goal cost.
         ground_depth: how many levels lower they are imagined.
@@ -100,10 +102,12 @@ class PlanSettings:
     metric: str = "commute"
     iterations: int = 4
     learning_rate: float = 1.0
+    elites: float = 0.125
     margin: float = 2.0
     support: float = 0.1
     support_free: float = 3.0
     step_cost: float = 0.05
+    haste: float = 0.0
     ground: int = 64
     ground_weight: float = 1.0
     ground_depth: int = 2
@@ -286,6 +290,8 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"plan.metric {plan.metric!r}", f"choose from {', '.join(METRICS)}")
     if not 1 <= plan.commit <= plan.horizon[0]:
         refuse(f"plan.commit is {plan.commit}", f"choose from 1 to level 1's horizon {plan.horizon[0]}")
+    if not 0 < plan.elites <= 1:
+        refuse(f"plan.elites is {plan.elites}", "choose from above 0 to 1")
     if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:
         refuse("plan.share, iterations, block and max_candidates must be positive", "mend them")
 

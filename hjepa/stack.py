@@ -168,8 +168,8 @@ class Stack(nn.Module):
         return chunks if level.chunk_encoder is None else level.chunk_encoder(chunks)
 
     def metric(self, name: str, k: int) -> Tensor | None:
-        """The linear map of a metric at level k + 1; None for plain L2."""
-        return None if name == "l2" else getattr(self, f"commute_{k}")
+        """The linear map of a metric at level k + 1; None for plain L2 and for what depends on the episode."""
+        return getattr(self, f"commute_{k}") if name == "commute" else None
 
     def stride_quantile(self, metric: str, k: int, quantile: float) -> float:
         """Squared distance over one stride of level k + 1 in the data, at one of `QUANTILES`."""

@@ -3,7 +3,8 @@
 ``l2`` is the identity. ``commute`` weighs the modes of the latent by how slowly they decay along
 trajectories, which makes distance approximate the time it takes to get there and back (commute time;
 time-lagged independent components: Molgedey and Schuster 1994; kinetic maps: Noe and Clementi, J. Chem.
-Theory Comput. 2015). It is a closed form: no training, no reward.
+Theory Comput. 2015). It is a closed form: no training, no reward. ``imagined`` is the same from trajectories that
+level 1 imagines on the floor plan at hand, so it needs no data from it; every episode has its own.
 """
 
 from __future__ import annotations
@@ -17,10 +18,21 @@ __all__ = ["METRICS", "commute_metric", "squared_distance"]
 
 
 def squared_distance(first: Tensor, second: Tensor, metric: Tensor | None = None) -> Tensor:
-    """(..., D), (..., D), metric (..., D, M) or None for plain L2 -> (...)."""
+    """Squared length of the mapped difference.
+
+    Args:
+        first, second: (..., D) and (..., D).
+        metric: None for plain L2, a map (D, M), or one map per row of the first dimension, (E, D, M).
+
+    Returns:
+        (...).
+    """
     difference = first - second
+    if metric is not None and metric.ndim == 3:
+        flat = difference.flatten(1, -2) @ metric
+        return flat.square().sum(-1).view(difference.shape[:-1])
     if metric is not None:
-        difference = (difference.unsqueeze(-2) @ metric).squeeze(-2)
+        difference = difference @ metric
     return difference.square().sum(-1)
 
 

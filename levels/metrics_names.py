@@ -1,3 +1,3 @@
 """Names of the metrics between latents, for configuration without torch."""
 
-METRICS = ("l2", "commute")
+METRICS = ("l2", "commute", "imagined")

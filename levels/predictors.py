@@ -58,6 +58,9 @@ class Predictor(nn.Module):
 
     def branch(self, latent: Tensor, condition: Tensor) -> Tensor:
         """The next latents of all A discrete actions: (P, N, D), (P, N, hidden) -> (P, N, A, D)."""
-        scale = self.scale.weight.T + self.scale.bias
-        hidden = self.features(condition).unsqueeze(-2) * scale + self.shift.weight.T
-        return latent.unsqueeze(-2) + self.outputs(F.relu(hidden))
+        # Contiguous, or the large tensor below gets their layout and has to be copied for the last product.
+        scale = (self.scale.weight.T + self.scale.bias).contiguous()
+        shift = self.shift.weight.T.contiguous()
+        hidden = self.features(condition).unsqueeze(-2) * scale
+        hidden = F.relu(hidden + shift) if torch.is_grad_enabled() else hidden.add_(shift).relu_()
+        return latent.unsqueeze(-2) + self.outputs(hidden)

@@ -8,7 +8,7 @@ the nearest of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -59,20 +59,24 @@ def grounding_flops(models: Sequence[LiftingModel], steps: int, candidates: int)
 
 
 class GroundingCost:
-    """Squared distance of the first imagined latent to the nearest that lower levels can reach.
+    """Distance of the first imagined latent to the nearest that lower levels can reach.
+
+    Measured as the level measures its goal: where that metric knows walls, the far side of one is no neighbour.
 
     Args:
         ends: (E, M, D) from `imagined_ends`.
-        weight: cost per squared distance.
+        distance: between latents, (E, N, 1, D), (E, 1, M, D) -> (E, N, M).
+        weight: of the distance.
 
     Calling it gives (E, N).
     """
 
-    def __init__(self, ends: Tensor, weight: float) -> None:
-        self.ends = ends
+    def __init__(self, ends: Tensor, distance: Callable[[Tensor, Tensor], Tensor], weight: float) -> None:
+        self.ends = ends.unsqueeze(1)
+        self.distance = distance
         self.weight = weight
         self.flops = 3.0 * ends.shape[1] * ends.shape[2]
 
     def __call__(self, trajectory: Trajectory) -> Tensor:
         first = trajectory.latents[:, :, 0].unsqueeze(2)
-        return self.weight * (first - self.ends.unsqueeze(1)).square().sum(-1).amin(-1)
+        return self.weight * self.distance(first, self.ends).amin(-1)

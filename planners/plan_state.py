@@ -39,6 +39,7 @@ class LevelState:
 
     Attributes:
         memory: one row per episode, or None.
+        metric: one map of differences per episode, (E, D, M), for metrics that depend on it; or None.
         goal: (E, D) latent of the goal.
         aims_at_goal: (E,) bool; the others aim at the target.
         target: (E, D_above) subgoal, a latent of the level above; None at the top.
@@ -52,6 +53,7 @@ class LevelState:
     """
 
     memory: Tensor | None
+    metric: Tensor | None
     goal: Tensor
     aims_at_goal: Tensor
     target: Tensor | None

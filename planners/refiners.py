@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from planners.noise import combine, uniform
 from planners.protocols import Model, Problem
-from planners.rollouts import finite_cost, rollout
+from planners.rollouts import ALIGNED, finite_cost, rollout
 
 BACKWARD = 2.0
 """Floating point operations of a backward pass, in forward passes."""
@@ -41,7 +42,7 @@ class Refiner(Protocol):
     """
 
     passes: float
-    returned: int
+    returned: float
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         """Improve candidates (E, N, H, A); called without gradients."""
@@ -52,39 +53,48 @@ class NoRefiner:
     """Takes candidates as they are."""
 
     passes = 0.0
-    returned = 1
+    returned = 1.0
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         return Refined(candidates, None, 0)
 
 
 class AdamRefiner:
-    """Gradient descent on every candidate's actions (Adam, Kingma and Ba, arXiv 1412.6980), all at once.
+    """Gradient descent on the actions of the best candidates (Adam, Kingma and Ba, arXiv 1412.6980), all at once.
 
-    Each candidate keeps the best actions it went through, so more iterations never make its cost worse.
+    A pass forward and backward costs three passes forward, so most candidates are only looked at and the elites
+    descend. Each of them keeps the best actions it went through, so more iterations never make its cost worse.
     What is not finite counts as an infinite cost and as no gradient.
 
     Args:
         iterations: steps.
         learning_rate: in units of the space's free parameters.
+        elites: share of the candidates that descend, rounded up to a multiple of `planners.rollouts.ALIGNED`.
 
     Raises:
-        ValueError: no iterations, or a rate that is not positive.
+        ValueError: no iterations, a rate that is not positive, or a share outside (0, 1].
     """
 
-    returned = 2
-
-    def __init__(self, iterations: int, learning_rate: float) -> None:
+    def __init__(self, iterations: int, learning_rate: float, elites: float = 1.0) -> None:
         if iterations < 1 or not learning_rate > 0:
             raise ValueError(
                 f"AdamRefiner with {iterations} iterations at rate {learning_rate}; both must be positive"
             )
+        if not 0 < elites <= 1:
+            raise ValueError(f"AdamRefiner with elites {elites}; choose from above 0 to 1")
         self.iterations = iterations
         self.learning_rate = learning_rate
-        self.passes = iterations * (1 + BACKWARD)
+        self.elites = elites
+        looks = 1.0 if elites < 1 else 0.0
+        self.passes = looks + elites * iterations * (1 + BACKWARD)
+        self.returned = 2.0 * elites
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         space = model.space
+        looked_at = 0
+        if self.elites < 1:
+            looked_at = candidates.shape[1]
+            candidates = self._best(model, problem, candidates)
         # Within the bounds from the start, or the first cost would be that of actions nobody can take.
         free = space.project(space.free(candidates))
         first, second = torch.zeros_like(free), torch.zeros_like(free)
@@ -108,7 +118,15 @@ class AdamRefiner:
             free = space.project(free - self.learning_rate * step)
         # The iterate after the last step has not been evaluated yet; it joins the others for the selection.
         tried = torch.cat([best, space.harden(free)], 1)
-        return Refined(tried, proposed_cost, self.iterations * candidates.shape[1])
+        return Refined(tried, proposed_cost, looked_at + self.iterations * candidates.shape[1])
+
+    def _best(self, model: Model, problem: Problem, candidates: Tensor) -> Tensor:
+        """The elites (E, N', H, A) of candidates (E, N, H, A), the best first."""
+        cost = finite_cost(problem.objective(rollout(model, problem, candidates)))
+        kept = min(math.ceil(self.elites * candidates.shape[1] / ALIGNED) * ALIGNED, candidates.shape[1])
+        # Sorted, because which of several equal costs the k smallest hold is not defined.
+        chosen = cost.sort(dim=1, stable=True).indices[:, :kept]
+        return candidates.gather(1, chosen[..., None, None].expand(-1, -1, *candidates.shape[2:]))
 
 
 class RefitRefiner:
@@ -126,7 +144,7 @@ class RefitRefiner:
         ValueError: no iterations, a share outside (0, 1], or a temperature that is not positive.
     """
 
-    returned = 1
+    returned = 1.0
 
     def __init__(self, iterations: int, elites: float | None = 0.15, temperature: float = 0.3) -> None:
         if iterations < 1:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -46,9 +47,11 @@ class LevelPlanner:
         stride: steps of the level below in one step of this level (level 1: 1).
         horizon: steps it plans when it aims at the goal.
         to_goal, to_subgoal: how it searches in either case.
-        distance: between its latents, (E, N, H, D), (E, 1, 1, D) -> (E, N, H); also of subgoals it sets.
+        distance: between its latents, (E, N, H, D), (E, 1, 1, D) -> (E, N, H); also of subgoals it sets. Where
+            episodes have their own metric it is called with ``metric=`` (E, D, M).
         reached: distance within which its goal counts as reached.
         step_cost: cost of a step on the way to the goal.
+        haste: weight of the mean distance on the way to the goal.
         support: weight of the support cost.
         support_free: nats per step that the support cost does not count.
         ground: futures that a lower level imagines before this one plans, see `planners.grounding`; 0: none.
@@ -61,9 +64,10 @@ class LevelPlanner:
     horizon: int
     to_goal: Planner
     to_subgoal: Planner
-    distance: Callable[[Tensor, Tensor], Tensor]
+    distance: Callable[..., Tensor]
     reached: float
     step_cost: float = 0.0
+    haste: float = 0.0
     support: float = 0.0
     support_free: float = 0.0
     ground: int = 0
@@ -126,13 +130,20 @@ class TopDownPlanner:
         # A subgoal is due after one stride of the level that set it.
         self.spans = [above.stride for above in self.levels[1:]]
 
-    def start(self, goals: Sequence[Tensor], memories: Sequence[Tensor | None], keys: Tensor) -> PlanState:
+    def start(
+        self,
+        goals: Sequence[Tensor],
+        memories: Sequence[Tensor | None],
+        keys: Tensor,
+        metrics: Sequence[Tensor | None] | None = None,
+    ) -> PlanState:
         """Begin E episodes.
 
         Args:
             goals: per level, (E, D_k) latent of the goal.
             memories: per level, one row per episode, or None.
             keys: (E,) int64.
+            metrics: per level, (E, D_k, M) a metric of each episode, or None for the level's distance alone.
 
         Raises:
             ValueError: not one goal and one memory per level, or not one row per episode.
@@ -143,14 +154,19 @@ class TopDownPlanner:
                 f"{len(goals)} goals and {len(memories)} memories for {len(self.levels)} levels;"
                 " give one of each per level"
             )
-        for number, part in enumerate([*goals, *memories]):
-            if part is not None and len(part) != count:
-                what = f"the goal of level {number + 1}" if number < len(goals) else "a memory"
-                raise ValueError(f"{what} has {len(part)} rows for {count} keys; give one row per episode")
+        metrics = metrics or [None] * len(goals)
+        for what, parts in (("goal", goals), ("memory", memories), ("metric", metrics)):
+            for number, part in enumerate(parts, 1):
+                if part is not None and len(part) != count:
+                    raise ValueError(
+                        f"the {what} of level {number} has {len(part)} rows for {count} keys;"
+                        " give one row per episode"
+                    )
         none = torch.zeros(count, dtype=torch.int64, device=device)
         states = [
             LevelState(
                 memory=memory,
+                metric=metric,
                 goal=goal,
                 aims_at_goal=torch.full((count,), k + 1 == len(self.levels), device=device),
                 target=None if k + 1 == len(self.levels) else torch.zeros_like(goals[k + 1]),
@@ -163,7 +179,7 @@ class TopDownPlanner:
                 asked=none.clone(),
                 planned=none.clone(),
             )
-            for k, (level, goal, memory) in enumerate(zip(self.levels, goals, memories))
+            for k, (level, goal, memory, metric) in enumerate(zip(self.levels, goals, memories, metrics))
         ]
         return PlanState(
             levels=states,
@@ -273,10 +289,11 @@ class TopDownPlanner:
         objective: Objective
         if at_goal:
             horizon, search = level.horizon, level.to_goal
-            objective = GoalCost(own.goal[index], level.distance, level.step_cost)
+            objective = GoalCost(
+                own.goal[index], self._distance(state, k, index), level.step_cost, level.haste
+            )
         else:
             assert own.target is not None
-            above = self.levels[k + 1]
             memory_above = state.levels[k + 1].memory
             memory_above = None if memory_above is None else memory_above[index]
             horizon, search = self.spans[k], level.to_subgoal
@@ -284,7 +301,7 @@ class TopDownPlanner:
                 own.target[index],
                 (horizon - own.walked[index]).clamp(1, horizon),
                 lambda imagined: level.model.lift(imagined, memory_above),
-                above.distance,
+                self._distance(state, k + 1, index),
                 level.model.lift_flops,
             )
         if level.support > 0:
@@ -293,7 +310,9 @@ class TopDownPlanner:
         grounding = 0.0
         if level.ground and k:
             ends, grounding = self._ground(state, k, index, latents, keys)
-            objective = SumCost([objective, GroundingCost(ends, level.ground_weight)])
+            objective = SumCost(
+                [objective, GroundingCost(ends, self._distance(state, k, index), level.ground_weight)]
+            )
         problem = Problem(
             start=latents[k][index],
             memory=None if own.memory is None else own.memory[index],
@@ -305,6 +324,11 @@ class TopDownPlanner:
         )
         plan = search(level.model, problem)
         return replace(plan, flops=plan.flops + grounding)
+
+    def _distance(self, state: PlanState, k: int, index: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """The distance between latents of level k in some episodes."""
+        distance, metric = self.levels[k].distance, state.levels[k].metric
+        return distance if metric is None else partial(distance, metric=metric[index])
 
     def _ground(
         self, state: PlanState, k: int, index: Tensor, latents: list[Tensor], keys: Tensor
@@ -343,7 +367,7 @@ class TopDownPlanner:
         if at_goal:
             # Reached now or within the next step: too coarse a level to say more than the goal itself.
             near = torch.stack([latent, plan.latents[:, 0]], 1).unsqueeze(1)
-            distance = level.distance(near, own.goal[rows][:, None, None]).squeeze(1)
+            distance = self._distance(state, k, rows)(near, own.goal[rows][:, None, None]).squeeze(1)
             skipped = distance.amin(1) <= level.reached
         assert below.target is not None
         below.aims_at_goal[rows] = skipped

@@ -23,7 +23,9 @@ from tasks import distances
 from tasks.observations import grid_to_walls
 
 if TYPE_CHECKING:
-    from hjepa.stack import Stack
+    from hjepa.imagination import imagined_metrics
+from hjepa.models import LevelModel
+from hjepa.stack import Stack
 
 LANDSCAPE_WALL = "#C4C4C4"
 """Walls between the colours of viridis: neither its dark nor its bright end."""
@@ -76,7 +78,13 @@ def landscape(
     agents = torch.from_numpy(np.concatenate([states, np.asarray(goal)[None]])).to(device)
     memories = stack.write(torch.from_numpy(np.ascontiguousarray(grid))[None].to(device))
     latents = stack.encode(agents[None], memories, upto=level)[-1][0]
-    apart = squared_distance(latents[:-1], latents[-1:], stack.metric(metric, level - 1))
+    chosen = stack.metric(metric, level - 1)
+    if metric == "imagined":
+        # From walks that begin at the goal, the only place that is known here.
+        first = stack.encode(agents[None, -1:], memories, upto=1)[0].expand(-1, 2, -1)
+        part, key = stack.truncate(level), torch.zeros(1, dtype=torch.int64, device=device)
+        chosen = imagined_metrics(part, LevelModel(stack, 0, 0.0), first, memories[:level], key)[-1][0]
+    apart = squared_distance(latents[:-1], latents[-1:], chosen)
     energy = np.full(walls.shape, np.nan)
     energy[cells[:, 0], cells[:, 1]] = apart.reshape(-1, 4).amin(1).cpu().numpy()
     steps = distances(walls[None], np.asarray(goal)[None])[0].min(-1)

@@ -96,3 +96,23 @@ def test_states_read_only_their_own_plan(toys: SimpleNamespace) -> None:
     memory[1] += 1.0
     again = reader(latent, memory)
     assert torch.equal(again[0], read[0]) and not torch.equal(again[1], read[1])
+
+
+def test_a_reader_learns_to_look_where_the_agent_is() -> None:
+    torch.manual_seed(0)
+    reader = MemoryReader(8, (7, 5), MemorySettings(channels=2, heads=2))
+    places = torch.cartesian_prod(torch.arange(7), torch.arange(5)).unsqueeze(0)
+    latents = torch.randn(1, 35, 8)
+    before = reader.look_loss(latents, places)
+    optimizer = torch.optim.Adam(reader.parameters(), 0.01)
+    for _ in range(200):
+        optimizer.zero_grad()
+        reader.look_loss(latents, places).backward()
+        optimizer.step()
+    assert before > 3.0 and reader.look_loss(latents, places) < 0.1
+    # The first head now reads the agent's own cell; the second one is free.
+    memory = torch.randn(1, 7, 5, 2)
+    read = reader(latents, memory)[0].view(35, 2, 2)
+    own = memory[0, places[0, :, 0], places[0, :, 1]]
+    assert (read[:, 0] - own).abs().mean() < 0.1
+    assert (read[:, 1] - own).abs().mean() > 0.3

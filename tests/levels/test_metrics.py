@@ -144,8 +144,20 @@ def test_squared_distance_by_hand() -> None:
     assert squared_distance(first, second, torch.tensor([[2.0], [1.0]])).tolist() == [9.0, 49.0]
 
 
+def test_every_episode_may_have_its_own_map() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(3, 5, 4, 2, generator=generator)
+    second = torch.randn(3, 1, 1, 2, generator=generator)
+    maps = torch.randn(3, 2, 6, generator=generator)
+    together = squared_distance(first, second, maps)
+    assert together.shape == (3, 5, 4)
+    for episode in range(3):
+        alone = squared_distance(first[episode], second[episode], maps[episode])
+        assert torch.allclose(together[episode], alone, atol=1e-5)
+
+
 def test_what_cannot_work_is_refused() -> None:
-    assert METRICS == ("l2", "commute")
+    assert METRICS == ("l2", "commute", "imagined")
     with pytest.raises(ValueError, match="trajectories of 3 latents are too short for lag 3"):
         commute_metric(torch.randn(2, 3, 4), lag=3)
     with pytest.raises(ValueError, match="lag is 0"):

@@ -38,9 +38,11 @@ def test_grounding_cost_is_the_distance_of_the_first_step_to_the_nearest_end(han
     ends = torch.tensor([[[0.0], [4.0]], [[10.0], [11.0]]])
     latents = torch.tensor([[1.0, 9.0], [3.5, 0.0]]).view(1, 2, 2, 1).repeat(2, 1, 1, 1)
     walked = Trajectory(torch.zeros(2, 1), torch.zeros(2, 2, 2, 1), latents, torch.zeros(2, 2, 2))
-    cost = GroundingCost(ends, 2.0)
+    cost = GroundingCost(ends, hand.squared, 2.0)
     assert isinstance(cost, Objective) and isinstance(Unconstrained(), Objective)
     assert cost(walked).tolist() == [[2.0, 0.5], [162.0, 84.5]]
+    far = GroundingCost(ends, lambda first, second: 3 * hand.squared(first, second), 1.0)
+    assert far(walked).tolist() == [[3.0, 0.75], [243.0, 126.75]], "measured as the level measures"
     assert Unconstrained()(walked).tolist() == [[0.0, 0.0]] * 2
 
 

@@ -39,6 +39,15 @@ def test_goal_cost_takes_the_best_step(hand: SimpleNamespace) -> None:
     assert cost(walked).tolist() == [[0.0, 1.0, 1.0]]
 
 
+def test_haste_prefers_the_shorter_way_to_the_same_end(hand: SimpleNamespace) -> None:
+    dawdles, hurries = [0.0, 0.0, 3.0], [2.0, 3.0, 3.0]
+    walked, goal = one_dimensional(dawdles, hurries), torch.tensor([[3.0]])
+    assert GoalCost(goal, hand.squared)(walked).tolist() == [[0.0, 0.0]]
+    # Mean squared distance on the way: (9 + 9 + 0) / 3, and (1 + 0) / 2 up to the best step.
+    hasty = GoalCost(goal, hand.squared, haste=0.5)(walked)
+    assert torch.allclose(hasty, torch.tensor([[3.0, 0.5 * 1 / 3]]))
+
+
 def test_goal_cost_counts_steps_from_one(hand: SimpleNamespace) -> None:
     walked = one_dimensional([3.0, 0.0], [0.0, 3.0])
     cost = GoalCost(torch.tensor([[3.0]]), hand.squared, step_cost=0.5)

@@ -14,6 +14,7 @@ from planners.planner import Planner
 from planners.proposals import PriorProposal
 from planners.protocols import Trajectory
 from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
+from planners.rollouts import rollout
 
 GOALS = torch.tensor([[2.0, 1.0], [-1.5, 3.0], [0.0, 0.0], [6.0, -1.0], [-7.0, -5.0]])
 """For 4 steps of the point mass: three within reach, two beyond it."""
@@ -99,6 +100,27 @@ def test_more_iterations_never_worsen(hand: SimpleNamespace) -> None:
     ]
     assert all((after <= before).all() for before, after in itertools.pairwise(costs))
     assert (costs[-1] < costs[0]).any()
+
+
+def test_only_elites_descend(hand: SimpleNamespace) -> None:
+    model, seen = hand.PointMass(), []
+
+    class Counting(GoalCost):
+        def __call__(self, trajectory: Trajectory) -> Tensor:
+            seen.append(trajectory.actions.shape[1])
+            return super().__call__(trajectory)
+
+    problem = hand.problem(torch.zeros_like(GOALS), Counting(GOALS, hand.squared), 4)
+    proposals, _ = PriorProposal(64)(model, problem)
+    refiner = AdamRefiner(5, 0.1, elites=0.2)
+    refined = refiner(model, problem, proposals)
+    assert seen == [64] + [16] * 5, "0.2 of 64 are 12.8, rounded up to a multiple of 8"
+    assert refined.candidates.shape[1] == 32 and refined.rollouts == 64 + 5 * 16
+    best = hand.problem(torch.zeros_like(GOALS), GoalCost(GOALS, hand.squared), 4)
+    cost = best.objective(rollout(model, best, proposals))
+    assert torch.equal(refined.proposed_cost, cost.amin(1)), "the best proposal is among them"
+    kept = refiner._best(model, best, proposals)
+    assert torch.equal(best.objective(rollout(model, best, kept)), cost.sort(dim=1).values[:, :16])
 
 
 def test_refit_keeps_the_best_of_all_rounds(hand: SimpleNamespace) -> None:

@@ -312,5 +312,7 @@ def test_arguments_that_cannot_work_are_refused(hand: SimpleNamespace) -> None:
         planner.start(goals[:1], [None, None], keys)
     with pytest.raises(ValueError, match="goal of level 2 has 2 rows for 3 keys"):
         planner.start([goals[0], goals[1][:2]], [None, None], keys)
-    with pytest.raises(ValueError, match="memory has 1 rows for 3 keys"):
+    with pytest.raises(ValueError, match="memory of level 2 has 1 rows for 3 keys"):
         planner.start(goals, [None, torch.zeros(1, 4)], keys)
+    with pytest.raises(ValueError, match="metric of level 1 has 2 rows for 3 keys"):
+        planner.start(goals, [None, None], keys, [torch.zeros(2, 2, 2), None])
