@@ -174,8 +174,8 @@ def crossed_mean(
     filled = np.where(played, table, 0.0)
     replicates = []
     for rows, columns in _crossed_draws(rng, resamples, (len(table),), table.shape[1]):
-        total = np.einsum("br,re,be->b", rows[0], filled, columns, optimize=True)
-        count = np.einsum("br,re,be->b", rows[0], played.astype(float), columns, optimize=True)
+        total = ((rows[0] @ filled) * columns).sum(axis=1)
+        count = ((rows[0] @ played.astype(float)) * columns).sum(axis=1)
         replicates.append(total[count > 0] / count[count > 0])
     return _estimate(float(table[played].mean()), np.concatenate(replicates), confidence)
 
@@ -208,8 +208,9 @@ def crossed_improvement(
     wins = np.where(both, (first > second) + 0.5 * (first == second), 0.0)
     replicates = []
     for rows, columns in _crossed_draws(rng, resamples, (len(x), len(y)), x.shape[1]):
-        total = np.einsum("br,bs,rse,be->b", *rows, wins, columns, optimize=True)
-        count = np.einsum("br,bs,rse,be->b", *rows, both.astype(float), columns, optimize=True)
+        pairs = (rows[0][:, :, None] * rows[1][:, None]).reshape(len(columns), -1)
+        total = (pairs * (columns @ wins.reshape(-1, x.shape[1]).T)).sum(axis=1)
+        count = (pairs * (columns @ both.reshape(-1, x.shape[1]).T.astype(float))).sum(axis=1)
         replicates.append(total[count > 0] / count[count > 0])
     return _estimate(float(wins[both].mean()), np.concatenate(replicates), confidence)
 
@@ -304,7 +305,12 @@ def _crossed_draws(
     for start in range(0, resamples, chunk):
         count = min(chunk, resamples - start)
         sizes = (*rows, columns)
-        drawn = [rng.multinomial(n, np.full(n, 1 / n), size=count).astype(float) for n in sizes]
+        drawn = []
+        for size in sizes:
+            # Counting uniform draws is far quicker than drawing the counts from a multinomial.
+            places = rng.integers(size, size=(count, size)) + size * np.arange(count)[:, None]
+            counted = np.bincount(places.ravel(), minlength=count * size)
+            drawn.append(counted.reshape(count, size).astype(float))
         yield drawn[:-1], drawn[-1]
 
 
