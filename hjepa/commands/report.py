@@ -26,7 +26,7 @@ def run(options: Any) -> None:
     given = options.folder if isinstance(options.folder, list) else [options.folder]
     report = write_report(given, output_file(options.out))
     print(report.answer)
-    failed = f", {report.failed} cells failed" if report.failed else ""
-    print(f"\n{report.page}: {report.records} records of {report.files} files{failed}")
+    failed = f"; failed cells: {report.failed}" if report.failed else ""
+    print(f"\n{report.page}: records: {report.records}, files: {report.files}{failed}")
     if report.pictures:
         print(f"figures: {report.pictures[0].parent}")

@@ -93,7 +93,7 @@ def level_panels(panels: Sequence[Panel], width: float = 960, lead: bool = False
         columns = len(panels) if lead or len(panels) <= 4 else 4
         rows = ceil(len(panels) / columns)
         share = [1.9 if lead and i == 0 and columns > 1 else 1.0 for i in range(columns)]
-        figure = page_figure(width, 285 * rows + 20)
+        figure = page_figure(width, 250 * rows + 20)
         grid = GridSpec(rows, columns, figure, width_ratios=share)
         places = [grid[i // columns, i % columns] for i in range(len(panels))]
         firsts = set(range(0, len(panels), columns))
@@ -140,7 +140,7 @@ def rows_figure(
         )  # fmt: skip
     for at, head in heads:
         axes.annotate(
-            head, (0, at), xycoords=("axes fraction", "data"), fontsize=NOTE, color=MUTED, va="center",
+            head, (0.01, at), xycoords=("figure fraction", "data"), fontsize=NOTE, color=MUTED, va="center",
             ha="left", style="italic",
         )  # fmt: skip
     centres = [place - 0.225 * (max(len(row.points), 1) - 1) for place, row in zip(places, rows)]
@@ -150,10 +150,13 @@ def rows_figure(
     axes.set_ylim(y + 0.2, 1.0 if marks else 0.6)
     if zero:
         axes.axvline(0, color=INK, linewidth=1)
-        reach = max([abs(v) for row in rows for _, p in row.points for v in (p.lo or 0, p.hi or 0)] + [0.05])
-        axes.set_xlim(-1.08 * reach, 1.08 * reach)
+        ends = [v for row in rows for _, p in row.points for v in (p.value, p.lo, p.hi) if v is not None]
+        low, high = min([*ends, -0.05]), max([*ends, 0.05])
+        axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         axes.xaxis.set_major_locator(MaxNLocator(5 if width < NARROW else 9))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}".replace("-", "−"))
+        axes.xaxis.set_major_formatter(
+            lambda value, _: f"{100 * value:+.0f}".replace("-", "−") if abs(value) > 1e-9 else "0"
+        )
     else:
         axes.set_xlim(-0.02, 1.02)
         axes.set_xticks(np.linspace(0, 1, 6), [f"{p}" for p in range(0, 101, 20)])
@@ -203,7 +206,7 @@ def diagnostics_figure(
         width: CSS pixels.
         columns: panels side by side.
     """
-    columns = min(columns or (2 if width < NARROW else 4), len(values))
+    columns = columns or (2 if width < NARROW else 4)
     rows = ceil(len(values) / columns)
     figure = page_figure(width, 190 * rows + 20)
     for number, (name, series) in enumerate(values.items()):
@@ -247,17 +250,14 @@ def _level_panel(axes: Axes, panel: Panel, first: bool, lead: bool) -> None:
                 continue
             drawn.add(id(point))
             _interval(axes, point, levels + shift, levels, kind == "trained" or len(kinds) == 1)
-            if lead and number == 0:
-                side = -9 if len(kinds) > 1 else 9
-                axes.annotate(
-                    f"{100 * point.value:.0f} %", (levels + shift, point.value), (side, 0), va="center",
-                    textcoords="offset points", fontsize=TEXT, color=INK, ha="right" if side < 0 else "left",
-                )  # fmt: skip
     _bounds(axes, panel.floor, panel.ceiling, lead)
     _success_axis(axes, first)
-    axes.set_xticks(counts)
+    # The main panel says its numbers below the axis, where no line runs through them.
+    told = panel.series[kinds[0]] if lead else {}
+    axes.set_xticks(counts, [f"{n}\n{_percent(told[n].value)}" if n in told else f"{n}" for n in counts])
     axes.set_xlim(counts[0] - 0.6, counts[-1] + 0.6)
     axes.tick_params(labelsize=NOTE)
+    axes.tick_params(axis="x", labelsize=TEXT if lead else NOTE)
     axes.set_xlabel("levels", fontsize=NOTE, color=INK)
     axes.set_title(panel.title, fontsize=TEXT if lead else NOTE, color=INK, loc="left", fontweight="bold",
                    pad=19)  # fmt: skip
@@ -312,6 +312,10 @@ def _success_axis(axes: Axes, labelled: bool) -> None:
     axes.set_yticks(ticks, [f"{100 * tick:.0f} %" for tick in ticks] if labelled else [""] * 5)
     axes.spines["left"].set_visible(labelled)
     axes.tick_params(axis="y", length=0)
+
+
+def _percent(value: float) -> str:
+    return f"{int(100 * value + 0.5 + 1e-9)} %"
 
 
 def _depth_legend(figure: Figure) -> None:

@@ -34,6 +34,7 @@ class Answer:
         clear: whether no rival can be better by more than `MARGIN`.
         alone: whether only one number of levels was run.
         other: kind of depth -> number of levels that the rule gives there.
+        elsewhere: other setting with several numbers of levels -> number of levels that the rule gives there.
         settings: how many settings the one was taken from.
     """
 
@@ -49,6 +50,7 @@ class Answer:
     clear: bool
     alone: bool
     other: dict[str, int]
+    elsewhere: dict[Setting, int]
     settings: int
 
 
@@ -59,7 +61,7 @@ def answer(block: Block) -> Answer | None:
         return None
     setting = max(settings, key=lambda one: _strength(block, one))
     depths = block.depths(setting)
-    depth = "trained" if len(depths.get("trained", {})) > 1 else max(depths, key=lambda d: len(depths[d]))
+    depth = _preferred(depths)
     series = depths[depth]
     chosen, best = pick(block, series)
     floor = block.floor()
@@ -89,6 +91,7 @@ def answer(block: Block) -> Answer | None:
         all((c.difference.hi or 0.0) <= MARGIN for c in rivals.values()) and len(rivals) == len(series) - 1,
         len(series) == 1,
         {name: pick(block, agents)[0] for name, agents in depths.items() if name != depth and len(agents) > 1},
+        {one: pick(block, agents)[0] for one, agents in _others(block, settings, setting) if len(agents) > 1},
         len(settings),
     )
 
@@ -103,6 +106,15 @@ def pick(block: Block, series: dict[int, Agent]) -> tuple[int, int]:
         if found is not None and found.difference.lo is not None and found.difference.lo <= 0:
             return levels, best
     return best, best
+
+
+def _preferred(depths: dict[str, dict[int, Agent]]) -> str:
+    return "trained" if len(depths.get("trained", {})) > 1 else max(depths, key=lambda d: len(depths[d]))
+
+
+def _others(block: Block, settings: list[Setting], taken: Setting) -> list[tuple[Setting, dict[int, Agent]]]:
+    found = [(one, block.depths(one)) for one in settings if one != taken]
+    return [(one, depths[_preferred(depths)]) for one, depths in found]
 
 
 def _strength(block: Block, setting: Setting) -> tuple[bool, float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hjepa.evidence import Agent, Block, Comparison, Measured, Setting
+from hjepa.evidence import SMALLEST_BUCKET, Agent, Block, Comparison, Measured, Setting
 from hjepa.figures.measured import Panel, level_panels
 from hjepa.report.answer import MARGIN, Answer
 from hjepa.report.markup import (
@@ -93,7 +93,8 @@ def caveats(a: Answer) -> str:
     texts.append(f"Planned with {esc(named)}; {KIND[a.depth]}.")
     if a.settings > 1:
         texts.append(
-            f"This is the best of {a.settings} settings on these very episodes, which flatters it a little."
+            f"This is the best of {a.settings} settings on these very episodes, which flatters it a little"
+            + (f"; the others give {_counts(list(a.elsewhere.values()))}." if a.elsewhere else ".")
         )
     for kind, levels in a.other.items():
         verb = "agree" if levels == a.chosen else "differ: the same rule gives"
@@ -121,9 +122,11 @@ def first_screen(answers: Sequence[Answer], pictures: Pictures) -> str:
         wide, narrow = (level_panels(panels, width, lead=True) for width in (960, 358))
         pictures.keep(name, wide)
         behind = _behind(block, a.setting)
+        small = sum(int(mask.sum() < SMALLEST_BUCKET) for _, mask in block.buckets())
+        few = f"; lengths with fewer than {SMALLEST_BUCKET} episodes only in the numbers below" if small else ""
         caption = (
-            "Success against the number of levels, over all episodes and by the length of the shortest path; "
-            f"bars are 95 % intervals. From {links(_sources(block, a.setting))}."
+            "Success by number of levels, over all episodes and by length of the shortest path, with 95 % "
+            f"intervals{few}. From {links(_sources(block, a.setting))}."
         )
         parts.append(f'<div class="hero">{picture(name, wide, narrow, "success by levels", caption)}')
         parts.append(_small_table(a) + "</div>")
@@ -132,10 +135,11 @@ def first_screen(answers: Sequence[Answer], pictures: Pictures) -> str:
 
 
 def main_panels(block: Block, setting: Setting) -> list[Panel]:
-    """All episodes, then one panel per distance bucket."""
+    """All episodes, then one panel per distance bucket that holds more than a handful of them."""
     floor, top = block.floor(), block.ceiling()
     panels = []
-    for name, mask in [("all episodes", None), *block.buckets()]:
+    crowded = [(name, mask) for name, mask in block.buckets() if mask.sum() >= SMALLEST_BUCKET]
+    for name, mask in [("", None), *crowded]:
         series: dict[str, dict[int, Measured]] = {}
         found: dict[Agent, Measured | None] = {}
         for depth, agents in block.depths(setting).items():
@@ -205,6 +209,13 @@ def _sources(block: Block, setting: Setting) -> list[str]:
 def _episodes(block: Block) -> str:
     count = number(f"{len(block.episodes)}", len(block.episodes), block.sources)
     return f"{count} {esc(block.tasks)} {esc(block.split)} episodes"
+
+
+def _counts(levels: list[int]) -> str:
+    """``2 levels`` when all agree, else ``2, 3 and 3 levels``."""
+    if len(set(levels)) == 1:
+        return counted(levels[0])
+    return f"{', '.join(map(str, levels[:-1]))} and {counted(levels[-1])}"
 
 
 def _name_step(levels: int, fewer: int) -> str:

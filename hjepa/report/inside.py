@@ -60,7 +60,7 @@ def ladder_section(blocks: Sequence[Block], pictures: Pictures) -> str:
             pictures.keep(name, wide)
             sources = [source for agent in agents for source in agent.sources]
             caption = (
-                f"{esc(block.task)}, {esc(', '.join(str(part) for part in key if part not in ('', -1.0)))}: "
+                f"{esc(block.task)}, {esc(_apart_name(key))}: "
                 "each rung replaces one learned piece by the truth. The largest jump names the weakest piece. "
                 f"From {links(sources)}."
             )
@@ -123,6 +123,11 @@ def _ladder_table(block: Block, rungs: dict[str, dict[int, Agent]], ordered: lis
 def _apart(setting: Setting) -> tuple[Any, ...]:
     """What a ladder's rungs have in common: the setting without its oracle."""
     return setting.metric, setting.planner, setting.budget_tflops, setting.variant
+
+
+def _apart_name(key: tuple[Any, ...]) -> str:
+    metric, planner, budget, variant = key
+    return ", ".join(filter(None, [metric, planner, f"{budget:g} TFLOP" if budget > 0 else "", variant]))
 
 
 def _height(rung: str) -> tuple[int, str]:
@@ -194,7 +199,7 @@ def _cell(values: list[float | None], level: int, agent: Agent) -> str:
 
 
 def _one_level(level: int) -> str:
-    return level_name(level).replace(f"{level} level", f"level {level}", 1).replace("levels", "level")
+    return level_name(level, f"level {level}")
 
 
 def _known_order(name: str) -> tuple[int, str]:

@@ -56,9 +56,9 @@ def percent(measured: Measured | None, digits: int = 1, interval: bool = True) -
     """``97.0 % (93.6–98.6)``; a dash where there is nothing."""
     if measured is None:
         return "–"
-    text = f"{100 * measured.value:.{digits}f} %"
+    text = f"{fixed(100 * measured.value, digits)} %"
     if interval and measured.lo is not None and measured.hi is not None:
-        text += f" ({100 * measured.lo:.{digits}f}–{100 * measured.hi:.{digits}f})"
+        text += f" ({fixed(100 * measured.lo, digits)}–{fixed(100 * measured.hi, digits)})"
     return number(text, measured.value, measured.sources, _rests(measured))
 
 
@@ -74,8 +74,15 @@ def points(measured: Measured | None, digits: int = 1) -> str:
 
 def signed(value: float, digits: int = 1) -> str:
     """A share as signed percentage points, never ``−0``."""
-    text = f"{100 * value:+.{digits}f}".replace("-", "−")
-    return text if any(c in "123456789" for c in text) else text.lstrip("+−")
+    text = fixed(abs(100 * value), digits)
+    sign = "" if not any(c in "123456789" for c in text) else "+" if value > 0 else "−"
+    return sign + text
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number that is not negative with that many digits; halves go up, as readers expect of 14.5."""
+    scale = 10**digits
+    return f"{int(value * scale + 0.5 + 1e-9) / scale:.{digits}f}"
 
 
 def plain_number(value: float | None, digits: int, sources: Iterable[str]) -> str:
@@ -102,11 +109,11 @@ def ranges(sources: Sequence[str]) -> str:
     return " ".join(first if first == last else f"{first}–{last}" for first, last in _runs(sources))
 
 
-def level_name(levels: int) -> str:
-    """``2 levels`` behind the marker and the colour that figures give to this level."""
+def level_name(levels: int, text: str = "") -> str:
+    """``2 levels``, or another text, behind the marker and the colour that figures give to this level."""
     shape = _SHAPES[MARKERS[(levels - 1) % len(MARKERS)]]
     dot = f'<svg class="dot" viewBox="0 0 12 12" fill="{level_colour(levels)}" aria-hidden="true">{shape}</svg>'
-    return f'<span class="level">{dot}{counted(levels)}</span>'
+    return f'<span class="level">{dot}{esc(text or counted(levels))}</span>'
 
 
 def counted(levels: int, noun: str = "level") -> str:

@@ -13,7 +13,7 @@ from hjepa.report.answer import MARGIN, answer
 from hjepa.report.hero import first_screen, headline, sentence
 from hjepa.report.inside import diagnostics_section, ladder_section
 from hjepa.report.looks import STYLE
-from hjepa.report.markup import esc, plain
+from hjepa.report.markup import counted, esc, plain
 from hjepa.report.pictures import Pictures
 from hjepa.report.provenance import failed_section, sources_section
 from hjepa.report.sections import all_results, compute_section, differences_section, settings_section
@@ -88,7 +88,7 @@ def write_report(given: Sequence[str | os.PathLike[str]], out: str | os.PathLike
     body = "".join(f'<section id="{name}"><h2>{esc(title)}</h2>{body}</section>' for name, title, body in shown)
     title = headline(answers)
     kicker = ", ".join(dict.fromkeys(f"{b.task} · {b.tasks} {b.split} episodes" for b in evaluations))
-    failed = f" · {len(material.failed)} cells failed" if material.failed else ""
+    failed = f" · {counted(len(material.failed), 'cell')} failed" if material.failed else ""
     text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

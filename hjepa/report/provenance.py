@@ -10,8 +10,11 @@ from urllib.parse import quote
 
 from hjepa.cells import digest
 from hjepa.records import Record
-from hjepa.report.markup import details, esc, table
+from hjepa.report.markup import counted, details, esc
 from hjepa.report.sources import FailedCell, Material, SourceFile
+
+MOST_UNFOLDED = 4
+"""With more files than these, each shows its records and unfolds for the rest."""
 
 
 def sources_section(material: Material, page: Path) -> str:
@@ -21,7 +24,8 @@ def sources_section(material: Material, page: Path) -> str:
         material: what was read.
         page: where the page will be, for links to the files.
     """
-    return "".join(_file(file, material.repeated, page) for file in material.files)
+    unfolded = len(material.files) <= MOST_UNFOLDED
+    return "".join(_file(file, material.repeated, page, unfolded) for file in material.files)
 
 
 def failed_section(failed: list[FailedCell]) -> str:
@@ -55,12 +59,30 @@ def commands(file: SourceFile) -> tuple[list[str], str]:
     if all(specs):
         out = str(file.folder) if file.folder is not None else "DIR"
         return list(dict.fromkeys(_ablate(spec, out) for spec in specs if spec)), "from the specification"
-    found = list(dict.fromkeys(_plan(record, file) for _, record in file.records))
+    found = [_plan(merged, file) for merged in _merged([record for _, record in file.records])]
     weights = sorted({str(r["checkpoint_sha256"]) for _, r in file.records if r["checkpoint_sha256"]})
     note = "rebuilt from the record; overrides of planning, if there were any, are not in it"
     if weights and not _is_run(file):
         note += f"; RUN is the checkpoint with sha256 {', '.join(weights)}"
     return found, note
+
+
+def _merged(records: list[Record]) -> list[dict[str, Any]]:
+    """Records that one command can ask for as one, with lists of levels, metrics and planners."""
+    several = ("levels", "metric", "planner")
+    single = ("task", "oracle", "budget_tflops", "split", "tasks", "episodes", "seed")
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(tuple(record[name] for name in single), []).append(record)
+    found = []
+    for group in groups.values():
+        lists = {name: sorted({record[name] for record in group}) for name in several}
+        if len(group) == len(lists["levels"]) * len(lists["metric"]) * len(lists["planner"]):
+            joined = {name: ",".join(map(str, values)) for name, values in lists.items()}
+            found.append({**{name: group[0][name] for name in single}, **joined})
+        else:
+            found += group
+    return found
 
 
 def _ablate(spec: dict[str, Any], out: str) -> str:
@@ -96,37 +118,51 @@ def _is_run(file: SourceFile) -> bool:
     return (file.path.parent / "model.json").is_file()
 
 
-def _file(file: SourceFile, repeated: dict[str, str], page: Path) -> str:
+def _file(file: SourceFile, repeated: dict[str, str], page: Path, unfolded: bool) -> str:
     link = quote(Path(os.path.relpath(file.path.resolve(), page.resolve().parent)).as_posix())
     asked, known = commands(file)
-    rows = []
-    for name, record in file.records:
-        seed = "–" if record["train_seed"] is None else record["train_seed"]
-        weights = str(record["checkpoint_sha256"] or "not recorded")
-        same = f" = {repeated[name]}, counts once" if name in repeated else ""
-        what = ", ".join(filter(None, (record["metric"], record["planner"], record["oracle"] or "")))
-        rows.append([
-            f'<span id="{esc(name)}">{esc(name)}</span>{esc(same)}', esc(record["task"]),
-            f"{record['levels']} {esc(record['depth'])}", esc(what),
-            f"{record['episodes']} {esc(record['tasks'])} {esc(record['split'])}", esc(record["seed"]),
-            esc(seed), f'<span class="path" title="{esc(weights)}">{esc(weights[:12])}</span>',
-        ])  # fmt: skip
-    head = ["record", "task", "levels", "planned with", "episodes", "evaluation seed", "training seed",
-            "weights"]  # fmt: skip
-    lines = [f"<dt>sha256</dt><dd class='path'>{esc(file.sha256)}</dd>"]
+    lines = [
+        f'<dt>file</dt><dd class="path"><a href="{esc(link)}">{esc(file.shown)}</a></dd>'
+        f'<dt>sha256</dt><dd class="path">{esc(file.sha256)}</dd>'
+    ]
     for spec in filter(None, (record.get("spec") for _, record in file.records)):
-        fits = "which is the file’s name" if digest(spec) == file.path.stem else "which is not the file’s name"
+        fits = "is the file’s name" if digest(spec) == file.path.stem else "is not the file’s name"
         lines.append(
-            f"<dt>specification</dt><dd class='path'>{esc(digest(spec))} <i>{fits}</i><br>"
+            f'<dt>specification</dt><dd class="path">{esc(digest(spec))} <i>{fits}</i><br>'
             f"configuration {esc(spec.get('config_sha256', 'not recorded'))}</dd>"
         )
     code = "".join(f"<code>{esc(line)}</code>" for line in asked)
     lines.append(f"<dt>command</dt><dd><i>{esc(known)}</i>{code}</dd>")
     versions = dict.fromkeys(_versions(record) for _, record in file.records)
     lines.append(f"<dt>made with</dt><dd>{esc('; '.join(filter(None, versions)) or 'not recorded')}</dd>")
+    held = "".join(f"<li>{_record(name, record, repeated)}</li>" for name, record in file.records)
+    opened = " open" if unfolded else ""
     return (
-        f'<article><h3><a href="{esc(link)}">{esc(file.shown)}</a></h3><dl>{"".join(lines)}</dl>'
-        f"{table(head, rows, kind='small')}</article>"
+        f'<details class="source"{opened}><summary><ul>{held}</ul></summary><dl>{"".join(lines)}</dl></details>'
+    )
+
+
+def _record(name: str, record: Record, repeated: dict[str, str]) -> str:
+    """One line: the record's name, what it is of, its seeds and its weights."""
+    same = f"; the same as {repeated[name]}, so it counts once" if name in repeated else ""
+    oracle = f"oracle {record['oracle']}" if record["oracle"] else None
+    budget = None if record["budget_tflops"] is None else f"at most {record['budget_tflops']:g} TFLOP"
+    trained = None if record["train_seed"] is None else f"training seed {record['train_seed']}"
+    weights = str(record["checkpoint_sha256"] or "not recorded")
+    parts = [
+        record["task"],
+        f"{counted(record['levels'])} {record['depth']}",
+        record["metric"],
+        record["planner"],
+        oracle,
+        budget,
+        f"{record['episodes']} {record['tasks']} {record['split']} episodes",
+        f"seed {record['seed']}",
+        trained,
+    ]
+    return (
+        f'<b id="{esc(name)}">{esc(name)}</b> {esc(", ".join(part for part in parts if part))}, weights '
+        f'<span class="path" title="sha256 {esc(weights)}">{esc(weights[:12])}</span>{esc(same)}'
     )
 
 

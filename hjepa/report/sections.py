@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from hjepa.evidence import Agent, Block, Comparison, Setting
+from hjepa.evidence import Block, Comparison, Setting
 from hjepa.figures.measured import Cost, Panel, Row, compute_figure, level_panels, rows_figure
 from hjepa.report.answer import Answer
 from hjepa.report.markup import (
     compact,
+    counted,
+    details,
     esc,
     level_name,
     links,
@@ -21,6 +23,9 @@ from hjepa.report.markup import (
     table,
 )
 from hjepa.report.pictures import Pictures
+
+MOST_ROWS = 24
+"""More paired differences than these are drawn for the answer's own setting alone."""
 
 MOST_PANELS = 12
 """More settings than this are told in the table alone."""
@@ -89,8 +94,7 @@ def differences_section(answers: Sequence[Answer], pictures: Pictures) -> str:
         if not found:
             continue
         rows = [Row(name, [(c.upper.levels, c.difference)], group) for group, name, c in found]
-        shown = [row for row in rows if row.group.startswith("One more level: answer")] or rows
-        shown = rows if len(rows) <= 24 else shown[:24]
+        shown = rows if len(rows) <= MOST_ROWS else [row for row in rows if row.group == rows[0].group]
         wide, narrow = (
             rows_figure(shown, width, "difference in success, percentage points", zero=True)
             for width in (960, 358)
@@ -102,22 +106,24 @@ def differences_section(answers: Sequence[Answer], pictures: Pictures) -> str:
             "The colour is that of the first one’s levels."
         )
         cells = [
-            [
+            ([
                 f"{esc(title)}<br><span class='quiet'>{esc(group)}</span>",
                 points(c.difference),
                 percent(c.improvement),
                 number(str(c.difference.episodes), c.difference.episodes, c.difference.sources),
                 f"{c.difference.trainings}{'' if c.paired_trainings else ', not paired'}",
                 links(c.difference.sources),
-            ]
+            ], c.upper.setting == c.lower.setting == a.setting)
             for group, title, c in found
-        ]
+        ]  # fmt: skip
+        rest = [cell for cell, mine in cells if not mine]
         head = ["first − second", "difference, points (95 %)", "does better on an episode (95 %)", "episodes",
                 "training seeds", "from"]  # fmt: skip
         parts.append(
             f"<h3>{esc(a.block.task)}, {esc(a.block.tasks)} {esc(a.block.split)}</h3>"
             + picture(name, wide, narrow, "paired differences", caption)
-            + table(head, cells, kind="small")
+            + table(head, [cell for cell, mine in cells if mine], kind="small")
+            + (details("All other pairs", table(head, rest, kind="small")) if rest else "")
         )
     return "".join(parts)
 
@@ -140,13 +146,18 @@ def comparisons(a: Answer) -> list[tuple[str, str, Comparison]]:
                 pair = (depths["trained"][levels], depths["truncated"][levels])
                 if pair[0] is not pair[1]:
                     found.append((group, f"{levels} trained − {levels} cut", *pair))
-    for setting in others:
-        for depth, series in block.depths(a.setting).items():
-            rival = block.depths(setting).get(depth, {})
-            names = (_setting_name(a.setting, settings), _setting_name(setting, settings))
-            for levels in sorted(set(series) & set(rival)):
-                group = f"another setting, {depth}: {names[0]} − {names[1]}"
-                found.append((group, f"{levels} levels", series[levels], rival[levels]))
+    # A change of budget is told by the figure of compute; two changes at once would not say which one did it.
+    for place, one in enumerate([a.setting, *others]):
+        for other in others[place:]:
+            names = _setting_name(one, [one, other]), _setting_name(other, [one, other])
+            if one.budget_tflops != other.budget_tflops or len(one.differing([one, other])) > 1:
+                continue
+            rivals = block.depths(other)
+            for depth, series in block.depths(one).items():
+                budget = f", {one.budget_tflops:g} TFLOP" if len({s.budget_tflops for s in settings}) > 1 else ""
+                group = f"{names[0]} − {names[1]}, {depth}{budget}"
+                for levels in sorted(set(series) & set(rivals.get(depth, {}))):
+                    found.append((group, counted(levels), series[levels], rivals[depth][levels]))
     pairs = ((group, name, block.compare(upper, lower)) for group, name, upper, lower in found)
     return [(group, name, result) for group, name, result in pairs if result is not None]
 
@@ -184,11 +195,6 @@ def all_results(blocks: Sequence[Block]) -> str:
 def percent_plain(value: float | None, sources: Iterable[str]) -> str:
     """A share in percent that carries no interval."""
     return "–" if value is None else number(f"{100 * value:.1f} %", value, sources)
-
-
-def best_agents(answers: Sequence[Answer]) -> list[tuple[Block, Agent]]:
-    """The deepest agent of every answer's series."""
-    return [(a.block, a.series[max(a.series)]) for a in answers]
 
 
 def _setting_name(setting: Setting, among: Sequence[Setting]) -> str:

@@ -85,9 +85,12 @@ def gather(given: Sequence[str | os.PathLike[str]]) -> Material:
             ", ".join(map(str, given)) or "report",
             "mend it and run hjepa ablate again" if failed else "give what hjepa plan or hjepa ablate wrote",
         )
+    held = {file.path: _records(file.path) for file in files}
+    # Cells are named by hashes; in the order of what they hold, the records of one agent get neighbouring names.
+    files.sort(key=lambda file: (file.owner, *(_place(held[file.path]))))
     pairs: list[tuple[SourceFile, Entry]] = []
     for file in files:
-        for record in _records(file.path):
+        for record in held[file.path]:
             entry = Entry(record, f"R{len(pairs) + 1}")
             file.records.append((entry.source, record))
             pairs.append((file, entry))
@@ -136,6 +139,11 @@ def _records(path: Path) -> list[Record]:
     return records
 
 
+def _place(records: list[Record]) -> tuple[str, ...]:
+    names = (*EVALUATION, "oracle", "metric", "planner", "budget_tflops", "levels", "depth", "train_seed", "seed")
+    return tuple(f"{len(str(v)):04d}{v}" for v in (records[0][name] for name in names)) if records else ()
+
+
 def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[str, str]]:
     """Tells apart what a record's own fields do not: other overrides, an edited preset, another folder.
 
@@ -150,7 +158,8 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
         edited = len(hashes[text]) > 1 and text
         full = f"{text} (configuration {_config_hash(entry.record)[:8]})" if edited else text
         named.append((file, replace(entry, variant=full)))
-    if len({entry.variant for _, entry in named}) == 1:
+    # A record of hjepa plan has no specification: it goes with the only variant that there is.
+    if len({entry.variant for _, entry in named} - {""}) <= 1:
         named = [(file, replace(entry, variant="")) for file, entry in named]
     firsts: dict[Any, tuple[SourceFile, Entry]] = {}
     kept, repeated, clash = [], {}, False
