@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -188,7 +189,7 @@ class Block:
         """Name and mask (E,) of each distance bucket that holds episodes."""
         edges = (*DISTANCE_EDGES, np.inf)
         found = []
-        for lo, hi in zip(edges, edges[1:]):
+        for lo, hi in pairwise(edges):
             inside = (self.oracle_steps >= lo) & (self.oracle_steps < hi)
             if inside.any():
                 found.append((f"{lo}+" if hi == np.inf else f"{lo}–{int(hi) - 1}", inside))

@@ -126,7 +126,7 @@ def rows_figure(
         places.append(y)
         lines.append(row.name)
         y -= 0.55 + 0.45 * max(len(row.points), 1)
-    figure = page_figure(width, 34 * -y + 75)
+    figure = page_figure(width, 30 * -y + 75)
     axes = figure.add_subplot()
     plain_axes(axes, "x")
     for place, row in zip(places, rows):
@@ -141,7 +141,7 @@ def rows_figure(
     for at, head in heads:
         axes.annotate(
             head, (0.01, at), xycoords=("figure fraction", "data"), fontsize=NOTE, color=MUTED, va="center",
-            ha="left", style="italic",
+            ha="left", style="italic", zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )  # fmt: skip
     centres = [place - 0.225 * (max(len(row.points), 1) - 1) for place, row in zip(places, rows)]
     axes.set_yticks(centres, lines, fontsize=NOTE)

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hjepa.evidence import Agent, Block, Comparison, Measured, Setting
 
@@ -72,9 +73,8 @@ def answer(block: Block) -> Answer | None:
         found = block.compare(agent, series[chosen]) if levels != chosen else None
         if found is not None:
             rivals[levels] = found
-    counts = list(series)
     steps = {}
-    for fewer, more in zip(counts, counts[1:]):
+    for fewer, more in pairwise(series):
         step = block.compare(series[more], series[fewer])
         if step is not None:
             steps[more] = step
@@ -90,7 +90,11 @@ def answer(block: Block) -> Answer | None:
         rivals,
         all((c.difference.hi or 0.0) <= MARGIN for c in rivals.values()) and len(rivals) == len(series) - 1,
         len(series) == 1,
-        {name: pick(block, agents)[0] for name, agents in depths.items() if name != depth and len(agents) > 1},
+        {
+            name: pick(block, agents)[0]
+            for name, agents in depths.items()
+            if name != depth and len(agents) > 1
+        },
         {one: pick(block, agents)[0] for one, agents in _others(block, settings, setting) if len(agents) > 1},
         len(settings),
     )

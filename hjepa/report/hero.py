@@ -98,7 +98,9 @@ def caveats(a: Answer) -> str:
         )
     for kind, levels in a.other.items():
         verb = "agree" if levels == a.chosen else "differ: the same rule gives"
-        texts.append(f"{KIND[kind].capitalize()} {verb}{'' if levels == a.chosen else ' ' + counted(levels)}.")
+        texts.append(
+            f"{KIND[kind].capitalize()} {verb}{'' if levels == a.chosen else ' ' + counted(levels)}."
+        )
     seeds = {len(agent.seeds) for agent in a.series.values()}
     if max(seeds) == 1:
         texts.append("One training seed: another training may do otherwise.")
@@ -123,7 +125,9 @@ def first_screen(answers: Sequence[Answer], pictures: Pictures) -> str:
         pictures.keep(name, wide)
         behind = _behind(block, a.setting)
         small = sum(int(mask.sum() < SMALLEST_BUCKET) for _, mask in block.buckets())
-        few = f"; lengths with fewer than {SMALLEST_BUCKET} episodes only in the numbers below" if small else ""
+        few = (
+            f"; lengths with fewer than {SMALLEST_BUCKET} episodes only in the numbers below" if small else ""
+        )
         caption = (
             "Success by number of levels, over all episodes and by length of the shortest path, with 95 % "
             f"intervals{few}. From {links(_sources(block, a.setting))}."
@@ -179,8 +183,10 @@ def _small_table(a: Answer) -> str:
         ])  # fmt: skip
     if floor is not None:
         rows.insert(0, ["random policy", percent(floor), "–", "–", "–", links(floor.sources)])
-    rows.append(["shortest path", percent(top), "–", number("1.00", 1.0, top.sources), "–", links(top.sources)])
-    head = ["", "success (95 %)", "against one fewer", "path / shortest", "TFLOP / episode", "from"]
+    rows.append(
+        ["shortest path", percent(top), "–", number("1.00", 1.0, top.sources), "–", links(top.sources)]
+    )
+    head = ["", "success (95&nbsp;%)", "against one fewer", "path / shortest", "TFLOP / episode", "from"]
     return table(head, rows, kind="hero-table")
 
 

@@ -54,14 +54,17 @@ def ladder_section(blocks: Sequence[Block], pictures: Pictures) -> str:
             name = f"ladder_{len(parts) + 1}"
             floor = block.floor()
             marks = {"random policy": floor.value} if floor else {}
-            wide, narrow = (
-                rows_figure(rows, width, "success, %", marks=marks) for width in (960, 358)
-            )
+            wide, narrow = (rows_figure(rows, width, "success, %", marks=marks) for width in (960, 358))
             pictures.keep(name, wide)
             sources = [source for agent in agents for source in agent.sources]
+            terms = "; ".join(
+                f"<b>{esc(_rung_name(rung))}</b>: {esc(MEANING[rung.partition(':')[0]])}"
+                for rung in ordered
+                if rung.partition(":")[0] in MEANING
+            )
             caption = (
                 f"{esc(block.task)}, {esc(_apart_name(key))}: "
-                "each rung replaces one learned piece by the truth. The largest jump names the weakest piece. "
+                f"each rung replaces one learned piece by the truth; the largest jump names the weakest piece. {terms}. "
                 f"From {links(sources)}."
             )
             parts.append(picture(name, wide, narrow, "ladder of oracles", caption))
@@ -96,7 +99,9 @@ def diagnostics_section(blocks: Sequence[Block], pictures: Pictures) -> str:
         for agent in agents:
             for level in range(1, agent.levels + 1):
                 cells = [_cell(_values(agent, name), level, agent) for name in names]
-                rows.append([_one_level(level), esc(_agent_name(agent, agents)), *cells, links(agent.sources)])
+                rows.append(
+                    [_one_level(level), esc(_agent_name(agent, agents)), *cells, links(agent.sources)]
+                )
         head = ["level", "agent", *(esc(name.replace("_", " ")) for name in names), "from"]
         parts.append(table(head, rows, kind="small"))
     return "".join(parts)
@@ -113,8 +118,7 @@ def _ladder_table(block: Block, rungs: dict[str, dict[int, Agent]], ordered: lis
             gain = block.compare(agent, base) if agent and base and rung else None
             cells.append(cell + (f"<br><span class='quiet'>{points(gain.difference)}</span>" if gain else ""))
         sources = [source for agent in rungs[rung].values() for source in agent.sources]
-        meaning = f"<br><span class='quiet'>{esc(MEANING.get(rung.partition(':')[0], ''))}</span>"
-        rows.append([esc(_rung_name(rung)) + meaning, *cells, links(sources)])
+        rows.append([esc(_rung_name(rung)), *cells, links(sources)])
     head = ["rung", *(level_name(levels) for levels in counts), "from"]
     caption = "Success (95 %), and below it the paired difference to the agent itself in points"
     return table(head, rows, caption, "small")
@@ -144,13 +148,14 @@ def _rung_name(rung: str) -> str:
 
 
 def _deepest(block: Block) -> list[Agent]:
-    """The deepest agent of every setting without an oracle."""
+    """The deepest agent of every setting without an oracle; of those with diagnostics, where there are any."""
     found: dict[Setting, Agent] = {}
     for agent in block.agents:
         best = found.get(agent.setting)
         if not agent.setting.oracle and (best is None or agent.levels >= best.levels):
             found[agent.setting] = agent
-    return list(found.values())
+    told = [agent for agent in found.values() if any(e.record.get("diagnostics") for e in agent.entries)]
+    return told or list(found.values())
 
 
 def _agent_name(agent: Agent, among: Sequence[Agent]) -> str:
@@ -175,7 +180,11 @@ def _tables(agent: Agent) -> list[list[dict[str, Any]]]:
 
 def _names(agent: Agent) -> set[str]:
     return {
-        name for levels in _tables(agent) for one in levels for name, v in one.items() if _finite(v) is not None
+        name
+        for levels in _tables(agent)
+        for one in levels
+        for name, v in one.items()
+        if _finite(v) is not None
     }
 
 
@@ -205,4 +214,3 @@ def _one_level(level: int) -> str:
 def _known_order(name: str) -> tuple[int, str]:
     order = list(DIAGNOSTICS)
     return (order.index(name) if name in order else len(order)), name
-

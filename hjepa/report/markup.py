@@ -112,7 +112,9 @@ def ranges(sources: Sequence[str]) -> str:
 def level_name(levels: int, text: str = "") -> str:
     """``2 levels``, or another text, behind the marker and the colour that figures give to this level."""
     shape = _SHAPES[MARKERS[(levels - 1) % len(MARKERS)]]
-    dot = f'<svg class="dot" viewBox="0 0 12 12" fill="{level_colour(levels)}" aria-hidden="true">{shape}</svg>'
+    dot = (
+        f'<svg class="dot" viewBox="0 0 12 12" fill="{level_colour(levels)}" aria-hidden="true">{shape}</svg>'
+    )
     return f'<span class="level">{dot}{esc(text or counted(levels))}</span>'
 
 
@@ -128,10 +130,12 @@ def ordinal(number: int) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", kind: str = "") -> str:
-    """A table of cells that are HTML already; the first column names the row."""
+    """A table of cells that are HTML already; the first column names the row, a row of one cell a group."""
     heads = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
+        if len(row) > 1
+        else f'<tr class="group"><th scope="rowgroup" colspan="{len(head)}">{row[0]}</th></tr>'
         for row in rows
     )
     named = f"<caption>{caption}</caption>" if caption else ""
@@ -176,7 +180,9 @@ def svg(figure: Figure, prefix: str, label: str, kind: str) -> str:
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r"url\(#", f"url(#{prefix}", text)
     text = re.sub(r'xlink:href="#', f'href="#{prefix}', text)
-    text = re.sub(r"font: ((?:italic |oblique )?(?:\d{3} |bold )?[\d.]+px) [^;\"]+", r"font: \1 var(--sans)", text)
+    text = re.sub(
+        r"font: ((?:italic |oblique )?(?:\d{3} |bold )?[\d.]+px) [^;\"]+", r"font: \1 var(--sans)", text
+    )
     for colour, name in _COLOURS.items():
         text = re.sub(rf"(: ?){colour}\b", rf"\1var({name})", text, flags=re.I)
     box = re.search(r'viewBox="[^"]*"', text)

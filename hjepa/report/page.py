@@ -85,7 +85,9 @@ def write_report(given: Sequence[str | os.PathLike[str]], out: str | os.PathLike
     head = first_screen(answers, pictures)
     shown = [(name, title, body) for name, title, body in sections if body]
     menu = "".join(f'<a href="#{name}">{esc(title)}</a>' for name, title, _ in shown)
-    body = "".join(f'<section id="{name}"><h2>{esc(title)}</h2>{body}</section>' for name, title, body in shown)
+    body = "".join(
+        f'<section id="{name}"><h2>{esc(title)}</h2>{body}</section>' for name, title, body in shown
+    )
     title = headline(answers)
     kicker = ", ".join(dict.fromkeys(f"{b.task} · {b.tasks} {b.split} episodes" for b in evaluations))
     failed = f" · {counted(len(material.failed), 'cell')} failed" if material.failed else ""
@@ -93,7 +95,8 @@ def write_report(given: Sequence[str | os.PathLike[str]], out: str | os.PathLike
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{esc(title)}</title><style>{STYLE}</style></head>\n<body><main>"
-        f'<p class="kicker">hjepa report · {esc(kicker + failed)}</p>{head}<nav>{menu}</nav>{body}</main></body></html>\n'
+        f'<p class="kicker">hjepa report · {esc(kicker + failed)}</p>{head}<nav>{menu}</nav>{body}'
+        "</main></body></html>\n"
     )
     write_text(page, text)
     folder = page.with_name(f"{page.stem}_figures")

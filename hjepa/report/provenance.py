@@ -34,8 +34,8 @@ def failed_section(failed: list[FailedCell]) -> str:
     for cell in failed:
         spec = cell.spec
         what = ", ".join(
-            f"{name} {spec[name]}"
-            for name in ("levels", "depth", "metric", "train_seed", "overrides")
+            f"{name.replace('train_', 'training ')} {spec[name]}"
+            for name in ("levels", "depth", "metric", "budget_tflops", "train_seed", "overrides")
             if spec.get(name) not in (None, [], "")
         )
         trace = details("traceback", f"<pre>{esc(cell.traceback)}</pre>") if cell.traceback else ""
@@ -137,9 +137,7 @@ def _file(file: SourceFile, repeated: dict[str, str], page: Path, unfolded: bool
     lines.append(f"<dt>made with</dt><dd>{esc('; '.join(filter(None, versions)) or 'not recorded')}</dd>")
     held = "".join(f"<li>{_record(name, record, repeated)}</li>" for name, record in file.records)
     opened = " open" if unfolded else ""
-    return (
-        f'<details class="source"{opened}><summary><ul>{held}</ul></summary><dl>{"".join(lines)}</dl></details>'
-    )
+    return f'<details class="source"{opened}><summary><ul>{held}</ul></summary><dl>{"".join(lines)}</dl></details>'
 
 
 def _record(name: str, record: Record, repeated: dict[str, str]) -> str:

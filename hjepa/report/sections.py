@@ -18,6 +18,7 @@ from hjepa.report.markup import (
     number,
     percent,
     picture,
+    plain,
     plain_number,
     points,
     table,
@@ -105,24 +106,23 @@ def differences_section(answers: Sequence[Answer], pictures: Pictures) -> str:
             "First minus second on the same episodes, with 95 % intervals; right of zero, the first is better. "
             "The colour is that of the first one’s levels."
         )
-        cells = [
-            ([
-                f"{esc(title)}<br><span class='quiet'>{esc(group)}</span>",
-                points(c.difference),
-                percent(c.improvement),
+        mine, rest = [], []
+        for group, title, c in found:
+            part = mine if c.upper.setting == c.lower.setting == a.setting else rest
+            if [esc(group)] not in part:
+                part.append([esc(group)])
+            part.append([
+                esc(title), points(c.difference), percent(c.improvement),
                 number(str(c.difference.episodes), c.difference.episodes, c.difference.sources),
                 f"{c.difference.trainings}{'' if c.paired_trainings else ', not paired'}",
                 links(c.difference.sources),
-            ], c.upper.setting == c.lower.setting == a.setting)
-            for group, title, c in found
-        ]  # fmt: skip
-        rest = [cell for cell, mine in cells if not mine]
-        head = ["first − second", "difference, points (95 %)", "does better on an episode (95 %)", "episodes",
+            ])  # fmt: skip
+        head = ["first − second", "difference, points (95&nbsp;%)", "does better on an episode (95&nbsp;%)", "episodes",
                 "training seeds", "from"]  # fmt: skip
         parts.append(
             f"<h3>{esc(a.block.task)}, {esc(a.block.tasks)} {esc(a.block.split)}</h3>"
             + picture(name, wide, narrow, "paired differences", caption)
-            + table(head, [cell for cell, mine in cells if mine], kind="small")
+            + table(head, mine, kind="small")
             + (details("All other pairs", table(head, rest, kind="small")) if rest else "")
         )
     return "".join(parts)
@@ -154,7 +154,9 @@ def comparisons(a: Answer) -> list[tuple[str, str, Comparison]]:
                 continue
             rivals = block.depths(other)
             for depth, series in block.depths(one).items():
-                budget = f", {one.budget_tflops:g} TFLOP" if len({s.budget_tflops for s in settings}) > 1 else ""
+                budget = (
+                    f", {one.budget_tflops:g} TFLOP" if len({s.budget_tflops for s in settings}) > 1 else ""
+                )
                 group = f"{names[0]} − {names[1]}, {depth}{budget}"
                 for levels in sorted(set(series) & set(rivals.get(depth, {}))):
                     found.append((group, counted(levels), series[levels], rivals[depth][levels]))
@@ -180,15 +182,19 @@ def all_results(blocks: Sequence[Block]) -> str:
                 compact(agent.mean("plan_ms"), source), compact(agent.mean("seconds_per_episode"), source),
                 percent_plain(agent.mean("violations"), source), len(agent.seeds), links(source),
             ])  # fmt: skip
-        head = ["levels", "depth", "setting", "success (95 %)", "IQM (95 %)", "path / shortest", "SPL",
+        head = ["levels", "depth", "setting", "success (95&nbsp;%)", "IQM (95&nbsp;%)", "path / shortest", "SPL",
                 "TFLOP / episode", "ms / replan", "s / episode", "violations", "training seeds",
                 "from"]  # fmt: skip
         caption = (
             f"{esc(block.task)}: {len(block.episodes)} {esc(block.tasks)} episodes of the {esc(block.split)} "
             f"split, evaluation seed {', '.join(map(str, block.seeds))}, at most {block.step_budget} steps"
         )
-        cells = [[str(cell) for cell in row] for row in rows]
-        parts.append(table(head, cells, caption, "small"))
+        # A column that says the same nothing everywhere only takes room.
+        kept = [
+            i for i in range(len(head)) if i == 0 or {plain(str(row[i])) for row in rows} - {"–", "0.0 %"}
+        ]
+        cells = [[str(row[i]) for i in kept] for row in rows]
+        parts.append(table([head[i] for i in kept], cells, caption, "small"))
     return "".join(parts)
 
 
@@ -200,4 +206,6 @@ def percent_plain(value: float | None, sources: Iterable[str]) -> str:
 def _setting_name(setting: Setting, among: Sequence[Setting]) -> str:
     """What tells a setting from the others; empty for the only one."""
     texts = setting.differing(among)
+    if texts.get("oracle") == "none":
+        del texts["oracle"]
     return ", ".join(f"{value}" if name != "oracle" else f"oracle {value}" for name, value in texts.items())

@@ -140,7 +140,17 @@ def _records(path: Path) -> list[Record]:
 
 
 def _place(records: list[Record]) -> tuple[str, ...]:
-    names = (*EVALUATION, "oracle", "metric", "planner", "budget_tflops", "levels", "depth", "train_seed", "seed")
+    names = (
+        *EVALUATION,
+        "oracle",
+        "metric",
+        "planner",
+        "budget_tflops",
+        "levels",
+        "depth",
+        "train_seed",
+        "seed",
+    )
     return tuple(f"{len(str(v)):04d}{v}" for v in (records[0][name] for name in names)) if records else ()
 
 

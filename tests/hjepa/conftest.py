@@ -108,12 +108,14 @@ def write_ablation(out: Path) -> Path:
     (out / "failed").mkdir()
     for record in synthetic_grid():
         spec = spec_of(record)
-        # Oracles are no part of a specification yet: their cells stand in files of their own names.
-        name = cell_key(spec) if record["oracle"] is None else f"{record['oracle']}-{record['levels']}-{record['train_seed']}"
-        content = {**record, "spec": spec} if record["oracle"] is None else record
+        content, name = {**record, "spec": spec}, cell_key(spec)
+        if record["oracle"] is not None:
+            # Oracles are no part of a specification: these are as from hjepa plan.
+            content, name = record, f"{record['oracle']}-{record['levels']}-{record['train_seed']}"
         (out / "cells" / f"{name}.json").write_text(json.dumps(content))
     spec = spec_of(synthetic_record(4, 0.8, train_seed=7))
-    failure = {"error": "RuntimeError: loss is <NaN> & worse", "traceback": "Traceback\n  <b>", "seconds": 1.0, "spec": spec}
+    error = {"error": "RuntimeError: loss is <NaN> & worse", "traceback": "Traceback\n  <b>", "seconds": 1.0}
+    failure = {**error, "spec": spec}
     (out / "failed" / f"{cell_key(spec)}.json").write_text(json.dumps(failure))
     return out
 
