@@ -37,7 +37,7 @@ DIAGNOSTICS = {
 
 def ladder_section(blocks: Sequence[Block], pictures: Pictures) -> str:
     """Success with pieces of the truth put in; empty where no record has an oracle."""
-    parts = []
+    parts: list[str] = []
     for block in blocks:
         for key in sorted({_apart(s) for s in block.settings(oracle=True) if s.oracle}):
             agents = [agent for agent in block.agents if _apart(agent.setting) == key]
@@ -64,7 +64,7 @@ def ladder_section(blocks: Sequence[Block], pictures: Pictures) -> str:
             )
             caption = (
                 f"{esc(block.task)}, {esc(_apart_name(key))}: "
-                f"each rung replaces one learned piece by the truth; the largest jump names the weakest piece. {terms}. "
+                f"each rung puts the truth in one learned piece’s place; the largest jump names the weakest. {terms}. "
                 f"From {links(sources)}."
             )
             parts.append(picture(name, wide, narrow, "ladder of oracles", caption))
@@ -74,7 +74,7 @@ def ladder_section(blocks: Sequence[Block], pictures: Pictures) -> str:
 
 def diagnostics_section(blocks: Sequence[Block], pictures: Pictures) -> str:
     """Numbers of every level, for the deepest agent of every setting."""
-    parts = []
+    parts: list[str] = []
     for place, block in enumerate(blocks):
         agents = _deepest(block)
         names = sorted({name for agent in agents for name in _names(agent)}, key=_known_order)

@@ -23,7 +23,8 @@ p.quiet { max-width: 124ch; margin-bottom: 4px; }
 a { color: var(--link); text-decoration: none; } a:hover { text-decoration: underline; }
 nav { font-size: 14px; margin: 20px 0 0; display: flex; flex-wrap: wrap; gap: 4px 18px; }
 figure { margin: 10px 0 6px; }
-figure svg { display: block; width: 100%; height: auto; overflow: hidden; fill: var(--ink); } figure svg * { stroke-linejoin: round; }
+figure svg { display: block; width: 100%; height: auto; overflow: hidden; fill: var(--ink); }
+figure svg * { stroke-linejoin: round; }
 figure svg.narrow { display: none; }
 figcaption { color: var(--muted); font-size: 14px; line-height: 1.45; max-width: 132ch; margin-top: 4px; }
 .scroll { overflow-x: auto; margin: 8px 0 12px; }
@@ -32,8 +33,10 @@ caption { text-align: left; color: var(--muted); font-size: 14px; padding: 4px 0
 th, td { text-align: right; padding: 5px 0 5px 18px; border-bottom: 1px solid var(--line);
   white-space: nowrap; vertical-align: top; }
 th:first-child { text-align: left; padding-left: 0; } th { font-weight: 500; }
-thead th { color: var(--muted); font-weight: 400; font-size: 13px; vertical-align: bottom; white-space: normal; }
-table.small { font-size: 13.5px; } table.small td, table.small thead th { padding-left: 12px; }
+thead th { color: var(--muted); font-weight: 400; font-size: 13px; vertical-align: bottom;
+  white-space: normal; }
+table.small { font-size: 13.5px; }
+table.small td, table.small thead th { padding-left: 12px; }
 table.small th:first-child { padding-left: 0; } table.small th[scope=row] { white-space: normal; min-width: 9em; }
 tr.group th { padding-top: 14px; color: var(--muted); font-style: italic; font-weight: 400; }
 table.hero-table tr:first-child th, table.hero-table tr:last-child th { color: var(--muted); font-weight: 400; }

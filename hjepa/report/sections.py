@@ -47,7 +47,9 @@ def settings_section(blocks: Sequence[Block], pictures: Pictures) -> str:
                 rates[depth] = {levels: block.rate(agent) for levels, agent in agents.items()}
                 sources += [source for agent in agents.values() for source in agent.sources]
             shown = {d: {k: r for k, r in found.items() if r is not None} for d, found in rates.items()}
-            panels.append(Panel(title, f"n = {len(block.episodes)}", shown, floor and floor.value, top.value))
+            panels.append(
+                Panel(title, f"n = {len(block.episodes)}", shown, floor.value if floor else None, top.value)
+            )
     if not 1 < len(panels) <= MOST_PANELS:
         return ""
     wide, narrow = (level_panels(panels, width) for width in (960, 358))
@@ -60,7 +62,8 @@ def compute_section(answers: Sequence[Answer], pictures: Pictures) -> str:
     """Success against compute, one figure per evaluation."""
     parts = []
     for place, a in enumerate(answers):
-        block, lines = a.block, {}
+        block = a.block
+        lines: dict[tuple[object, ...], Cost] = {}
         for agent in block.agents:
             rate, spent = block.rate(agent), agent.mean("tflops_per_episode")
             if agent.setting.oracle or rate is None or spent is None:
@@ -73,7 +76,7 @@ def compute_section(answers: Sequence[Answer], pictures: Pictures) -> str:
         costs = list(lines.values())
         floor, top = block.floor(), block.ceiling()
         wide, narrow = (
-            compute_figure(costs, width, floor and floor.value, top.value) for width in (960, 358)
+            compute_figure(costs, width, floor.value if floor else None, top.value) for width in (960, 358)
         )
         name = "success_by_compute" + (f"_{place + 1}" if len(answers) > 1 else "")
         pictures.keep(name, wide)
@@ -106,7 +109,8 @@ def differences_section(answers: Sequence[Answer], pictures: Pictures) -> str:
             "First minus second on the same episodes, with 95 % intervals; right of zero, the first is better. "
             "The colour is that of the first one’s levels."
         )
-        mine, rest = [], []
+        mine: list[list[str]] = []
+        rest: list[list[str]] = []
         for group, title, c in found:
             part = mine if c.upper.setting == c.lower.setting == a.setting else rest
             if [esc(group)] not in part:

@@ -97,7 +97,12 @@ def synthetic_grid() -> Iterator[Record]:
                     k, share + change, train_seed=seed, budget_tflops=budget, tflops_per_episode=spent
                 )
     for k in (2, 3):
-        for rung, change in (("random-subgoals", -0.4), ("cost", 0.05), ("dynamics", 0.02), ("subgoals:1", 0.3)):
+        for rung, change in (
+            ("random-subgoals", -0.4),
+            ("cost", 0.05),
+            ("dynamics", 0.02),
+            ("subgoals:1", 0.3),
+        ):
             for seed in range(3):
                 yield synthetic_record(k, strength[k] + change, train_seed=seed, oracle=rung)
 

@@ -66,6 +66,14 @@ def written(ablation_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
+def demo_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the published demo, made through the command line."""
+    out = tmp_path_factory.mktemp("demo") / "page.html"
+    assert main(["report", str(DEMO), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
 def page(written: Report) -> str:
     return written.page.read_text()
 
@@ -94,10 +102,9 @@ def test_every_number_names_records_that_the_page_lists(page: str) -> None:
     assert [text for text in loose if not allowed.match(text)] == []
 
 
-def test_numbers_with_one_record_are_that_records_numbers(tmp_path: Path) -> None:
+def test_numbers_with_one_record_are_that_records_numbers(demo_page: Path) -> None:
     """Every number of the demo that rests on one record can be computed anew from it."""
-    report = write_report([DEMO], tmp_path / "page.html")
-    reader = Reader(report.page.read_text())
+    reader = Reader(demo_page.read_text())
     records = {name: record for file in gather([DEMO]).files for name, record in file.records}
     found = 0
     for held in reader.numbers:
@@ -113,21 +120,27 @@ def test_numbers_with_one_record_are_that_records_numbers(tmp_path: Path) -> Non
     assert found > 50
 
 
-def test_the_demo_needs_two_levels_and_says_so_first(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "new" / "page.html"
-    assert main(["report", str(DEMO), "--out", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("Use 2 levels. 2 levels solve 97 % (94–99) of 200 far test episodes")
-    text = out.read_text()
+def test_the_demo_needs_two_levels_and_says_so_first(demo_page: Path) -> None:
+    text = demo_page.read_text()
     assert text.index("<h1>Use 2 levels</h1>") < text.index("<svg") < text.index("random policy")
     assert "hjepa plan --checkpoint RUN --task hjepa/NestedRoomsFixed-d3-v0 --levels 1,2,3" in text
-    figures = sorted(file.name for file in (tmp_path / "new" / "page_figures").iterdir())
-    assert {"success_by_levels.png", "success_by_levels.pdf", "success_by_compute.pdf"} <= set(figures)
-    before = out.read_bytes()
-    assert main(["report", str(DEMO), "--out", str(out)]) == 0
-    assert out.read_bytes() == before, "the same files give the same page"
+    figures = {file.name for file in (demo_page.parent / "page_figures").iterdir()}
+    assert {"success_by_levels.png", "success_by_levels.pdf", "success_by_compute.pdf"} <= figures
+
+
+def test_the_command_says_the_answer_and_the_same_files_give_the_same_page(
+    made_up: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.json").write_text(json.dumps([made_up(1, 0.2), made_up(2, 0.9)]))
+    out, again = tmp_path / "new" / "page.html", tmp_path / "newer" / "page.html"
+    assert main(["report", str(tmp_path / "r.json"), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Use 2 levels. 2 levels solve ") and "records: 2, files: 1" in said
+    write_report([tmp_path / "r.json"], again)
+    assert out.read_bytes() == again.read_bytes()
+    assert [f.read_bytes() for f in sorted(out.parent.glob("page_figures/*"))] == [
+        f.read_bytes() for f in sorted(again.parent.glob("page_figures/*"))
+    ]
 
 
 def test_everything_has_its_section(page: str, written: Report) -> None:
