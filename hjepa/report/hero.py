@@ -92,10 +92,11 @@ def caveats(a: Answer) -> str:
     )  # fmt: skip
     texts.append(f"Planned with {esc(named)}; {KIND[a.depth]}.")
     if a.settings > 1:
-        texts.append(
-            f"This is the best of {a.settings} settings on these very episodes, which flatters it a little"
-            + (f"; the others give {_counts(list(a.elsewhere.values()))}." if a.elsewhere else ".")
-        )
+        said = f"This is the best of {a.settings} settings on these very episodes, which flatters it a little"
+        if a.elsewhere:
+            others = "the other gives" if len(a.elsewhere) == 1 else "the others give"
+            said += f"; {others} {_counts(list(a.elsewhere.values()))}"
+        texts.append(f"{said}.")
     for kind, levels in a.other.items():
         verb = "agree" if levels == a.chosen else "differ: the same rule gives"
         texts.append(

@@ -41,6 +41,7 @@ table.small th:first-child { padding-left: 0; } table.small th[scope=row] { whit
 tr.group th { padding-top: 14px; color: var(--muted); font-style: italic; font-weight: 400; }
 table.hero-table tr:first-child th, table.hero-table tr:last-child th { color: var(--muted); font-weight: 400; }
 .level { white-space: nowrap; } .dot { width: 0.72em; height: 0.72em; margin-right: 0.4em; overflow: visible; }
+td .from { white-space: normal; }
 .from, .path { font-family: var(--mono); font-size: 12px; } .path { overflow-wrap: anywhere; color: var(--muted); }
 details { margin: 4px 0 12px; font-size: 15px; } summary { cursor: pointer; color: var(--muted); font-size: 14px; }
 pre, code { font: 12.5px/1.5 var(--mono); }
