@@ -42,6 +42,16 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
         text = json.dumps(plain(content), indent=1, allow_nan=False) + "\n"
     except ValueError as error:
         raise InputError(f"JSON cannot hold this: {error}", str(path), "look for NaN and infinity") from error
+    write_text(path, text)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file so that a reader, or a crash, meets the old file or the new one; makes its folder.
+
+    Raises:
+        InputError: the file cannot be written there.
+    """
+    path = Path(path)
     # One writer per process and file; two processes never share a temporary file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -4,11 +4,16 @@ Episodes are the unit of evidence. Two agents that ran on the same episodes are 
 (`paired_difference`); scores of several training seeds on several tasks are summed up by the interquartile
 mean (`iqm`) and compared by the probability of improvement, both with a bootstrap stratified by task, as
 proposed in Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice" (2021).
+
+Where several training seeds ran on the same episodes, both are a sample: the `crossed_...` functions take
+tables of shape (training seeds, episodes) and draw rows and columns anew (the pigeonhole bootstrap of Owen,
+"The pigeonhole bootstrap", 2007, which errs on the wide side). With one row only episodes are drawn, and the
+interval says nothing about another training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
@@ -128,6 +133,128 @@ def probability_of_improvement(
     return _estimate(value, _resampled(_improvement, rng, resamples, table_x, table_y), confidence)
 
 
+def paired_proportions(better: int, worse: int, n: int, confidence: float = 0.95) -> Estimate:
+    """Difference of two success rates on the same trials, with an interval that no sample makes empty.
+
+    The bootstrap of a sample in which the two never differ has no width; this one has. Source: Bonett and
+    Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on paired
+    data" (2012).
+
+    Args:
+        better: trials that only the first solved.
+        worse: trials that only the second solved.
+        n: all trials, at least 1.
+        confidence: of the two-sided interval.
+
+    Raises:
+        InputError: counts or confidence out of range.
+    """
+    if n < 1 or min(better, worse) < 0 or better + worse > n:
+        raise InputError(f"{better} and {worse} of {n} trials", "paired_proportions", "give counts of trials")
+    z = NormalDist().inv_cdf(0.5 + _checked_confidence(confidence) / 2)
+    up, down = (better + 1) / (n + 2), (worse + 1) / (n + 2)
+    half = z * sqrt((up + down - (up - down) ** 2) / (n + 2))
+    return Estimate((better - worse) / n, max(up - down - half, -1.0), min(up - down + half, 1.0))
+
+
+def crossed_mean(
+    table: ArrayLike, rng: np.random.Generator, resamples: int = 2_000, confidence: float = 0.95
+) -> Estimate:
+    """Mean of a table of shape (training seeds, episodes), both drawn anew; NaN: not played, left out.
+
+    The difference of two agents on the same seeds and episodes is the mean of the difference of their tables.
+
+    Raises:
+        InputError: not a table, nothing played, or confidence out of range.
+    """
+    table = _score_table(table, "crossed_mean")
+    played = ~np.isnan(table)
+    if not played.any():
+        raise InputError("no episode was played", "crossed_mean", "give at least one number")
+    filled = np.where(played, table, 0.0)
+    replicates = []
+    for rows, columns in _crossed_draws(rng, resamples, (len(table),), table.shape[1]):
+        total = ((rows[0] @ filled) * columns).sum(axis=1)
+        count = ((rows[0] @ played.astype(float)) * columns).sum(axis=1)
+        replicates.append(total[count > 0] / count[count > 0])
+    return _estimate(float(table[played].mean()), np.concatenate(replicates), confidence)
+
+
+def crossed_improvement(
+    x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: int = 2_000, confidence: float = 0.95
+) -> Estimate:
+    """`probability_of_improvement` with episodes as tasks, and with episodes drawn anew as well as runs.
+
+    How likely a training of X does better than a training of Y on the same episode; a tie counts half.
+
+    Args:
+        x: scores, shape (seeds of X, episodes); NaN: not played.
+        y: scores, shape (seeds of Y, episodes), the same episodes in the same order.
+        rng: source of the resampling.
+        resamples: bootstrap samples.
+        confidence: of the two-sided interval.
+
+    Raises:
+        InputError: not tables of the same episodes, no episode that both played, or confidence out of range.
+    """
+    where = "crossed_improvement"
+    x, y = _score_table(x, where), _score_table(y, where)
+    if x.shape[1] != y.shape[1]:
+        raise InputError(f"{x.shape[1]} and {y.shape[1]} episodes", where, "give scores of the same episodes")
+    first, second = x[:, None], y[None]
+    both = ~np.isnan(first) & ~np.isnan(second)
+    if not both.any():
+        raise InputError("no episode was played by both", where, "give scores of the same episodes")
+    wins = np.where(both, (first > second) + 0.5 * (first == second), 0.0)
+    replicates = []
+    for rows, columns in _crossed_draws(rng, resamples, (len(x), len(y)), x.shape[1]):
+        pairs = (rows[0][:, :, None] * rows[1][:, None]).reshape(len(columns), -1)
+        total = (pairs * (columns @ wins.reshape(-1, x.shape[1]).T)).sum(axis=1)
+        count = (pairs * (columns @ both.reshape(-1, x.shape[1]).T.astype(float))).sum(axis=1)
+        replicates.append(total[count > 0] / count[count > 0])
+    return _estimate(float(wins[both].mean()), np.concatenate(replicates), confidence)
+
+
+def crossed_iqm(
+    table: ArrayLike,
+    strata: ArrayLike,
+    rng: np.random.Generator,
+    resamples: int = 2_000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """`iqm` over training seeds and strata of the mean score of each seed in each stratum.
+
+    Seeds are drawn anew as a whole, because one training meets all strata; episodes are drawn anew within
+    their stratum.
+
+    Args:
+        table: scores of shape (seeds, episodes), all played.
+        strata: (episodes,) number of each episode's stratum, for example its distance bucket.
+        rng: source of the resampling.
+        resamples: bootstrap samples.
+        confidence: of the two-sided interval.
+
+    Raises:
+        InputError: not a full table with a stratum for every episode, or confidence out of range.
+    """
+    table, strata = _score_table(table, "crossed_iqm"), np.asarray(strata)
+    if strata.shape != table.shape[1:] or np.isnan(table).any():
+        raise InputError(
+            f"scores of shape {table.shape}, strata of shape {strata.shape}",
+            "crossed_iqm",
+            "give a number for every seed and episode and a stratum for every episode",
+        )
+    parts = [table[:, strata == stratum] for stratum in np.unique(strata)]
+    value = iqm(np.stack([part.mean(axis=1) for part in parts], axis=1))
+    means = []
+    for part in parts:
+        drawn = [c @ part.T for _, c in _crossed_draws(rng, resamples, (), part.shape[1])]
+        means.append(np.concatenate(drawn) / part.shape[1])
+    rows = rng.integers(len(table), size=(resamples, len(table), 1))
+    replicates = _iqm_last_axes(np.take_along_axis(np.stack(means, axis=2), rows, axis=1))
+    return _estimate(value, replicates, confidence)
+
+
 def spl(success: ArrayLike, steps: ArrayLike, oracle_steps: ArrayLike) -> float:
     """Success weighted by path length: mean of ``success * oracle / max(steps, oracle)``.
 
@@ -168,6 +295,23 @@ def _score_table(scores: ArrayLike, where: str) -> Array:
     if table.ndim != 2 or table.size == 0:
         raise InputError(f"scores of shape {table.shape}", where, "give a table of shape (runs, tasks)")
     return table
+
+
+def _crossed_draws(
+    rng: np.random.Generator, resamples: int, rows: tuple[int, ...], columns: int
+) -> Iterator[tuple[list[Array], Array]]:
+    """How often each row of each table and each column is drawn: [(B, rows)...], (B, columns), in chunks."""
+    chunk = max(1, 4_000_000 // columns)
+    for start in range(0, resamples, chunk):
+        count = min(chunk, resamples - start)
+        sizes = (*rows, columns)
+        drawn = []
+        for size in sizes:
+            # Counting uniform draws is far quicker than drawing the counts from a multinomial.
+            places = rng.integers(size, size=(count, size)) + size * np.arange(count)[:, None]
+            counted = np.bincount(places.ravel(), minlength=count * size)
+            drawn.append(counted.reshape(count, size).astype(float))
+        yield drawn[:-1], drawn[-1]
 
 
 def _iqm_last_axes(tables: Array) -> Array:

@@ -1,18 +1,32 @@
-"""Turn the records of an ablation into one page."""
+"""Turn results into one page that says how many levels to use, with its figures as PNG and PDF beside it.
+
+The page needs no network and no script. Every number on it names the record, and so the file, that it comes from.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hjepa.errors import InputError
+from hjepa.commands._options import output_file
 
 
 def add_arguments(parser: Any) -> None:
-    parser.add_argument("folder", metavar="DIR", help="the --out of hjepa ablate")
+    parser.add_argument(
+        "folder",
+        nargs="+",
+        metavar="OUT",
+        help="the --out of hjepa ablate, a run folder, or a file of hjepa plan --json; several are read together",
+    )
     parser.add_argument("--out", required=True, metavar="PAGE.html", help="the page")
 
 
 def run(options: Any) -> None:
-    raise InputError(
-        "hjepa report is not there yet", remedy=f"read the records in {options.folder}/cells/*.json"
-    )
+    from hjepa.report.page import write_report
+
+    given = options.folder if isinstance(options.folder, list) else [options.folder]
+    report = write_report(given, output_file(options.out))
+    print(report.answer)
+    failed = f"; failed cells: {report.failed}" if report.failed else ""
+    print(f"\n{report.page}: records: {report.records}, files: {report.files}{failed}")
+    if report.pictures:
+        print(f"figures: {report.pictures[0].parent}")

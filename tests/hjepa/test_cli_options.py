@@ -259,7 +259,7 @@ PLAN = ["plan", "--checkpoint", "x", "--task", TASK]
         ([*PLAN, "--json", __file__ + "/out.json"], "test_cli_options.py"),
         (["plan", "--checkpoint", "x", "--task", "hjepa/Nowhere-v0"], "hjepa/NestedRooms-d2-v0"),
         (["fit", "--preset", "missing", "--data", "d", "--out", "o"], "choose from small"),
-        (["report", "x", "--out", "page.html"], "not there yet"),
+        (["report", "nowhere", "--out", "page.html"], "nowhere: no such file or folder"),
         (["bench", "plan"], "--checkpoint"),
     ],
 )
