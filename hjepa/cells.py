@@ -22,6 +22,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +95,7 @@ def canonical_overrides(overrides: Sequence[str]) -> list[str]:
 
 def training_overrides(spec: Mapping[str, Any]) -> list[str]:
     """The overrides that the weights depend on, the training seed among them."""
-    kept = [override for override in spec["overrides"] if not override.startswith(PLANNING)]
-    return canonical_overrides([*kept, f"train.seed={spec['train_seed']}"])
+    return canonical_overrides([*_not_planning(spec), f"train.seed={spec['train_seed']}"])
 
 
 def resolved_config(spec: Mapping[str, Any], overrides: Sequence[str]) -> RunConfig:
@@ -104,14 +104,21 @@ def resolved_config(spec: Mapping[str, Any], overrides: Sequence[str]) -> RunCon
     Raises:
         InputError: an override that cannot work.
     """
-    from hjepa.config import check, override, parse_config, with_levels
+    from hjepa.config import check, with_levels
 
-    where = f"preset {spec['preset']}"
-    config = parse_config(override(spec["config"], overrides), where)
+    config = _parsed(spec["preset"], json.dumps(spec["config"]), tuple(overrides))
     if spec["depth"] == "trained":
         config = with_levels(config, spec["levels"])
-        check(config, f"{where} with {spec['levels']} levels")
+        check(config, f"preset {spec['preset']} with {spec['levels']} levels")
     return config
+
+
+@lru_cache(maxsize=1024)
+def _parsed(preset: str, content: str, overrides: tuple[str, ...]) -> RunConfig:
+    # Kept: a tenth of a second each, and the cells of a grid have few different ones.
+    from hjepa.config import override, parse_config
+
+    return parse_config(override(json.loads(content), overrides), f"preset {preset}")
 
 
 def training_config(spec: Mapping[str, Any]) -> RunConfig:
@@ -129,7 +136,7 @@ def planning_overrides(spec: Mapping[str, Any]) -> list[str]:
     ``plan.horizon=[6]`` for a stack that is trained with one level.
     """
     wanted = asdict(resolved_config(spec, spec["overrides"]).plan)
-    trained = asdict(training_config(spec).plan)
+    trained = asdict(resolved_config(spec, _not_planning(spec)).plan)
     return [
         f"{PLANNING}{name}={yaml_line(value)}" for name, value in wanted.items() if value != trained[name]
     ]
@@ -166,6 +173,10 @@ def training_group(spec: Mapping[str, Any]) -> tuple[Any, ...]:
     """Equal only for cells that share their weights; told without resolving the configuration."""
     levels = spec["levels"] if spec["depth"] == "trained" else None
     return (spec["preset"], digest(spec["config"]), *training_overrides(spec), levels)
+
+
+def _not_planning(spec: Mapping[str, Any]) -> list[str]:
+    return [override for override in spec["overrides"] if not override.startswith(PLANNING)]
 
 
 def yaml_line(value: Any) -> str:

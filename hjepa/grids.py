@@ -158,10 +158,8 @@ def expand(preset: str, grid: Grid | None = None) -> list[Spec]:
 
 def check_spec(spec: Spec) -> None:
     """Raise InputError for a cell that would fail, as far as that can be told before training."""
-    from hjepa.config import with_plan
-
     named = [f"plan.{name}={spec[name]}" for name in ("metric", "planner") if spec[name] is not None]
-    config = with_plan(resolved_config(spec, spec["overrides"]), named)
+    config = resolved_config(spec, [*spec["overrides"], *named])
     plan_request(spec, "")
     if spec["task"] != config.task:
         check_task(spec["task"], config.task)

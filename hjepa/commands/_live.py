@@ -97,7 +97,7 @@ class LiveGrid:
             since = self._running_since(key)
             with self.drawing:
                 if key in self.open:
-                    seconds = int(time.time() - since) if since else 0
+                    seconds = max(int(time.time() - since), 0) if since else 0
                     text = f"runs {seconds // 60}:{seconds % 60:02d}" if since else WAITING
                     self.cells[self._place(self.specs[key])] = text
 

@@ -102,14 +102,7 @@ class Slurm:
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         if not jobs:
             return
-        folder = Path(jobs[0].out) / "slurm" / "%j"
-        executor = self.submitit.AutoExecutor(
-            folder=folder,
-            cluster=self.cluster,
-            **{f"{self.cluster}_max_num_timeout": self.retries},
-        )
-        given = {name: value for name, value in self.parameters.items() if value not in (None, {}, 0)}
-        executor.update_parameters(**given)
+        executor = self._executor(jobs[0].out)
         waiting, cell = deque(jobs), Cell()
         running: dict[Any, tuple[Job, float]] = {}
         try:
@@ -130,6 +123,18 @@ class Slurm:
             for handle in running:
                 with suppress(Exception):
                     handle.cancel(check=False)
+
+    def _executor(self, out: str) -> Any:
+        executor = self.submitit.AutoExecutor(
+            folder=Path(out) / "slurm" / "%j",
+            cluster=self.cluster,
+            **{f"{self.cluster}_max_num_timeout": self.retries},
+        )
+        # What is not given is the cluster's choice; a request for no GPUs is refused where there are none.
+        executor.update_parameters(
+            **{name: v for name, v in self.parameters.items() if v not in (None, {}, 0)}
+        )
+        return executor
 
     def _submit(self, executor: Any, cell: Cell, batch: list[Job]) -> list[Any]:
         try:
