@@ -22,6 +22,9 @@ from hjepa.engines.jobs import (
     worker_environment,
 )
 
+GOODBYE = 10.0
+"""Seconds that a worker without a job is given to end."""
+
 
 class LocalProcesses:
     """Worker processes on this machine, each with its own interpreter and a fixed number of threads.
@@ -75,15 +78,16 @@ class _Worker:
         with environment(variables):
             self.process.start()
         theirs.close()
-        self.alive = True
+        self.alive, self.busy = True, False
 
     def give(self, job: Job) -> None:
-        self.job, self.since = job, time.perf_counter()
+        self.job, self.since, self.busy = job, time.perf_counter(), True
         with suppress(BrokenPipeError):  # it died before its first job: take() tells
             self.connection.send(job)
 
     def take(self) -> Outcome:
         """The outcome of the job; also when the process is no more."""
+        self.busy = False
         try:
             outcome: Outcome = self.connection.recv()
             return outcome
@@ -95,6 +99,8 @@ class _Worker:
 
     def stop(self) -> None:
         self.connection.close()
+        if not self.busy:
+            self.process.join(GOODBYE)  # by itself, so that libraries clean up
         self.process.terminate()
         self.process.join()
 
