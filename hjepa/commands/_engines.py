@@ -90,6 +90,6 @@ def make_engine(options: Any) -> Any:
         "array_size": options.slurm_array,
     }
     pairs = [text.partition("=") for text in options.slurm_parameters or ()]
-    parameters = {key.strip().lstrip("-"): value.strip() for key, _, value in pairs}
+    parameters = {key.strip(): value.strip() for key, _, value in pairs}
     given = {name: value for name, value in settings.items() if value is not None}
     return Slurm(**given, parameters=parameters, **shared)

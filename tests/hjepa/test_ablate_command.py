@@ -71,7 +71,7 @@ def test_options_choose_the_engine(tmp_path: Path, asked: SimpleNamespace) -> No
     assert isinstance(ray, engines.RayCluster)
     assert (ray.address, ray.gpus, ray.retries, ray.workers) == ("head:6379", 0.5, 1, None)
     options = "--engine slurm --slurm-partition fast --slurm-time 30 --slurm-mem 4 --slurm-array 100".split()
-    more = "--slurm-set account=vision --slurm-set --qos=low --gpus 1 --cpus 4".split()
+    more = "--slurm-set account=vision --slurm-set qos=low --gpus 1 --cpus 4".split()
     assert command(tmp_path, *options, *more) == 0
     slurm = asked.engine
     assert isinstance(slurm, engines.Slurm) and (slurm.cluster, slurm.array_size) == ("slurm", 100)
