@@ -57,11 +57,11 @@ class LiveGrid:
             self.watcher.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self.closing.set()
         if self.redraws:
             self.watcher.join()
-        else:
+        elif error is None:
             self.stream.write(self.text())
             self.stream.flush()
 

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from hjepa.engines.jobs import Job, Outcome, at_least, extra, lost, perform_logged, worker_environment
-from hjepa.errors import InputError
+from hjepa.errors import InputError, one_line
 
 OBJECT_STORE = 200 * 1024**2
 """Bytes of shared memory of a Ray that is started here; a record is a few kilobytes."""
@@ -112,13 +112,13 @@ def _connected(ray: ModuleType, address: str | None) -> Iterator[bool]:
     own = False
     try:
         ray.init(address=address or "auto", **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        if address or os.environ.get("RAY_ADDRESS"):
-            where = address or f"RAY_ADDRESS {os.environ['RAY_ADDRESS']}"
+    except Exception as error:  # also one about tokens, or versions that differ
+        named = address or os.environ.get("RAY_ADDRESS")
+        if named or not isinstance(error, ConnectionError):
             raise InputError(
-                f"no Ray cluster answers ({str(error).splitlines()[0]})",
-                where,
-                "start one with ray start --head, or leave --ray-address out to start Ray on this machine",
+                f"no Ray cluster answers ({one_line(error)[:200]})",
+                named or "ablate",
+                "start one with ray start --head, or leave --ray-address and RAY_ADDRESS out to start one here",
             ) from error
         ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE, **quiet)
         own = True

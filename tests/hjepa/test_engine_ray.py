@@ -135,10 +135,10 @@ def test_without_a_cluster_ray_starts_here(
     result = ablation.ablate([fake.make(4)], tmp_path, engines.RayCluster(), fake.run_cell)
     assert len(result.records) == 1
     assert [init["address"] for init in ray.inits] == ["auto", "local"] and not ray.up
-    with pytest.raises(InputError, match=r"head:1: no Ray cluster answers \(nobody at head:1\)"):
+    with pytest.raises(InputError, match=r"head:1: no Ray cluster answers \(nobody at head:1 and more\)"):
         ablation.ablate([fake.make(5)], tmp_path, engines.RayCluster("head:1"), fake.run_cell)
     monkeypatch.setenv("RAY_ADDRESS", "there:2")
-    with pytest.raises(InputError, match="RAY_ADDRESS there:2: no Ray cluster answers"):
+    with pytest.raises(InputError, match="there:2: no Ray cluster answers"):
         ablation.ablate([fake.make(5)], tmp_path, engines.RayCluster(), fake.run_cell)
 
 
