@@ -4,7 +4,8 @@
 |---|---|
 | `cells/<name>.json` | the record of a finished cell, with its specification under `spec`; never run again |
 | `failed/<name>.json` | why a cell failed the last time; it is tried again by the next run |
-| `log.txt` | what workers print |
+| `attempts/<name>.json` | when, where and in which process it was started and ended, attempt by attempt |
+| `logs/<name>.txt` | what it printed |
 | `partial/<name>` | what an unfinished cell has planned so far |
 | `train/<name>/` | run folder of a trained stack, shared by all cells that need these weights |
 | `data/<name>/` | trajectory store, shared by all trainings that need these trajectories |
@@ -12,21 +13,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hjepa.cells import Spec, cell_key, digest, planning_overrides, training_config, training_group
-from hjepa.engines import Engine, Job, LocalProcesses, Outcome, RunCell, cell_path, progress_path
+from hjepa.cells import Spec, cell_key, digest, plan_request, training_config, training_group
+from hjepa.engines.jobs import LOCK, Engine, Job, Outcome, RunCell, finished_cell, progress_path
+from hjepa.engines.local import LocalProcesses
 from hjepa.errors import InputError
 from hjepa.json_files import read_json, write_json
-from hjepa.records import Record, read_records
-from hjepa.requests import PlanRequest
+from hjepa.locks import locked
+from hjepa.records import Record
 
 
 @dataclass
@@ -56,21 +56,7 @@ def run_cell(spec: Spec, out: Path) -> Record:
     checkpoint = trained_stack(spec, out)
     progress = progress_path(out, cell_key(spec))
     progress.parent.mkdir(parents=True, exist_ok=True)
-    request = PlanRequest(
-        checkpoint=str(checkpoint),
-        task=spec["task"],
-        levels=(spec["levels"],),
-        episodes=spec["episodes"],
-        seed=spec["seed"],
-        split=spec["split"],
-        tasks=spec["tasks"],
-        metric=None if spec["metric"] is None else (spec["metric"],),
-        planner=None if spec["planner"] is None else (spec["planner"],),
-        budget_tflops=spec["budget_tflops"],
-        overrides=planning_overrides(spec),
-        progress=progress,
-    )
-    (record,) = plan_command(request)
+    (record,) = plan_command(plan_request(spec, str(checkpoint), progress))
     return {**record, "depth": spec["depth"], "train_seed": spec["train_seed"]}
 
 
@@ -146,7 +132,7 @@ def ablate(
     """Runs the cells that are not finished yet.
 
     Args:
-        specs: complete specifications, as `hjepa.cells.expand` gives them.
+        specs: complete specifications, as `hjepa.grids.expand` gives them.
         out: the folder; made if it is not there.
         engine: where the cells run; by default two local processes with one thread each.
         run_cell: (specification, folder) -> record; importable, because workers import it.
@@ -155,18 +141,19 @@ def ablate(
     Raises:
         InputError: another ablation works in the folder, or a cell's file is no record of that cell.
     """
-    out = Path(out)
+    out = Path(out).absolute()  # workers may stand in another folder
     on_outcome = on_outcome or (lambda outcome: None)
     wanted = {cell_key(spec): spec for spec in specs}
     found: dict[str, Record] = {}
     result = Result()
-    with locked(out / "ablation.lock", "another hjepa ablate works in this folder"):
+    with locked(out / LOCK, "another hjepa ablate works in this folder"):
         for stale in out.glob("train/*.failed.json"):
             stale.unlink()
         for key, spec in wanted.items():
-            if cell_path(out, key).exists():
-                found[key] = finished_cell(out, key, spec)
-                on_outcome(Outcome(key, found[key]))
+            record = finished_cell(out, key, spec)
+            if record is not None:
+                found[key] = record
+                on_outcome(Outcome(key, record))
         result.skipped = len(found)
         missing = [Job(key, spec, str(out), run_cell) for key, spec in wanted.items() if key not in found]
         for outcome in (engine or LocalProcesses()).run(spread(missing)):
@@ -190,19 +177,6 @@ def ablate(
     return result
 
 
-def finished_cell(out: Path, key: str, spec: Spec) -> Record:
-    """The record of a finished cell.
-
-    Raises:
-        InputError: the file holds something else.
-    """
-    path = cell_path(out, key)
-    record = read_records(path)[0]
-    if record.get("spec") != spec:
-        raise InputError("this is the record of another cell", str(path), "delete the file")
-    return record
-
-
 def spread(jobs: Sequence[Job]) -> list[Job]:
     """The jobs, neighbours needing different weights where possible, so that workers do not wait for one."""
     groups: dict[Any, list[Job]] = defaultdict(list)
@@ -210,20 +184,3 @@ def spread(jobs: Sequence[Job]) -> list[Job]:
         groups[training_group(job.spec)].append(job)
     rounds = max(map(len, groups.values()), default=0)
     return [group[turn] for turn in range(rounds) for group in groups.values() if turn < len(group)]
-
-
-@contextmanager
-def locked(path: Path, refusal: str | None = None) -> Iterator[None]:
-    """Holds a lock on ``path`` among the processes of one machine; it falls when the holder ends, however.
-
-    Args:
-        path: the file of the lock; it stays.
-        refusal: raise `InputError` with these words instead of waiting.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if refusal else 0))
-        except BlockingIOError as error:
-            raise InputError(refusal or "", str(path.parent), "wait for it or name another folder") from error
-        yield

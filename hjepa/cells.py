@@ -1,39 +1,44 @@
-"""Cells of an ablation: what one is, its name, and how a grid of them is written down.
+"""Cells of an ablation: what one is, its name, and the configurations it stands for.
 
 A cell is one evaluation of one trained stack. Its specification is a plain dictionary:
 
 | field | meaning |
 |---|---|
-| `preset` | name or file of the configuration |
+| `preset` | name of the configuration |
+| `config` | the configuration itself, resolved: a cell needs no file, and an edited preset makes new cells |
 | `overrides` | `key=value` on top of it, sorted by key; keys below ``plan.`` concern planning alone |
-| `config_sha256` | of the resolved configuration, so that an edited preset makes a new cell |
 | `task, split, tasks, seed, episodes` | the evaluation episodes |
 | `levels, depth` | levels planned with; `truncated` from the preset's stack or `trained` with that many |
 | `train_seed` | seed of data order and initial weights |
 | `metric, planner, budget_tflops` | of planning; null: the default of the checkpoint or the task |
 
-The name of a cell is the SHA-256 of its specification alone, written as canonical JSON.
+The name of a cell is the SHA-256 of its specification alone, written as canonical JSON. `hjepa.grids` makes
+the specifications of a whole ablation.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hjepa.errors import InputError
 from hjepa.json_files import plain
-from hjepa.requests import DEPTHS
+from hjepa.requests import PlanRequest
+
+if TYPE_CHECKING:
+    from hjepa.config import RunConfig
 
 Spec = dict[str, Any]
 
 FIELDS = (
     "preset",
+    "config",
     "overrides",
-    "config_sha256",
     "task",
     "split",
     "tasks",
@@ -90,19 +95,38 @@ def canonical_overrides(overrides: Sequence[str]) -> list[str]:
 
 def training_overrides(spec: Mapping[str, Any]) -> list[str]:
     """The overrides that the weights depend on, the training seed among them."""
-    kept = [override for override in spec["overrides"] if not override.startswith(PLANNING)]
-    return canonical_overrides([*kept, f"train.seed={spec['train_seed']}"])
+    return canonical_overrides([*_not_planning(spec), f"train.seed={spec['train_seed']}"])
 
 
-def training_config(spec: Mapping[str, Any]) -> Any:
+def resolved_config(spec: Mapping[str, Any], overrides: Sequence[str]) -> RunConfig:
+    """The cell's configuration with ``overrides``, cut to the levels that its stack is trained with.
+
+    Raises:
+        InputError: an override that cannot work.
+    """
+    from hjepa.config import check, with_levels
+
+    config = _parsed(spec["preset"], json.dumps(spec["config"]), tuple(overrides))
+    if spec["depth"] == "trained":
+        config = with_levels(config, spec["levels"])
+        check(config, f"preset {spec['preset']} with {spec['levels']} levels")
+    return config
+
+
+@lru_cache(maxsize=1024)
+def _parsed(preset: str, content: str, overrides: tuple[str, ...]) -> RunConfig:
+    # Kept: a tenth of a second each, and the cells of a grid have few different ones.
+    from hjepa.config import override, parse_config
+
+    return parse_config(override(json.loads(content), overrides), f"preset {preset}")
+
+
+def training_config(spec: Mapping[str, Any]) -> RunConfig:
     """The configuration a cell's stack is trained with; equal ones share their weights.
 
     Overrides of planning are left out: they are applied when planning.
     """
-    from hjepa.config import load_preset, with_levels
-
-    config = load_preset(spec["preset"], training_overrides(spec))
-    return with_levels(config, spec["levels"]) if spec["depth"] == "trained" else config
+    return resolved_config(spec, training_overrides(spec))
 
 
 def planning_overrides(spec: Mapping[str, Any]) -> list[str]:
@@ -111,95 +135,53 @@ def planning_overrides(spec: Mapping[str, Any]) -> list[str]:
     The values are resolved for the cell's number of levels: ``plan.horizon=[6,4]`` becomes
     ``plan.horizon=[6]`` for a stack that is trained with one level.
     """
-    import yaml
+    wanted = asdict(resolved_config(spec, spec["overrides"]).plan)
+    trained = asdict(resolved_config(spec, _not_planning(spec)).plan)
+    return [
+        f"{PLANNING}{name}={yaml_line(value)}" for name, value in wanted.items() if value != trained[name]
+    ]
 
-    from hjepa.config import load_preset, with_levels
 
-    wanted = load_preset(spec["preset"], spec["overrides"])
-    if spec["depth"] == "trained":
-        wanted = with_levels(wanted, spec["levels"])
-    trained = asdict(training_config(spec).plan)
-    changed = {name: value for name, value in asdict(wanted.plan).items() if value != trained[name]}
-    # A list's YAML without its brackets: the one form in which any value fits on a line.
-    lines = {
-        name: yaml.safe_dump([plain(value)], default_flow_style=True).split()
-        for name, value in changed.items()
-    }
-    return [f"{PLANNING}{name}={' '.join(words)[1:-1]}" for name, words in lines.items()]
+def plan_request(spec: Mapping[str, Any], checkpoint: str, progress: Path | None = None) -> PlanRequest:
+    """What the cell asks of `hjepa.evaluation.plan_command`.
+
+    Args:
+        spec: of the cell.
+        checkpoint: the run folder of its stack.
+        progress: where unfinished planning is kept.
+
+    Raises:
+        InputError: a value that cannot work.
+    """
+    return PlanRequest(
+        checkpoint=checkpoint,
+        task=spec["task"],
+        levels=(spec["levels"],),
+        episodes=spec["episodes"],
+        seed=spec["seed"],
+        split=spec["split"],
+        tasks=spec["tasks"],
+        metric=None if spec["metric"] is None else (spec["metric"],),
+        planner=None if spec["planner"] is None else (spec["planner"],),
+        budget_tflops=spec["budget_tflops"],
+        overrides=planning_overrides(spec),
+        progress=progress,
+    )
 
 
 def training_group(spec: Mapping[str, Any]) -> tuple[Any, ...]:
     """Equal only for cells that share their weights; told without resolving the configuration."""
     levels = spec["levels"] if spec["depth"] == "trained" else None
-    return (spec["preset"], *training_overrides(spec), levels)
+    return (spec["preset"], digest(spec["config"]), *training_overrides(spec), levels)
 
 
-def expand(
-    preset: str,
-    *,
-    overrides: Mapping[str, Sequence[str]] | None = None,
-    levels: Sequence[int] | None = None,
-    depths: Sequence[str] = DEPTHS,
-    train_seeds: Sequence[int] = (0,),
-    metrics: Sequence[str | None] = (None,),
-    planners: Sequence[str | None] = (None,),
-    budgets: Sequence[float | None] = (None,),
-    task: str | None = None,
-    split: str = "test",
-    tasks: str = "far",
-    seed: int = 0,
-    episodes: int = 200,
-) -> list[Spec]:
-    """Every combination as a complete specification, in a fixed order and each once.
+def _not_planning(spec: Mapping[str, Any]) -> list[str]:
+    return [override for override in spec["overrides"] if not override.startswith(PLANNING)]
 
-    With as many levels as the preset has, truncated and trained are one and the same stack, called trained.
 
-    Args:
-        preset: name or file.
-        overrides: configuration key -> the values to try.
-        levels: numbers of levels; None: 1 to the preset's.
-        depths: of `hjepa.requests.DEPTHS`.
-        train_seeds, metrics, planners, budgets: the values to try; None: the default.
-        task: evaluated on; None: the preset's.
-        split, tasks, seed, episodes: the evaluation episodes.
+def yaml_line(value: Any) -> str:
+    """A value as YAML on one line, as ``--set key=value`` reads it."""
+    import yaml
 
-    Raises:
-        InputError: more levels than the preset has, an unknown depth, or a configuration that cannot work.
-    """
-    from hjepa.config import load_preset
-
-    for depth in depths:
-        if depth not in DEPTHS:
-            raise InputError(f"depth {depth!r}", "ablate", f"choose from {', '.join(DEPTHS)}")
-    specs: dict[str, Spec] = {}
-    choices = [[f"{key}={value}" for value in values] for key, values in (overrides or {}).items()]
-    for chosen in itertools.product(*choices):
-        chosen_overrides = canonical_overrides(chosen)
-        config = load_preset(preset, chosen_overrides)
-        config_sha256 = digest(asdict(config))
-        deepest = len(config.levels)
-        for count, depth, train_seed, metric, planner, budget in itertools.product(
-            levels or range(1, deepest + 1), depths, train_seeds, metrics, planners, budgets
-        ):
-            if not 1 <= count <= deepest:
-                raise InputError(
-                    f"{count} levels", f"preset {preset}", f"choose from 1 to its {deepest} levels"
-                )
-            spec = {
-                "preset": preset,
-                "overrides": chosen_overrides,
-                "config_sha256": config_sha256,
-                "task": task or config.task,
-                "split": split,
-                "tasks": tasks,
-                "seed": seed,
-                "episodes": episodes,
-                "levels": count,
-                "depth": "trained" if count == deepest else depth,
-                "train_seed": train_seed,
-                "metric": metric,
-                "planner": planner,
-                "budget_tflops": budget,
-            }
-            specs.setdefault(cell_key(spec), spec)
-    return list(specs.values())
+    # A list's YAML without its brackets: the one form in which any value fits on a line.
+    return " ".join(yaml.safe_dump([plain(value)], default_flow_style=True).split())[1:-1]

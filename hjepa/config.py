@@ -155,6 +155,18 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: unknown preset or key, a value of the wrong type, or a configuration that cannot work.
     """
+    content, path = read_preset(name)
+    if isinstance(content, dict):
+        content.pop("ablate", None)  # what hjepa.grids reads
+    return parse_config(override(content, overrides), str(path))
+
+
+def read_preset(name: str) -> tuple[Any, Path]:
+    """What stands in a preset, unchecked, and its file.
+
+    Raises:
+        InputError: unknown preset, or no YAML.
+    """
     path = PRESETS / f"{name}.yaml"
     if not path.exists():
         path = Path(name)
@@ -162,10 +174,9 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
         raise InputError(f"preset {name!r}", "", f"choose from {known}, or give a YAML file")
     try:
-        content = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text()), path
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"not YAML ({error})", str(path), "mend the file") from None
-    return parse_config(override(content, overrides), str(path))
 
 
 def override(content: Any, overrides: Sequence[str]) -> Any:

@@ -21,10 +21,18 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
+# Columns that are there when the records of a block differ in them.
+_VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "train seed": lambda record: str(record["train_seed"]),
+    "overrides": lambda record: " ".join(record.get("spec", {}).get("overrides", ())) or "-",
+}
+
+
 def table(records: Sequence[Mapping[str, Any]]) -> str:
     """A table of records, one block per evaluation, each with the random floor and the shortest path below.
 
-    Columns are those of the contract in `hjepa.records`; the active share lists the levels from 1 up. A
+    Columns are those of the contract in `hjepa.records`, and training seed and overrides where records differ in
+    them; the active share lists the levels from 1 up. A
     number that was not measured is a dash. The shortest path's success is the share of episodes that
     can be solved within the step budget.
     """
@@ -60,14 +68,17 @@ def _block(records: Sequence[Mapping[str, Any]]) -> str:
         f"{first['task']}: {first['episodes']} {first['tasks']} episodes of the {first['split']} split, "
         f"seed {first['seed']}, at most {first['step_budget']} steps"
     )
-    rows = [list(_COLUMNS), *([cell(record) for cell in _COLUMNS.values()] for record in records)]
+    varying = {name: cell for name, cell in _VARYING.items() if len(set(map(cell, records))) > 1}
+    columns = varying | _COLUMNS
+    rows = [list(columns), *([cell(record) for cell in columns.values()] for record in records)]
     random = next((r["random_success_rate"] for r in records if r["random_success_rate"] is not None), None)
     if random is not None:
-        rows.append(_baseline("random", {"success": success_text(random)}))
+        rows.append(_baseline(columns, "random", {"success": success_text(random)}))
     reachable = [steps <= first["step_budget"] for steps in first["oracle_steps"]]
     share = sum(reachable) / len(reachable)
     rows.append(
         _baseline(
+            columns,
             "shortest path",
             {"success": success_text(share), "path ratio": number(1.0, 2), "SPL": number(share, 2)},
         )
@@ -75,6 +86,6 @@ def _block(records: Sequence[Mapping[str, Any]]) -> str:
     return f"{title}\n{align(rows)}"
 
 
-def _baseline(name: str, cells: Mapping[str, str]) -> list[str]:
+def _baseline(columns: Iterable[str], name: str, cells: Mapping[str, str]) -> list[str]:
     """A row for something that is no agent: its name in the planner column, dashes where nothing applies."""
-    return [name if column == "planner" else cells.get(column, "-") for column in _COLUMNS]
+    return [name if column == "planner" else cells.get(column, "-") for column in columns]

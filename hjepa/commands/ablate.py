@@ -1,8 +1,8 @@
 """Run a grid of cells, each a trained stack planned on the same episodes, in a folder that can be continued.
 
-Finished cells are skipped, a failed one spares the others and is tried again by the next run, and stacks
-and trajectories are shared by the cells that need the same. A list of values after --set makes an axis of
-the grid.
+Every list makes an axis of the grid, also a list behind --set. A preset may hold a grid of its own in its section
+`ablate`; options replace its values. Finished cells are skipped, a failed one spares the others and is tried again
+by the next run, and stacks and trajectories are shared by the cells that need the same.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from hjepa.commands._options import add_preset, integers, known_task, numbers, split_commas, words
-from hjepa.requests import DEPTHS, SPLITS, TASK_KINDS
+from hjepa.commands._engines import add_engine, make_engine
+from hjepa.commands._options import add_preset, integers, numbers, split_commas, words
+from hjepa.requests import SPLITS, TASK_KINDS
 
 
 def add_arguments(parser: Any) -> None:
@@ -19,52 +20,44 @@ def add_arguments(parser: Any) -> None:
     add_preset(parser)
     add("--out", required=True, metavar="DIR", help="the folder; the same one continues an earlier run")
     add("--levels", type=integers, metavar="1,2,3", help="default: 1 to the preset's")
-    add(
-        "--depth",
-        type=words,
-        default=DEPTHS,
-        metavar="truncated,trained",
-        help="default: both",
-    )
-    add("--train-seeds", type=integers, default=(0,), metavar="0,1", help="default: 0")
+    add("--depth", type=words, metavar="truncated,trained", help="default: both")
+    add("--train-seeds", type=integers, metavar="0,1", help="default: 0")
+    add("--task", type=words, metavar="ID,ID", help="evaluate on; default: the preset's")
     add("--metric", type=words, metavar="l2,commute", help="default: the checkpoint's")
     add("--planner", type=words, metavar="adam,cem", help="default: the checkpoint's")
     add("--budget-tflops", type=numbers, metavar="X,Y", help="per episode; default: the task's")
-    add("--task", metavar="ID", help="evaluate on; default: the preset's")
-    add("--split", choices=list(SPLITS), default="test", help="default: test")
-    add("--tasks", choices=list(TASK_KINDS), default="far", help="default: far")
-    add("--episodes", type=int, default=200, metavar="N", help="default: 200")
-    add("--seed", type=int, default=0, metavar="S", help="of the evaluation; default: 0")
-    add("--workers", type=int, default=2, metavar="W", help="cells at once, one thread each; default: 2")
+    add("--split", choices=list(SPLITS), help="default: test")
+    add("--tasks", choices=list(TASK_KINDS), help="default: far")
+    add("--episodes", type=int, metavar="N", help="default: 200")
+    add("--seed", type=int, metavar="S", help="of the evaluation; default: 0")
+    add_engine(parser)
 
 
 def run(options: Any) -> int:
     from hjepa.ablation import ablate
-    from hjepa.cells import expand
     from hjepa.commands._live import LiveGrid
-    from hjepa.engines import LocalProcesses
+    from hjepa.grids import expand, read_grid
     from hjepa.tables import table
 
-    specs = expand(
+    grid = read_grid(
         options.preset,
-        overrides=axes(options.overrides),
         levels=options.levels,
-        depths=options.depth,
+        depth=options.depth,
         train_seeds=options.train_seeds,
-        metrics=options.metric or (None,),
-        planners=options.planner or (None,),
-        budgets=options.budget_tflops or (None,),
         task=options.task,
+        metric=options.metric,
+        planner=options.planner,
+        budget_tflops=options.budget_tflops,
+        overrides=axes(options.overrides),
         split=options.split,
         tasks=options.tasks,
         seed=options.seed,
         episodes=options.episodes,
     )
-    for task in sorted({spec["task"] for spec in specs}):
-        known_task(task)
-    grid = LiveGrid(specs, sys.stderr)
-    result = ablate(specs, options.out, LocalProcesses(options.workers), on_outcome=grid.show)
-    grid.close()
+    specs = expand(options.preset, grid)
+    engine = make_engine(options)
+    with LiveGrid(specs, sys.stderr, options.out) as live:
+        result = ablate(specs, options.out, engine, on_outcome=live.show)
     if result.records:
         print(table(result.records))
     print(f"\n{options.out}: {len(result.records)} of {len(specs)} cells, {result.skipped} from earlier runs")

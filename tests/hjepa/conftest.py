@@ -1,10 +1,13 @@
-"""Made-up results for the report: an ablation as `hjepa ablate` would leave it, with everything in it."""
+"""Made-up results for the report, and cells that need no training for the engines."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,8 @@ from hjepa.cells import cell_key
 from hjepa.records import Record, build_record
 
 TASK = "hjepa/NestedRooms-d3-v0"
+FAKES = Path(__file__).parent / "fakes"
+ROOT = Path(__file__).parents[2]
 
 
 def synthetic_record(
@@ -135,3 +140,14 @@ def made_up() -> Callable[..., Record]:
 def ablation_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made-up ablation; tests leave it as it is."""
     return write_ablation(tmp_path_factory.mktemp("made-up") / "sweep")
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module ``fakes/fake_cells.py``."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), str(ROOT)]))
+    monkeypatch.syspath_prepend(str(FAKES))
+    monkeypatch.delitem(sys.modules, "fake_cells", raising=False)
+    import fake_cells
+
+    return fake_cells
