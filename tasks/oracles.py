@@ -137,9 +137,11 @@ def shortest_actions(
         weight = np.full(here.shape, float(rank)) if rng is None else rng.random(here.shape)
         good = there == here - 1
         if action == FORWARD:
-            # Where the table counts two steps for the door ahead and it is open by now, nothing is better.
-            opened = door & (there == here - 2) & (there >= 0)
-            good, weight = good | opened, np.where(opened & ~shut, 4.0, weight)
+            # The table counts two steps where it knew the door ahead closed. If it is open by now, nothing is
+            # better. If the table knew it open and it was closed since, that is the last resort.
+            counted = door & (there == here - 2) & (there >= 0)
+            weight = np.where(counted & ~shut, 4.0, np.where(good & shut, 1e-9, weight))
+            good = good | counted
         better = (here > 0) & good & (weight > preference)
         chosen = np.where(shut, np.uint8(TOGGLE), np.uint8(action)) if action == FORWARD else np.uint8(action)
         best = np.where(better, chosen, best)

@@ -28,7 +28,11 @@ OURS = [spec["id"] for spec in tasks.list_tasks() if spec["id"].startswith("hjep
 def test_make_vec_picks_the_twin(task_id: str) -> None:
     env = gymnasium.make_vec(f"tasks:{task_id}", num_envs=3, split="test")
     made = tasks.task_spec(task_id).make_batched(3, split="test")
-    assert type(env) is type(made) and isinstance(env, tasks.BatchedWorld) and env.step_budget == tasks.task_spec(task_id).step_budget
+    assert (
+        type(env) is type(made)
+        and isinstance(env, tasks.BatchedWorld)
+        and env.step_budget == tasks.task_spec(task_id).step_budget
+    )
     assert env.metadata["autoreset_mode"] is AutoresetMode.DISABLED
     observation, _ = env.reset(seed=0)
     assert observation in env.observation_space
