@@ -1,8 +1,9 @@
 """A point that moves continuously in a floor plan: the exact motion of its body along walls, batched.
 
 Positions are in cells: cell (i, j) is the square from (i, j) to (i + 1, j + 1). The body is the square of all
-places within RADIUS of the position in the maximum norm. An action is a displacement in units of SPEED; the body moves along it in a straight line, and
-where a wall stops one coordinate it slides on with the other at unchanged speed, for the rest of the step.
+places within RADIUS of the position in the maximum norm. An action is a displacement in units of SPEED; the body
+moves along it in a straight line, and where a wall stops one coordinate it slides on with the other at unchanged
+speed, for the rest of the step.
 
 The motion is computed from event to event (the front of the body meets a grid line, or its back leaves one), so
 no speed can tunnel, and a wall is touched exactly: touching positions (k + RADIUS, k + 1 - RADIUS) are float32
