@@ -135,7 +135,7 @@ def reachable_barriers(grid: np.ndarray, agent: np.ndarray, doors: int) -> np.nd
     reached = np.zeros_like(free)
     reached[np.arange(len(grid)), agent[:, 0], agent[:, 1]] = True
     count = -1
-    while (now := np.count_nonzero(reached)) != count:
+    while (now := int(np.count_nonzero(reached))) != count:
         count = now
         spread = reached.copy()
         spread[:, 1:] |= reached[:, :-1]

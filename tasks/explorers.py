@@ -37,8 +37,8 @@ ExplorerFactory = Callable[[np.ndarray, np.random.Generator], Explorer]
 class PersistentRandom:
     """Walks straight on, turns now and then, and for a while always the same way.
 
-    Before a wall it turns; turning one way persistently it looks around a room and finds its doors. A closed
-    door it opens where it would have turned before a wall; an open one it now and then closes.
+    Before a wall it turns; turning one way persistently it looks around a room and finds its doors. Before
+    a door it toggles wherever it would have turned: it mostly opens closed ones, and now and then closes open ones.
 
     Args:
         walls: (E, W, H).
@@ -79,8 +79,7 @@ class PersistentRandom:
         action = np.where(turns, self._side, np.uint8(FORWARD))
         if self.walls.dtype != np.bool_:
             door = cell_ahead(self.walls, agent) >= FIRST_DOOR
-            toggles = door & turns & (blocked | (turn < self.turn / 2))
-            action = np.where(toggles, np.uint8(TOGGLE), action)
+            action = np.where(door & turns, np.uint8(TOGGLE), action)
         return np.where(any_action < self.any_action, anything, action)
 
 
