@@ -1,4 +1,5 @@
-"""The world: nested-rooms tasks, their batched twins, oracles, explorers and trajectory stores.
+"""The world: nested rooms, stock MiniGrid environments, a continuous point; batched twins, oracles, explorers and
+trajectory stores, the same for all of them.
 
 Knows numpy, gymnasium and minigrid. Importing this package registers the tasks with Gymnasium; MiniGrid
 itself (and pygame behind it) is imported when a single environment is made.
@@ -9,14 +10,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tasks.batched import BatchedNestedRooms
+from tasks.batched import BatchedMiniGrid, BatchedNestedRooms
+from tasks.batched_world import BatchedWorld
 from tasks.collection import collect
 from tasks.dynamics import step_agents
 from tasks.episodes import EpisodeBatch
 from tasks.floorplans import SPLITS, FloorPlan, floor_plan
-from tasks.observations import compose_image, split_image
+from tasks.minigrid_suite import minigrid_spec
+from tasks.nested_point import BatchedNestedPoint, NestedPoint
+from tasks.observations import compose_image, door_cells, grid_to_barriers, perceive, split_image
 from tasks.oracles import cell_distances, distances, random_success, shortest_actions
-from tasks.suite import TaskSpec, list_tasks, register_tasks, sample_episodes, task_spec
+from tasks.point_dynamics import step_points
+from tasks.specs import TaskSpec
+from tasks.suite import floor_plans, list_tasks, register_tasks, sample_episodes, task_spec
 from tasks.trajectories import StoreError, TrajectoryStore, Windows, save_trajectories
 
 if TYPE_CHECKING:
@@ -24,9 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SPLITS",
+    "BatchedMiniGrid",
+    "BatchedNestedPoint",
     "BatchedNestedRooms",
+    "BatchedWorld",
     "EpisodeBatch",
     "FloorPlan",
+    "NestedPoint",
     "NestedRooms",
     "StoreError",
     "TaskSpec",
@@ -36,8 +46,13 @@ __all__ = [
     "collect",
     "compose_image",
     "distances",
+    "door_cells",
     "floor_plan",
+    "floor_plans",
+    "grid_to_barriers",
     "list_tasks",
+    "minigrid_spec",
+    "perceive",
     "random_success",
     "register_tasks",
     "sample_episodes",
@@ -45,6 +60,7 @@ __all__ = [
     "shortest_actions",
     "split_image",
     "step_agents",
+    "step_points",
     "task_spec",
 ]
 

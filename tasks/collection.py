@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.dynamics import step_agents
-from tasks.explorers import EXPLORERS, make_explorer
-from tasks.floorplans import plan_walls, split_seeds
-from tasks.observations import DONE, walls_to_grid
-from tasks.randomness import keyed_generator, spread
+from tasks import suite
+from tasks.explorers import EXPLORERS
+from tasks.floorplans import split_seeds
+from tasks.randomness import keyed_generator
+from tasks.specs import TaskSpec
 from tasks.suite import task_spec
 from tasks.trajectories import META, StoreError, TrajectoryStore, read_meta, write_json, write_meta
+from tasks.walks import walk
 
 PROGRESS = "progress.json"
 SHARD_EPISODES = 512
@@ -98,10 +99,7 @@ def collect(
 
 def plan_seeds(task_id: str, split: str, plans: int, seed: int) -> np.ndarray:
     """Floor-plan seeds (plans,) int64 that a collection with these arguments uses."""
-    spec, seeds = task_spec(task_id), split_seeds(split)
-    if spec.fixed_plan is not None:
-        return np.array([spec.fixed_plan], dtype=np.int64)
-    return spread(plans, seeds.start, seeds.stop, "collect", task_id, split, int(seed))
+    return suite.plan_seeds(task_id, split, plans, "collect", task_id, split, int(seed))
 
 
 def _collect_shards(
@@ -112,13 +110,13 @@ def _collect_shards(
     episodes = arguments["plans"] * per_plan
     shards = -(-episodes // SHARD_EPISODES)
     seeds = plan_seeds(arguments["task"], arguments["split"], arguments["plans"], arguments["seed"])
-    walls = plan_walls(seeds, spec.depth, spec.room)
+    grids, walls = suite.floor_plans(spec.id, seeds)
     done = _begin(partial, arguments, shards)
-    arrays, intact = _arrays(partial, episodes * length)
+    arrays, intact = _arrays(partial, episodes * length, spec)
     if not intact or done == 0:
         done = 0
         write_json(partial / PROGRESS, {"arguments": arguments, "shards": 0})
-        np.save(partial / "grids.npy", walls_to_grid(walls), allow_pickle=False)
+        np.save(partial / "grids.npy", grids, allow_pickle=False)
         np.save(partial / "offsets.npy", np.arange(episodes + 1, dtype=np.int64) * length, allow_pickle=False)
         np.save(partial / "plan.npy", np.repeat(seeds, per_plan).astype(np.int32), allow_pickle=False)
     report = progress or (lambda finished, total: None)
@@ -129,50 +127,15 @@ def _collect_shards(
         rng = keyed_generator(
             "collect", *(arguments[name] for name in ("task", "split", "explorer", "seed")), shard
         )
-        agent, action = walk(walls[plan], length, arguments["explorer"], rng, first)
+        agent, action = walk(walls[plan], length, arguments["explorer"], rng, first, spec)
         rows = slice(first * length, last * length)
-        arrays["agent"][rows] = agent.reshape(-1, 3)
-        arrays["action"][rows] = action.reshape(-1)
+        arrays["agent"][rows] = agent.reshape(arrays["agent"][rows].shape)
+        arrays["action"][rows] = action.reshape(arrays["action"][rows].shape)
         arrays["grid_index"][rows] = np.repeat(plan, length)
         for array in arrays.values():
             array.flush()
         write_json(partial / PROGRESS, {"arguments": arguments, "shards": shard + 1})
         report(last, episodes)
-
-
-def walk(
-    walls: np.ndarray, length: int, explorer: str, rng: np.random.Generator, first: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Walk E explorers from random free states.
-
-    Args:
-        walls: (E, W, H) bool.
-        length: observations per episode.
-        explorer: name, see :func:`tasks.explorers.make_explorer`, which also explains ``first``.
-        rng: source of all draws.
-
-    Returns:
-        agent (E, length, 3) int16 and action (E, length) uint8, whose last column is padding (``done``).
-    """
-    count = len(walls)
-    agent = np.empty((count, length, 3), dtype=np.int16)
-    action = np.full((count, length), DONE, dtype=np.uint8)
-    now = random_states(walls, rng)
-    policy = make_explorer(explorer, walls, rng, first)
-    agent[:, 0] = now
-    for step in range(length - 1):
-        action[:, step] = policy.act(now)
-        now = step_agents(walls, now, action[:, step])
-        agent[:, step + 1] = now
-    return agent, action
-
-
-def random_states(walls: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A uniformly random free cell and heading (E, 3) int64 on each of the plans (E, W, H)."""
-    ranks = (~walls).reshape(len(walls), -1).cumsum(-1)
-    wanted = (rng.random(len(walls)) * ranks[:, -1]).astype(np.int64)
-    cell = (ranks > wanted[:, None]).argmax(-1)
-    return np.stack([*np.divmod(cell, walls.shape[2]), rng.integers(0, 4, len(walls))], -1)
 
 
 def _finished(folder: Path, arguments: dict[str, Any]) -> TrajectoryStore | None:
@@ -214,11 +177,11 @@ def _same(folder: Path, found: Any, wanted: dict[str, Any]) -> None:
             )
 
 
-def _arrays(partial: Path, observations: int) -> tuple[dict[str, np.memmap[Any, Any]], bool]:
+def _arrays(partial: Path, observations: int, spec: TaskSpec) -> tuple[dict[str, np.memmap[Any, Any]], bool]:
     """The arrays that shards are written to, and whether all of them were there already."""
     shapes: dict[str, tuple[tuple[int, ...], type]] = {
-        "agent": ((observations, 3), np.int16),
-        "action": ((observations,), np.uint8),
+        "agent": ((observations, spec.agent_size), np.float32 if spec.continuous else np.int16),
+        "action": ((observations, 2), np.float32) if spec.continuous else ((observations,), np.uint8),
         "grid_index": ((observations,), np.int32),
     }
     arrays, intact = {}, True

@@ -1,15 +1,16 @@
 """MiniGrid's agent dynamics as one pure, batched function.
 
-Turning left and right changes the heading, forward enters the cell ahead unless a wall stands there, and the
-four other actions do nothing in a world without objects. Objects that change (doors, keys) and slipping will
-need a grid that is part of the state; they belong beside :func:`step_agents`, not inside it.
+Turning left and right changes the heading, forward enters the cell ahead unless a wall or a closed door
+stands there, toggle opens or closes the door ahead, and the three other actions do nothing in a world without
+things to carry. Door states are part of the agent vector (see :mod:`tasks.observations`), so a world without
+doors is the case of no door slots.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tasks.observations import ACTIONS, FORWARD, HEADINGS
+from tasks.observations import ACTIONS, BARRIER, CLOSED, FIRST_DOOR, FORWARD, HEADINGS, TOGGLE
 
 _TURN = np.array([-1, 1, 0, 0, 0, 0, 0], dtype=np.int64)
 _AHEAD_X, _AHEAD_Y = np.ascontiguousarray(HEADINGS[:, 0]), np.ascontiguousarray(HEADINGS[:, 1])
@@ -26,31 +27,64 @@ def check_actions(action: np.ndarray) -> np.ndarray:
     return action
 
 
+def cell_ahead(walls: np.ndarray, agent: np.ndarray) -> np.ndarray:
+    """The entry of ``walls`` (see :func:`step_agents`) in front of every agent: (...) bool or int8.
+
+    Codes of 2 and more are doors, whatever their state.
+    """
+    return _look_up(walls, *_in_front(np.asarray(agent)))
+
+
 def step_agents(walls: np.ndarray, agent: np.ndarray, action: np.ndarray) -> np.ndarray:
     """One step of every agent.
 
     Args:
-        walls: (..., W, H) bool, with a closed outer border; leading dimensions broadcast with the agents',
-            and a single (W, H) plan is the fast case.
-        agent: (..., 3) integers (x, y, heading).
+        walls: (..., W, H) bool, with a closed border around where agents can be, or a barrier map with doors
+            (int8, see :func:`tasks.observations.grid_to_barriers`); leading dimensions broadcast with the
+            agents', and a single (W, H) plan is the fast case.
+        agent: (..., 3 + M) integers (x, y, heading, door states).
         action: (...) integers 0..6, not checked here (see :func:`check_actions`).
 
     Returns:
-        (..., 3) int64, a new array.
+        (..., 3 + M) int64, a new array.
     """
     agent, action = np.asarray(agent), np.asarray(action)
     lead = np.broadcast_shapes(walls.shape[:-2], agent.shape[:-1], action.shape)
-    agent = np.broadcast_to(agent, (*lead, 3))
+    agent = np.broadcast_to(agent, (*lead, agent.shape[-1]))
     x, y, heading = agent[..., 0], agent[..., 1], agent[..., 2]
-    ahead_x, ahead_y = x + _AHEAD_X[heading], y + _AHEAD_Y[heading]
-    if walls.ndim == 2:
-        blocked = walls[ahead_x, ahead_y]
-    else:
-        rows = np.ogrid[tuple(slice(n) for n in lead)]
-        blocked = np.broadcast_to(walls, (*lead, *walls.shape[-2:]))[(*rows, ahead_x, ahead_y)]
+    ahead_x, ahead_y = _in_front(agent)
+    blocked = _look_up(walls, ahead_x, ahead_y)
+    after = np.empty(agent.shape, dtype=np.int64)
+    after[..., 3:] = agent[..., 3:]
+    if walls.dtype != np.bool_:
+        blocked = _use_doors(blocked, agent, np.broadcast_to(action, lead), after)
     moves = (action == FORWARD) & ~blocked
-    after = np.empty((*lead, 3), dtype=np.int64)
     after[..., 0] = np.where(moves, ahead_x, x)
     after[..., 1] = np.where(moves, ahead_y, y)
     after[..., 2] = (heading + _TURN[action]) & 3
     return after
+
+
+def _in_front(agent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    heading = agent[..., 2]
+    return agent[..., 0] + _AHEAD_X[heading], agent[..., 1] + _AHEAD_Y[heading]
+
+
+def _look_up(walls: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if walls.ndim == 2:
+        return walls[x, y]
+    rows = np.ogrid[tuple(slice(n) for n in x.shape)]
+    return np.broadcast_to(walls, (*x.shape, *walls.shape[-2:]))[(*rows, x, y)]
+
+
+def _use_doors(ahead: np.ndarray, agent: np.ndarray, action: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Toggle doors in ``after``; returns which agents (...) are blocked, given what stands in front of them."""
+    blocked = np.asarray(ahead == BARRIER)
+    # Few agents face a door, so doors are handled for these few.
+    rows = np.unravel_index(np.flatnonzero(ahead >= FIRST_DOOR), blocked.shape) if blocked.ndim else ()
+    if blocked.ndim or ahead >= FIRST_DOOR:
+        slot = np.asarray(ahead)[rows].astype(np.int64) - FIRST_DOOR + 3
+        state = agent[(*rows, slot)]
+        blocked[rows] = state == CLOSED
+        after[(*rows, slot)] = np.where(action[rows] == TOGGLE, CLOSED - state, state)
+    return blocked

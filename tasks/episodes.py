@@ -1,7 +1,8 @@
 """Episodes: a floor plan, a start and a goal.
 
 ``far`` episodes start and end in diagonally opposite outermost quadrants (any of the four orientations),
-``uniform`` ones on two different free cells. On one fixed plan the splits are told apart by the pair {start
+``uniform`` ones on two different free cells, and ``own`` ones where an environment that was not made here puts
+them. On one fixed plan the splits are told apart by the pair {start
 cell, goal cell} instead of by the plan: a hash of the pair decides which split it belongs to.
 """
 
@@ -13,11 +14,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from tasks.floorplans import SPLIT_BUCKETS, FloorPlan, floor_plan, split_seeds
-from tasks.observations import compose_image, grid_to_walls
+from tasks.observations import BARRIER, compose_image, grid_to_barriers, grid_to_walls
 from tasks.randomness import bucket
 
-TASK_KINDS = ("far", "uniform")
-"""How start and goal are drawn."""
+TASK_KINDS = ("far", "uniform", "own")
+"""How start and goal are drawn; a task has some of these kinds (``TaskSpec.kinds``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +28,13 @@ class EpisodeBatch:
     Attributes:
         plan_seed: (E,) int64, floor-plan seeds.
         grid: (E, W, H, 3) uint8, the world without the agent.
-        start: (E, 3) int64 (x, y, heading).
-        goal: (E, 3) int64 (x, y, heading); success needs the cell only, the heading is for the goal image.
-        oracle_steps: (E,) int64, shortest path from the start to the goal cell at any heading, turns counted.
+        start: (E, 3 + M) int64 (x, y, heading, door states), or (E, 2) float32 positions in a continuous
+            world.
+        goal: like start; success needs the cell (or the place) only, heading and door states are for the goal
+            image: the doors are as a shortest path from the start leaves them.
+        oracle_steps: (E,) int64, shortest path from the start to the goal cell at any heading, turns and
+            opened doors counted; in a continuous world the least number of steps, see
+            :mod:`tasks.point_oracles`.
     """
 
     plan_seed: np.ndarray
@@ -40,7 +45,13 @@ class EpisodeBatch:
 
     def __post_init__(self) -> None:
         count = len(self.plan_seed)
-        shapes = {"plan_seed": (count,), "start": (count, 3), "goal": (count, 3), "oracle_steps": (count,)}
+        size = 2 if self.continuous else 3 + self.doors
+        shapes = {
+            "plan_seed": (count,),
+            "start": (count, size),
+            "goal": (count, size),
+            "oracle_steps": (count,),
+        }
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(
@@ -53,23 +64,86 @@ class EpisodeBatch:
         return len(self.plan_seed)
 
     @property
+    def continuous(self) -> bool:
+        """Whether agents are positions."""
+        return self.start.dtype == np.float32
+
+    @property
+    def doors(self) -> int:
+        """M, door slots of the agent vectors."""
+        return 0 if self.continuous else max(self.start.shape[-1] - 3, 0)
+
+    @property
     def walls(self) -> np.ndarray:
         """(E, W, H) bool."""
         return grid_to_walls(self.grid)
 
     @property
+    def barriers(self) -> np.ndarray:
+        """(E, W, H) bool, or int8 where there are doors: what oracles and dynamics take.
+
+        With door slots, everything that cannot be reached counts as wall.
+        """
+        return reachable_barriers(self.grid, self.start, self.doors) if self.doors else self.walls
+
+    @property
     def goal_image(self) -> np.ndarray:
-        """(E, W, H, 3) uint8: the observation of the agent standing on the goal."""
-        return compose_image(self.grid, self.goal)
+        """(E, W, H, 3) uint8: the observation of the agent at the goal (in a continuous world the floor
+        plan)."""
+        return self.grid if self.continuous else compose_image(self.grid, self.goal)
 
     @property
     def start_image(self) -> np.ndarray:
-        """(E, W, H, 3) uint8: the first observation."""
-        return compose_image(self.grid, self.start)
+        """(E, W, H, 3) uint8: the first observation (in a continuous world the floor plan)."""
+        return self.grid if self.continuous else compose_image(self.grid, self.start)
+
+    @property
+    def start_observation(self) -> dict[str, np.ndarray]:
+        """The first observation, as the world gives it."""
+        return observation_of(self.start_image, self.start)
+
+    @property
+    def goal_observation(self) -> dict[str, np.ndarray]:
+        """The observation of the agent at the goal, in the form of the world's observations."""
+        return observation_of(self.goal_image, self.goal)
 
     def select(self, index: np.ndarray | slice | list[int]) -> EpisodeBatch:
         """The episodes at ``index`` (integers, a mask or a slice), in that order."""
         return EpisodeBatch(**{item.name: getattr(self, item.name)[index] for item in fields(self)})
+
+
+def observation_of(image: np.ndarray, agent: np.ndarray) -> dict[str, np.ndarray]:
+    """The dictionary that a world's observation is, of an image and an agent vector (E, A)."""
+    if agent.dtype == np.float32:
+        return {"image": image, "position": agent}
+    return {"image": image, "direction": agent[:, 2]}
+
+
+def reachable_barriers(grid: np.ndarray, agent: np.ndarray, doors: int) -> np.ndarray:
+    """The barrier maps of grids in which some floor cannot be reached and counts as wall.
+
+    Args:
+        grid: (E, W, H, 3) uint8.
+        agent: (E, 2 or more), a cell that can be reached.
+        doors: door slots.
+
+    Returns:
+        (E, W, H), see :func:`tasks.observations.grid_to_barriers`; doors count as passable.
+    """
+    barriers = grid_to_barriers(grid, doors)
+    free = barriers != BARRIER
+    reached = np.zeros_like(free)
+    reached[np.arange(len(grid)), agent[:, 0], agent[:, 1]] = True
+    count = -1
+    while (now := int(np.count_nonzero(reached))) != count:
+        count = now
+        spread = reached.copy()
+        spread[:, 1:] |= reached[:, :-1]
+        spread[:, :-1] |= reached[:, 1:]
+        spread[:, :, 1:] |= reached[:, :, :-1]
+        spread[:, :, :-1] |= reached[:, :, 1:]
+        reached = spread & free
+    return np.where(reached, barriers, np.array(BARRIER, dtype=barriers.dtype))
 
 
 @dataclass(frozen=True)
@@ -81,10 +155,10 @@ class Episode:
     goal: tuple[int, int, int]
 
 
-def check_tasks(tasks: str) -> str:
-    """``tasks`` itself; ValueError unless it is one of :data:`TASK_KINDS`."""
-    if tasks not in TASK_KINDS:
-        raise ValueError(f"unknown tasks {tasks!r}; choose one of {', '.join(TASK_KINDS)}")
+def check_tasks(tasks: str, kinds: tuple[str, ...] = ("far", "uniform")) -> str:
+    """``tasks`` itself; ValueError unless it is one of ``kinds``."""
+    if tasks not in kinds:
+        raise ValueError(f"unknown tasks {tasks!r}; choose one of {', '.join(kinds)}")
     return tasks
 
 

@@ -2,7 +2,9 @@
 
 An explorer is made for a batch of episodes, ``Explorer(walls, rng)``, and then asked once per step,
 ``act(agent) -> actions``. It keeps its own state and takes every random number from its generator in a fixed
-order, so equal generators give equal trajectories.
+order, so equal generators give equal trajectories. ``walls`` are bool, or barrier maps where there are doors
+(see :func:`tasks.dynamics.step_agents`); agents then carry door states. Explorers of continuous worlds are in
+:mod:`tasks.point_explorers`.
 
 :class:`PersistentRandom` covers a neighbourhood, :class:`NoisyGoalSeeking` crosses the plan, and a
 :class:`Mixture` of the two gives data in which both short and long ways occur.
@@ -15,8 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
-from tasks.dynamics import step_agents
-from tasks.observations import ACTIONS, FORWARD, LEFT, RIGHT
+from tasks.dynamics import cell_ahead, step_agents
+from tasks.observations import ACTIONS, FIRST_DOOR, FORWARD, FREE, LEFT, RIGHT, TOGGLE
 from tasks.oracles import distances, shortest_actions
 
 
@@ -24,7 +26,7 @@ class Explorer(Protocol):
     """Anything that chooses actions for a batch of agents."""
 
     def act(self, agent: np.ndarray) -> np.ndarray:
-        """Actions (E,) uint8 for agents (E, 3) integers (x, y, heading)."""
+        """Actions (E,) uint8 for agents (E, 3 + M); (E, 2) float32 for positions (E, 2)."""
         ...
 
 
@@ -35,16 +37,17 @@ ExplorerFactory = Callable[[np.ndarray, np.random.Generator], Explorer]
 class PersistentRandom:
     """Walks straight on, turns now and then, and for a while always the same way.
 
-    Before a wall it turns; turning one way persistently it looks around a room and finds its doors.
+    Before a wall it turns; turning one way persistently it looks around a room and finds its doors. Before
+    a door it toggles wherever it would have turned: it mostly opens closed ones, and now and then closes open ones.
 
     Args:
-        walls: (E, W, H) bool.
+        walls: (E, W, H).
         rng: source of all draws.
         any_action: probability of a uniformly random action of all seven.
         turn: probability of a turn although the way ahead is free.
         swap: probability, per step, that the preferred turning direction changes.
-        bump: probability of walking into a wall instead of turning; a model that never saw it imagines a way
-            through, and planning finds that way.
+        bump: probability of walking into a wall or a closed door instead of turning or opening it; a model
+            that never saw it imagines a way through, and planning finds that way.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class PersistentRandom:
         self._side = np.where(rng.random(len(walls)) < 0.5, LEFT, RIGHT).astype(np.uint8)
 
     def act(self, agent: np.ndarray) -> np.ndarray:
-        """Actions (E,) uint8 for agents (E, 3)."""
+        """Actions (E,) uint8 for agents (E, 3 + M)."""
         count = len(agent)
         any_action, turn, swap, bump = self.rng.random((4, count))
         anything = self.rng.integers(0, len(ACTIONS), count, dtype=np.uint8)
@@ -74,6 +77,9 @@ class PersistentRandom:
         blocked = (ahead[:, :2] == agent[:, :2]).all(-1)
         turns = np.where(blocked, bump >= self.bump, turn < self.turn)
         action = np.where(turns, self._side, np.uint8(FORWARD))
+        if self.walls.dtype != np.bool_:
+            door = cell_ahead(self.walls, agent) >= FIRST_DOOR
+            action = np.where(door & turns, np.uint8(TOGGLE), action)
         return np.where(any_action < self.any_action, anything, action)
 
 
@@ -84,7 +90,7 @@ class NoisyGoalSeeking:
     shortest path's.
 
     Args:
-        walls: (E, W, H) bool.
+        walls: (E, W, H).
         rng: source of all draws.
         noise: the values eps is drawn from.
     """
@@ -102,11 +108,11 @@ class NoisyGoalSeeking:
         self.goal = np.full((count, 2), -1, dtype=np.int64)
         self._wander = PersistentRandom(walls, rng)
         self._steps = np.zeros((count, width, height, 4), dtype=np.int32)
-        self._free = ~walls.reshape(count, -1)
+        self._free = walls.reshape(count, -1) == FREE
         self._ranks = self._free.cumsum(-1)
 
     def act(self, agent: np.ndarray) -> np.ndarray:
-        """Actions (E,) uint8 for agents (E, 3)."""
+        """Actions (E,) uint8 for agents (E, 3 + M)."""
         self._choose_goals(agent)
         wander = self._wander.act(agent)
         strays = self.rng.random(len(agent)) < self.eps
@@ -121,7 +127,7 @@ class NoisyGoalSeeking:
             wanted = (draws[rows] * ranks[:, -1]).astype(np.int64)
             cell = (ranks > wanted[:, None]).argmax(-1)
             self.goal[rows] = np.stack(np.divmod(cell, self.walls.shape[2]), -1)
-            self._steps[rows] = distances(self.walls[rows], self.goal[rows])
+            self._steps[rows] = distances(self.walls[rows], self.goal[rows], agent[rows, 3:])
             rows = rows[(self.goal[rows] == agent[rows, :2]).all(-1)]
             draws = self.rng.random(len(agent))
 
@@ -130,7 +136,7 @@ class Mixture:
     """Different explorers for different episodes of a batch.
 
     Args:
-        walls: (E, W, H) bool.
+        walls: (E, W, H).
         rng: source of all draws.
         parts: explorer factories with their shares. Episodes are dealt out evenly, not drawn, so that
             neighbouring episodes (those of one plan) get every part.
@@ -158,11 +164,16 @@ class Mixture:
         self._explorers = [make(walls[rows], rng) for (make, _), rows in zip(parts, self._rows, strict=True)]
 
     def act(self, agent: np.ndarray) -> np.ndarray:
-        """Actions (E,) uint8 for agents (E, 3)."""
-        action = np.zeros(len(agent), dtype=np.uint8)
-        for explorer, rows in zip(self._explorers, self._rows, strict=True):
-            if len(rows):
-                action[rows] = explorer.act(agent[rows])
+        """Actions of the episodes' explorers, see :class:`Explorer`."""
+        parts = [
+            (rows, explorer.act(agent[rows]))
+            for explorer, rows in zip(self._explorers, self._rows, strict=True)
+            if len(rows)
+        ]
+        first = parts[0][1]
+        action = np.zeros((len(agent), *first.shape[1:]), dtype=first.dtype)
+        for rows, chosen in parts:
+            action[rows] = chosen
         return action
 
 

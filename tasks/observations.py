@@ -4,16 +4,24 @@ An image is a *grid* (the world without the agent) plus an *agent* (x, y, headin
 apart, because a grid is shared by thousands of observations; :func:`compose_image` and :func:`split_image`
 convert. Channels are object, colour, state. Codes and headings are those of ``minigrid.core.constants``
 (tests compare them); they are repeated here so that this module needs numpy alone.
+
+Where doors open and close, the grid is kept as it is with all doors closed, so that it stays one *floor plan*
+for a whole episode, and the agent carries the door states behind its heading: (x, y, heading, d_1 .. d_M),
+0 open, 1 closed, in the order of :func:`door_cells`. A task has a fixed number of such *door slots* M; slots
+that a floor plan has no door for stay 0. What happens next (also through a door that is opened on the way) is
+then a function of the agent vector, the action and the unchanging floor plan.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-EMPTY, WALL, GOAL, AGENT = 1, 2, 8, 10
+EMPTY, WALL, FLOOR, DOOR, GOAL, AGENT = 1, 2, 3, 4, 8, 10
 """Object codes, channel 0."""
 RED, GREEN, GREY = 0, 1, 5
 """Colour codes, channel 1."""
+OPEN, CLOSED, LOCKED = 0, 1, 2
+"""Door states, channel 2."""
 EMPTY_CELL = (EMPTY, 0, 0)
 WALL_CELL = (WALL, GREY, 0)
 GOAL_CELL = (GOAL, GREEN, 0)
@@ -24,6 +32,9 @@ HEADINGS = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)], dtype=np.int64)
 ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE, DONE = range(7)
 
+FREE, BARRIER, FIRST_DOOR = 0, 1, 2
+"""Codes of a barrier map, see :func:`grid_to_barriers`."""
+
 
 def walls_to_grid(walls: np.ndarray) -> np.ndarray:
     """Grid (..., W, H, 3) uint8 of walls (..., W, H) bool: walls and empty floor, nothing else."""
@@ -31,39 +42,87 @@ def walls_to_grid(walls: np.ndarray) -> np.ndarray:
 
 
 def grid_to_walls(grid: np.ndarray) -> np.ndarray:
-    """Walls (..., W, H) bool of a grid (..., W, H, 3): the cells an agent cannot enter."""
+    """Walls (..., W, H) bool of a grid (..., W, H, 3): the cells an agent can never enter."""
     return grid[..., 0] == WALL
 
 
+def grid_to_barriers(grid: np.ndarray, doors: int = 0) -> np.ndarray:
+    """What stands in an agent's way, for :func:`tasks.dynamics.step_agents`.
+
+    Args:
+        grid: (..., W, H, 3) uint8.
+        doors: door slots M of the task.
+
+    Returns:
+        (..., W, H): bool walls without door slots, otherwise int8 with 0 free, 1 wall, and 2 + i the door of
+        slot i.
+
+    Raises:
+        ValueError: more doors in a grid than slots.
+    """
+    walls, found = grid_to_walls(grid), grid[..., 0] == DOOR
+    most = int(found.sum((-2, -1)).max(initial=0))
+    if most > doors:
+        raise ValueError(f"a grid shows {most} doors, but there are {doors} door slots; ask for doors={most}")
+    if not doors:
+        return walls
+    slot = found.reshape(*found.shape[:-2], -1).cumsum(-1).reshape(found.shape) - 1
+    return np.where(found, FIRST_DOOR + slot, walls).astype(np.int8)
+
+
+def door_cells(grid: np.ndarray, doors: int) -> np.ndarray:
+    """Where the door of each slot stands: (..., M, 2) int64 (x, y), sorted by x, then y; -1 for empty slots.
+
+    Args:
+        grid: (..., W, H, 3) uint8.
+        doors: door slots M.
+
+    Raises:
+        ValueError: more doors in a grid than slots.
+    """
+    barriers = grid_to_barriers(grid, doors).reshape(-1, *grid.shape[-3:-1])
+    cells = np.full((len(barriers), doors, 2), -1, dtype=np.int64)
+    if doors:
+        row, x, y = np.nonzero(barriers >= FIRST_DOOR)
+        cells[row, barriers[row, x, y] - FIRST_DOOR] = np.stack([x, y], -1)
+    return cells.reshape(*grid.shape[:-3], doors, 2)
+
+
 def compose_image(grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
-    """Draw the agent into the grid, as MiniGrid's FullyObsWrapper does.
+    """Draw the agent and its door states into the grid, as MiniGrid's FullyObsWrapper does.
 
     Args:
         grid: (..., W, H, 3) uint8, the world without the agent.
-        agent: (..., 3) integers (x, y, heading); leading dimensions broadcast with those of ``grid``.
+        agent: (..., 3 + M) integers (x, y, heading, door states); leading dimensions broadcast with those of
+            ``grid``. Without door states the doors are drawn as ``grid`` has them.
 
     Returns:
-        (..., W, H, 3) uint8, a new array.
+        (..., W, H, 3) uint8, a new array. An agent hides the cell it stands on.
 
     Raises:
-        ValueError: shapes that do not fit, or an agent outside the grid.
+        ValueError: shapes that do not fit, an agent outside the grid, or more doors than door states.
     """
     grid, agent = np.asarray(grid), np.asarray(agent)
     if grid.ndim < 3 or grid.shape[-1] != 3:
         raise ValueError(f"grid has shape {grid.shape}; pass (..., W, H, 3)")
-    if agent.ndim < 1 or agent.shape[-1] != 3:
-        raise ValueError(f"agent has shape {agent.shape}; pass (..., 3) with x, y, heading")
+    if agent.ndim < 1 or agent.shape[-1] < 3:
+        raise ValueError(
+            f"agent has shape {agent.shape}; pass (..., 3) with x, y, heading, and door states after them"
+        )
     lead = np.broadcast_shapes(grid.shape[:-3], agent.shape[:-1])
     width, height = grid.shape[-3:-1]
     image = np.array(np.broadcast_to(grid, (*lead, width, height, 3)), dtype=np.uint8, order="C")
-    place = np.broadcast_to(agent, (*lead, 3)).reshape(-1, 3).astype(np.int64)
-    outside = (place < 0) | (place >= np.array([width, height, 4]))
+    place = np.broadcast_to(agent, (*lead, agent.shape[-1])).reshape(-1, agent.shape[-1]).astype(np.int64)
+    outside = (place[:, :3] < 0) | (place[:, :3] >= np.array([width, height, 4]))
     if outside.any():
-        x, y, heading = place[outside.any(-1)][0]
+        x, y, heading = place[outside.any(-1)][0, :3]
         raise ValueError(
             f"agent (x={x}, y={y}, heading={heading}) lies outside a {width}x{height} grid with headings 0..3"
         )
     flat = image.reshape(-1, width, height, 3)
+    if doors := place.shape[1] - 3:
+        row, slot = np.nonzero((cells := door_cells(flat, doors))[..., 0] >= 0)
+        flat[row, cells[row, slot, 0], cells[row, slot, 1], 2] = place[row, 3 + slot]
     rows = np.arange(len(place))
     flat[rows, place[:, 0], place[:, 1], 0] = AGENT
     flat[rows, place[:, 0], place[:, 1], 1] = RED
@@ -71,18 +130,25 @@ def compose_image(grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
     return image
 
 
-def split_image(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def split_image(
+    image: np.ndarray, doors: int = 0, floor: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Take the agent out of an image: the inverse of :func:`compose_image`.
 
     Args:
         image: (..., W, H, 3) uint8 with exactly one agent in each image.
+        doors: door slots M of the task; 0 leaves doors in the grid as the image shows them.
+        floor: (..., W, H, 3) uint8, the floor plan if it is known from an earlier observation. An agent in a
+            doorway or on a goal hides what it stands on, so a first image tells the floor plan (no episode
+            starts in a doorway) and later images are split with it.
 
     Returns:
-        grid (..., W, H, 3) uint8, with empty floor where the agent stood, and agent (..., 3) int64 (x, y,
-        heading).
+        grid (..., W, H, 3) uint8, the floor plan: with ``floor``, that one; otherwise with empty floor where
+        the agent stood, and with door slots all doors closed. Agent (..., 3 + M) int64 (x, y, heading, door
+        states).
 
     Raises:
-        ValueError: wrong shape, or not exactly one agent in an image.
+        ValueError: wrong shape, not exactly one agent in an image, or more doors than slots.
     """
     image = np.asarray(image)
     if image.ndim < 3 or image.shape[-1] != 3:
@@ -99,4 +165,43 @@ def split_image(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, cell = np.arange(len(grid)), here.argmax(-1)
     agent = np.stack([cell // height, cell % height, grid[rows, cell, 2].astype(np.int64)], -1)
     grid[rows, cell] = EMPTY_CELL
-    return grid.reshape(image.shape), agent.reshape(*lead, 3)
+    plan = grid.reshape(-1, width, height, 3) if floor is None else _same_shape(floor, image)
+    if doors:
+        states = np.zeros((len(agent), doors), dtype=np.int64)
+        row, slot = np.nonzero((cells := door_cells(plan, doors))[..., 0] >= 0)
+        shown = grid.reshape(-1, width, height, 3)[row, cells[row, slot, 0], cells[row, slot, 1]]
+        # The agent only ever stands in an open doorway, and empty floor has the state of an open door.
+        states[row, slot] = shown[:, 2]
+        agent = np.concatenate([agent, states], -1)
+        plan = close_doors(plan)
+    return plan.reshape(image.shape), agent.reshape(*lead, 3 + doors)
+
+
+def close_doors(grid: np.ndarray) -> np.ndarray:
+    """A copy of the grid (..., W, H, 3) with every door closed: the floor plan."""
+    grid = np.array(grid, dtype=np.uint8)
+    grid[..., 2] = np.where(grid[..., 0] == DOOR, np.uint8(CLOSED), grid[..., 2])
+    return grid
+
+
+def perceive(
+    observation: dict[str, np.ndarray], doors: int = 0, floor: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What any world's observation says: the floor plan and the agent vector.
+
+    Args:
+        observation: ``image`` (..., W, H, 3), and ``position`` (..., 2) in a continuous world.
+        doors, floor: as in :func:`split_image`.
+
+    Returns:
+        floor plan (..., W, H, 3) uint8, and the agent: (..., 3 + M) int64, or (..., 2) float32 positions.
+    """
+    if "position" in observation:
+        return observation["image"], observation["position"]
+    return split_image(observation["image"], doors, floor)
+
+
+def _same_shape(floor: np.ndarray, image: np.ndarray) -> np.ndarray:
+    if floor.shape != image.shape:
+        raise ValueError(f"floor has shape {floor.shape}, the images {image.shape}; pass one for each image")
+    return floor.reshape(-1, *image.shape[-3:])

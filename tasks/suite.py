@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import functools
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium
 import numpy as np
 
 from tasks.episodes import EpisodeBatch, check_tasks, draw_episode, fixed_pairs
-from tasks.floorplans import grid_side, split_seeds
-from tasks.observations import ACTIONS, walls_to_grid
-from tasks.oracles import distances
+from tasks.floorplans import grid_side, plan_walls, split_seeds
+from tasks.minigrid_suite import floors, layout_seeds, minigrid_spec, sample_layout_episodes, stock_spec
+from tasks.observations import walls_to_grid
+from tasks.oracles import arrival
+from tasks.point_oracles import least_steps, place_in_cells
 from tasks.randomness import keyed_generator, spread
-
-
-@dataclass(frozen=True)
-class TaskSpec:
-    """One registered task.
-
-    Attributes:
-        id: Gymnasium id.
-        depth, room: the world, see :mod:`tasks.floorplans`.
-        width, height: grid size in cells.
-        step_budget: steps before an episode is given up; the only horizon an agent may know.
-        default_budget_tflops: planning compute per episode that results are compared at, unless said
-        otherwise.
-        fixed_plan: seed of the one floor plan, or None when every episode has its own.
-        actions: number of discrete actions.
-        description: one line for people.
-    """
-
-    id: str
-    depth: int
-    room: int
-    width: int
-    height: int
-    step_budget: int
-    default_budget_tflops: float
-    fixed_plan: int | None
-    description: str
-    actions: int = len(ACTIONS)
-
-    def make_kwargs(self) -> dict[str, Any]:
-        """Arguments of the environment constructors that make this task."""
-        return {
-            "depth": self.depth,
-            "room": self.room,
-            "step_budget": self.step_budget,
-            "fixed_plan": self.fixed_plan,
-        }
-
+from tasks.specs import TaskSpec
 
 FIXED_PLAN_SEED = 7
 """Floor-plan seed of the task with one plan for ever."""
@@ -59,6 +25,7 @@ FIXED_PLAN_SEED = 7
 def _nested(
     name: str, depth: int, step_budget: int, budget_tflops: float, fixed_plan: int | None = None
 ) -> TaskSpec:
+    point = name.startswith("NestedPoint")
     side, rooms = grid_side(depth, 3), 2 ** (depth - 1)
     plans = "one floor plan for ever" if fixed_plan is not None else "a new floor plan every episode"
     return TaskSpec(
@@ -70,7 +37,11 @@ def _nested(
         step_budget=step_budget,
         default_budget_tflops=budget_tflops,
         fixed_plan=fixed_plan,
-        description=f"{rooms}x{rooms} nested rooms of 3x3 cells on a {side}x{side} grid, {plans}",
+        description=(
+            f"{'a continuous point in ' if point else ''}{rooms}x{rooms} nested rooms of 3x3 cells"
+            f" on a {side}x{side} grid, {plans}"
+        ),
+        **({"family": "nested-point", "actions": 2} if point else {}),
     )
 
 
@@ -82,15 +53,36 @@ _SPECS = {
         _nested("NestedRooms", 3, 128, 0.03),
         _nested("NestedRooms", 4, 256, 0.06),
         _nested("NestedRoomsFixed", 3, 128, 0.006, fixed_plan=FIXED_PLAN_SEED),
+        _nested("NestedPoint", 2, 64, 0.02),
+        _nested("NestedPoint", 3, 128, 0.03),
+        _nested("NestedPoint", 4, 256, 0.06),
+        _nested("NestedPointFixed", 3, 128, 0.006, fixed_plan=FIXED_PLAN_SEED),
+        stock_spec("MiniGrid-FourRooms-v0", 19, 19, 100, 0, 0.03),
+        stock_spec("MiniGrid-MultiRoom-N6-v0", 25, 25, 120, 5, 0.06),
     )
 }
 
+_ENTRY_POINTS = {
+    "nested-rooms": ("tasks.nested_rooms:NestedRooms", "tasks.batched:BatchedNestedRooms"),
+    "nested-point": ("tasks.nested_point:NestedPoint", "tasks.nested_point:BatchedNestedPoint"),
+}
+"""Environment and batched twin of each family; MiniGrid registers its own."""
+
 
 def task_spec(task_id: str) -> TaskSpec:
-    """The registered task with this id; ValueError that lists the known ids."""
-    if task_id not in _SPECS:
-        raise ValueError(f"unknown task {task_id!r}; known tasks: {', '.join(_SPECS)}")
-    return _SPECS[task_id]
+    """The task with this id: a registered one, or any other stock MiniGrid environment that is supported.
+
+    Raises:
+        ValueError: an unknown id (the message lists the known ones), or an environment that is not supported.
+    """
+    if task_id in _SPECS:
+        return _SPECS[task_id]
+    if task_id.startswith("MiniGrid-"):
+        return _generic(task_id)
+    raise ValueError(f"unknown task {task_id!r}; known tasks: {', '.join(_SPECS)}")
+
+
+_generic = functools.lru_cache(maxsize=64)(minigrid_spec)
 
 
 def list_tasks() -> list[dict[str, Any]]:
@@ -99,19 +91,41 @@ def list_tasks() -> list[dict[str, Any]]:
 
 
 def register_tasks() -> None:
-    """Register every task with Gymnasium; ids that are registered already are left alone."""
+    """Register our own tasks with Gymnasium; ids that are registered already are left alone."""
     for spec in _SPECS.values():
-        if spec.id not in gymnasium.registry:
+        if spec.family in _ENTRY_POINTS and spec.id not in gymnasium.registry:
+            single, batched = _ENTRY_POINTS[spec.family]
             gymnasium.register(
-                spec.id,
-                entry_point="tasks.nested_rooms:NestedRooms",
-                vector_entry_point="tasks.batched:BatchedNestedRooms",
-                kwargs=spec.make_kwargs(),
+                spec.id, entry_point=single, vector_entry_point=batched, kwargs=spec.make_kwargs()
             )
 
 
+def plan_seeds(task_id: str, split: str, plans: int, *key: str | int) -> np.ndarray:
+    """The first ``plans`` floor-plan seeds (plans,) int64 of a keyed walk through the split's."""
+    spec, seeds = task_spec(task_id), split_seeds(split)
+    if spec.fixed_plan is not None:
+        return np.full(plans, spec.fixed_plan, dtype=np.int64)
+    if spec.family == "minigrid":
+        return layout_seeds(task_id, split, plans, *key)
+    return spread(plans, seeds.start, seeds.stop, *key)
+
+
+def floor_plans(task_id: str, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What stands where on the floor plans with these seeds (P,).
+
+    Returns:
+        grid (P, W, H, 3) uint8, without the agent and with doors closed, and what dynamics, explorers and
+        oracles take: walls (P, W, H) bool, or barrier maps (P, W, H) int8 where there are doors.
+    """
+    spec = task_spec(task_id)
+    if spec.family == "minigrid":
+        return floors(spec, seeds)
+    walls = plan_walls(seeds, spec.depth, spec.room)
+    return walls_to_grid(walls), walls
+
+
 def sample_episodes(
-    task_id: str, split: str = "test", tasks: str = "far", *, episodes: int, seed: int = 0
+    task_id: str, split: str = "test", tasks: str | None = None, *, episodes: int, seed: int = 0
 ) -> EpisodeBatch:
     """Episodes to evaluate on.
 
@@ -122,7 +136,8 @@ def sample_episodes(
     Args:
         task_id: see :func:`list_tasks`.
         split: ``train``, ``validation`` or ``test``.
-        tasks: ``far`` or ``uniform``.
+        tasks: ``far``, ``uniform`` or ``own``, see :mod:`tasks.episodes`; None: the task's first kind, ``far``
+            on our floor plans, ``own`` in stock environments.
         episodes: how many.
         seed: evaluation seed.
 
@@ -130,17 +145,15 @@ def sample_episodes(
         ValueError: unknown id, split or tasks, or fewer than one episode.
     """
     spec = task_spec(task_id)
-    seeds = split_seeds(split)
-    check_tasks(tasks)
+    split_seeds(split)
+    tasks = check_tasks(spec.kinds[0] if tasks is None else tasks, spec.kinds)
     if episodes < 1:
         raise ValueError(f"episodes is {episodes}; ask for at least 1")
+    if spec.family == "minigrid":
+        return sample_layout_episodes(spec, split, tasks, episodes, seed)
     key = ("episodes", task_id, split, tasks, int(seed))
-    ends: np.ndarray | None = None
-    if spec.fixed_plan is None:
-        plan_seed = spread(episodes, seeds.start, seeds.stop, *key)
-    else:
-        plan_seed = np.full(episodes, spec.fixed_plan, dtype=np.int64)
-        ends = _fixed_ends(spec, split, tasks, episodes, key)
+    ends = None if spec.fixed_plan is None else _fixed_ends(spec, split, tasks, episodes, key)
+    plan_seed = plan_seeds(task_id, split, episodes, *key)
     walls = np.empty((episodes, spec.width, spec.height), dtype=bool)
     start, goal = np.empty((2, episodes, 3), dtype=np.int64)
     for i in range(episodes):
@@ -161,7 +174,13 @@ def sample_episodes(
             **given,
         )
         walls[i], start[i], goal[i] = episode.plan.walls, episode.start, episode.goal
-    return EpisodeBatch(plan_seed, walls_to_grid(walls), start, goal, path_lengths(walls, start, goal))
+    grid = walls_to_grid(walls)
+    if spec.continuous:
+        cells = np.stack([start, goal], 1)
+        places = [place_in_cells(keyed_generator(*key, i, "places"), cells[i]) for i in range(episodes)]
+        first, last = np.stack(places, 1)
+        return EpisodeBatch(plan_seed, grid, first, last, least_steps(walls, first, last))
+    return EpisodeBatch(plan_seed, grid, start, goal, arrival(walls, start, goal)[0])
 
 
 def _fixed_ends(
@@ -172,13 +191,3 @@ def _fixed_ends(
     cells, allowed = fixed_pairs(spec.fixed_plan, spec.depth, spec.room, tasks, split)
     pairs = keyed_generator("pairs", *key).permutation(np.argwhere(allowed))
     return cells[np.resize(pairs, (episodes, 2))]
-
-
-def path_lengths(walls: np.ndarray, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Steps (E,) int64 from start (E, 3) to the goal cell (E, 2 or 3) on walls (E, W, H), turns counted."""
-    steps = np.empty(len(start), dtype=np.int64)
-    for first in range(0, len(start), 512):  # bounds the memory of the search
-        part = slice(first, first + 512)
-        table = distances(walls[part], goal[part])
-        steps[part] = table[np.arange(len(table)), start[part, 0], start[part, 1], start[part, 2]]
-    return steps

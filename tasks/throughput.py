@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tasks.batched import BatchedNestedRooms
+import gymnasium
+import numpy as np
+
 from tasks.collection import collect
 from tasks.observations import ACTIONS
 from tasks.randomness import keyed_generator
@@ -16,12 +18,11 @@ from tasks.trajectories import TrajectoryStore
 
 
 def minigrid_steps(task_id: str, seconds: float = 2.0) -> float:
-    """Steps per second of ``FullyObsWrapper(NestedRooms)`` under random actions; resets are not timed."""
+    """Steps per second of the fully observed MiniGrid environment under random actions; resets are not timed."""
+    import minigrid  # registers its environments  # noqa: F401
     from minigrid.wrappers import FullyObsWrapper
 
-    from tasks.nested_rooms import NestedRooms
-
-    env = FullyObsWrapper(NestedRooms(**task_spec(task_id).make_kwargs()))
+    env = FullyObsWrapper(gymnasium.make(task_id).unwrapped)
     rng = keyed_generator("throughput")
     env.reset(seed=0)
     steps, spent = 0, 0.0
@@ -46,21 +47,24 @@ def batched_steps(task_id: str, num_envs: int = 1024, seconds: float = 2.0, copy
         task_id: a registered task.
         num_envs: episodes side by side.
         seconds: how long to measure.
-        copy: whether observations are copied, see :class:`tasks.batched.BatchedNestedRooms`.
+        copy: whether observations are copied, see :class:`tasks.batched_world.BatchedWorld`.
     """
     spec = task_spec(task_id)
-    env = BatchedNestedRooms(num_envs, **spec.make_kwargs(), copy=copy)
+    env = spec.make_batched(num_envs, copy=copy)
     episodes = sample_episodes(task_id, "train", episodes=num_envs)
     rng = keyed_generator("throughput")
     steps, spent = 0, 0.0
     while spent < seconds:
         env.reset(options={"episodes": episodes})
-        actions = rng.integers(0, len(ACTIONS), (spec.step_budget, num_envs))
+        if spec.continuous:
+            actions = rng.uniform(-1, 1, (spec.step_budget, num_envs, 2)).astype(np.float32)
+        else:
+            actions = rng.integers(0, len(ACTIONS), (spec.step_budget, num_envs))
         begin = time.perf_counter()
         for action in actions:
             env.step(action)
         spent += time.perf_counter() - begin
-        steps += actions.size
+        steps += spec.step_budget * num_envs
     return steps / spent
 
 
@@ -91,13 +95,15 @@ def measure(
 ) -> dict[str, Any]:
     """Measure steps and windows; every figure is for one process.
 
+    A continuous world is its own twin, so ``minigrid_steps_per_s`` and the ratios are None there.
+
     Returns:
         ``minigrid_steps_per_s``, ``batched_steps_per_s`` and ``batched_copy_steps_per_s`` (observations
         copied), their ``ratio`` (without copies) and ``ratio_copy``, ``windows_transitions_per_s`` for 256
         windows of 32 observations out of ``transitions`` transitions, ``windows_16_plans_transitions_per_s``
         for the same out of 16 plans a batch, ``collect_transitions_per_s``, and what was measured.
     """
-    minigrid = minigrid_steps(task_id, seconds)
+    minigrid = None if task_spec(task_id).continuous else minigrid_steps(task_id, seconds)
     plain = batched_steps(task_id, num_envs, seconds)
     copied = batched_steps(task_id, num_envs, seconds, copy=True)
     fixed = task_spec(task_id).fixed_plan is not None
@@ -115,8 +121,8 @@ def measure(
         "minigrid_steps_per_s": minigrid,
         "batched_steps_per_s": plain,
         "batched_copy_steps_per_s": copied,
-        "ratio": plain / minigrid,
-        "ratio_copy": copied / minigrid,
+        "ratio": minigrid and plain / minigrid,
+        "ratio_copy": minigrid and copied / minigrid,
         "windows_transitions_per_s": windows,
         "windows_16_plans_transitions_per_s": few,
         "collect_transitions_per_s": collected,

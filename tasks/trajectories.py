@@ -1,18 +1,21 @@
 """The trajectory store: a folder of ``.npy`` arrays and a ``meta.json``, read through memory maps.
 
-Observations are kept as an agent (x, y, heading) and an index into a table of grids, because a grid is shared
-by every observation on its plan; a world that changes (a door that opens) simply adds grids to the table and
-changes the index within an episode. ``tasks.observations.compose_image`` makes images of the two.
+Observations are kept as an agent vector and an index into a table of grids, because a grid is shared by every
+observation on its plan. Where doors open and close, the table holds the floor plan with its doors closed and the
+agent vector carries their states (see :mod:`tasks.observations`), so there is one grid per plan there as well; a
+world that changes in other ways adds grids to the table and changes the index within an episode.
+``tasks.observations.compose_image`` makes images of the two.
 
-==================  ======================
-=================================================================== ``grids.npy``       (G, W, H, 3) uint8
-table of unique grids, the world without the agent ``grid_index.npy``  (N,) int32              grid of each
-observation ``agent.npy``       (N, 3) int16            x, y, heading (float32 is allowed, for continuous
-worlds) ``action.npy``      (N,) uint8              action taken after each observation; padding at an
-episode's last ``offsets.npy``     (episodes + 1,) int64   episode e is observations offsets[e] ..
-offsets[e+1] - 1 ``plan.npy``        (episodes,) int32       floor-plan seed; episodes on one plan stand
-together ==================  ======================
-===================================================================
+==================  ==========================  ==============================================================
+``grids.npy``       (G, W, H, 3) uint8          table of unique grids, the world without the agent
+``grid_index.npy``  (N,) int32                  grid of each observation
+``agent.npy``       (N, 3 + M) int16            x, y, heading, M door states; (N, 2) float32 positions in a
+                                                continuous world
+``action.npy``      (N,) uint8                  action taken after each observation, padding at an episode's
+                                                last; (N, 2) float32 in a continuous world
+``offsets.npy``     (episodes + 1,) int64       episode e is observations offsets[e] .. offsets[e+1] - 1
+``plan.npy``        (episodes,) int32           floor-plan seed; episodes on one plan stand together
+==================  ==========================  ==============================================================
 """
 
 from __future__ import annotations
@@ -53,8 +56,8 @@ class Windows:
     """B pieces of trajectory, each L observations long and inside one episode.
 
     Attributes:
-        agent: (B, L, 3) x, y, heading in the store's dtype.
-        action: (B, L - 1) actions between the observations.
+        agent: (B, L, 3 + M) x, y, heading, door states, or (B, L, 2) float32 positions.
+        action: (B, L - 1) actions between the observations, or (B, L - 1, 2) float32.
         grid_index: (B, L) int32, rows of the store's ``grids``.
         plan: (B,) int32, floor-plan seeds.
     """

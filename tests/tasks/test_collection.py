@@ -154,6 +154,22 @@ def test_two_collections_into_one_folder_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("task_id", "plans", "expected"),
+    [
+        (D2, 10, "c848a76328e2fad7"),
+        ("hjepa/NestedRooms-d3-v0", 10, "f04a6632dc22f5e6"),
+        ("hjepa/NestedRooms-d4-v0", 10, "44607a61b6d16082"),
+        (FIXED, 1, "314860b077b3bddf"),
+    ],
+)
+def test_data_stay_the_same_from_version_to_version(
+    tmp_path: Path, task_id: str, plans: int, expected: str
+) -> None:
+    """Published weights were trained on such data: a drift must not go unseen."""
+    assert collect(task_id, tmp_path / "s", plans, 6, 40, seed=5).sha256.startswith(expected)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"plans": 0}, "plans is 0"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.collection import random_states, walk
 from tasks.dynamics import step_agents
 from tasks.explorers import EXPLORERS, Mixture, NoisyGoalSeeking, PersistentRandom, make_explorer
 from tasks.floorplans import plan_walls
 from tasks.observations import FORWARD, LEFT, RIGHT
+from tasks.walks import random_states, walk
 
 
 @pytest.fixture(scope="module")

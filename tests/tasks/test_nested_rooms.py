@@ -16,7 +16,7 @@ from tasks.nested_rooms import NestedRooms
 from tasks.observations import AGENT, FORWARD, GOAL_CELL, LEFT, split_image
 from tasks.oracles import distances, shortest_actions
 
-IDS = [spec["id"] for spec in tasks.list_tasks()]
+IDS = [spec["id"] for spec in tasks.list_tasks() if spec["family"] == "nested-rooms"]
 D3 = "hjepa/NestedRooms-d3-v0"
 
 

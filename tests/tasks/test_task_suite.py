@@ -18,10 +18,11 @@ import tasks
 from tasks.episodes import EpisodeBatch, draw_episode, pair_split, quadrant
 from tasks.floorplans import SPLITS, floor_plan
 from tasks.observations import split_image, walls_to_grid
-from tasks.oracles import distances
-from tasks.suite import FIXED_PLAN_SEED, path_lengths, register_tasks
+from tasks.oracles import arrival, distances
+from tasks.suite import FIXED_PLAN_SEED, register_tasks
 
-IDS = [spec["id"] for spec in tasks.list_tasks()]
+ROOMS = [spec["id"] for spec in tasks.list_tasks() if spec["family"] == "nested-rooms"]
+IDS = [*ROOMS, "MiniGrid-FourRooms-v0", "MiniGrid-MultiRoom-N6-v0"]
 FIXED = "hjepa/NestedRoomsFixed-d3-v0"
 BATCH_FIELDS = [field.name for field in dataclasses.fields(EpisodeBatch)]
 
@@ -38,8 +39,15 @@ def test_registered_tasks() -> None:
         "hjepa/NestedRooms-d3-v0": (17, 17, 128),
         "hjepa/NestedRooms-d4-v0": (33, 33, 256),
         "hjepa/NestedRoomsFixed-d3-v0": (17, 17, 128),
+        "hjepa/NestedPoint-d2-v0": (9, 9, 64),
+        "hjepa/NestedPoint-d3-v0": (17, 17, 128),
+        "hjepa/NestedPoint-d4-v0": (33, 33, 256),
+        "hjepa/NestedPointFixed-d3-v0": (17, 17, 128),
+        "MiniGrid-FourRooms-v0": (19, 19, 100),
+        "MiniGrid-MultiRoom-N6-v0": (25, 25, 120),
     }
-    assert all(spec["actions"] == 7 and spec["default_budget_tflops"] > 0 for spec in tasks.list_tasks())
+    for spec in tasks.list_tasks():
+        assert spec["actions"] == (2 if "Point" in spec["id"] else 7) and spec["default_budget_tflops"] > 0
     json.dumps(tasks.list_tasks())
     assert tasks.task_spec(FIXED).fixed_plan is not None
 
@@ -52,9 +60,9 @@ def test_unknown_ids_list_the_known_ones() -> None:
 
 
 def test_registration_twice_is_silent(recwarn: pytest.WarningsRecorder) -> None:
-    before = {task: gymnasium.registry[task] for task in IDS}
+    before = {task: gymnasium.registry[task] for task in ROOMS}
     register_tasks()
-    assert all(gymnasium.registry[task] is before[task] for task in IDS)
+    assert all(gymnasium.registry[task] is before[task] for task in ROOMS)
     assert not recwarn.list
 
 
@@ -65,7 +73,7 @@ def test_importing_tasks_is_light() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("task_id", IDS)
+@pytest.mark.parametrize("task_id", ROOMS)
 @pytest.mark.parametrize("kind", ["far", "uniform"])
 def test_episodes_are_possible_and_measured(task_id: str, kind: str) -> None:
     batch = tasks.sample_episodes(task_id, "test", kind, episodes=40, seed=5)
@@ -93,7 +101,7 @@ def test_episodes_are_possible_and_measured(task_id: str, kind: str) -> None:
     assert (split_image(batch.start_image)[1] == batch.start).all()
 
 
-@pytest.mark.parametrize("task_id", IDS)
+@pytest.mark.parametrize("task_id", ROOMS)
 def test_far_episodes_join_opposite_quadrants_in_all_orientations(task_id: str) -> None:
     batch = tasks.sample_episodes(task_id, "validation", "far", episodes=100, seed=0)
     plan = floor_plan(0, tasks.task_spec(task_id).depth)
@@ -104,10 +112,11 @@ def test_far_episodes_join_opposite_quadrants_in_all_orientations(task_id: str) 
     assert ((batch.start[:, :2] - middle) * (batch.goal[:, :2] - middle) < 0).all()
 
 
-@pytest.mark.parametrize("task_id", IDS)
+@pytest.mark.parametrize("task_id", [*IDS, "hjepa/NestedPoint-d3-v0"])
 def test_the_first_episodes_of_many_equal_few(task_id: str) -> None:
-    few = tasks.sample_episodes(task_id, "test", "far", episodes=5, seed=2)
-    many = tasks.sample_episodes(task_id, "test", "far", episodes=30, seed=2)
+    split = "train" if task_id.startswith("MiniGrid-") else "test"  # few layouts are drawn in vain
+    few = tasks.sample_episodes(task_id, split, episodes=5, seed=2)
+    many = tasks.sample_episodes(task_id, split, episodes=30, seed=2)
     assert_equal(few, many.select(slice(0, 5)))
     assert_equal(few.select([3, 1]), many.select(np.array([3, 1])))
     mask = np.arange(30) % 7 == 0
@@ -155,10 +164,17 @@ def test_pair_shares_are_about_eighty_ten_ten() -> None:
 def test_episodes_stay_the_same_from_version_to_version() -> None:
     """Published results name these episodes by seed: a drift must not go unseen."""
     digest = hashlib.sha256()
-    for task_id in IDS:
+    for task_id in ROOMS:
         batch = tasks.sample_episodes(task_id, "test", "far", episodes=5, seed=0)
         digest.update(b"".join(getattr(batch, name).tobytes() for name in BATCH_FIELDS))
     assert digest.hexdigest()[:16] == "d662a754c33074bc"
+    digest = hashlib.sha256()
+    for task_id in ROOMS:
+        for split in SPLITS:
+            for kind in ("far", "uniform"):
+                batch = tasks.sample_episodes(task_id, split, kind, episodes=7, seed=3)
+                digest.update(b"".join(getattr(batch, name).tobytes() for name in BATCH_FIELDS))
+    assert digest.hexdigest()[:16] == "d44a7191ea9db5c3"
 
 
 @pytest.mark.parametrize(
@@ -203,6 +219,6 @@ def test_given_ends_are_kept_and_the_other_fits() -> None:
 
 def test_path_lengths_are_the_oracles_whatever_the_batch() -> None:
     batch = tasks.sample_episodes(IDS[0], "train", "uniform", episodes=600, seed=9)
-    assert (path_lengths(batch.walls, batch.start, batch.goal) == batch.oracle_steps).all()
+    assert (arrival(batch.walls, batch.start, batch.goal)[0] == batch.oracle_steps).all()
     part = batch.select(slice(500, 600))
-    assert (path_lengths(part.walls, part.start, part.goal) == part.oracle_steps).all()
+    assert (arrival(part.walls, part.start, part.goal)[0] == part.oracle_steps).all()

@@ -1,0 +1,87 @@
+"""What a registered task is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.observations import ACTIONS
+
+if TYPE_CHECKING:
+    from tasks.batched_world import BatchedWorld
+
+FAMILIES = ("nested-rooms", "minigrid", "nested-point")
+"""Kinds of worlds: our floor plans with MiniGrid's agent, stock MiniGrid environments, our floor plans with a
+continuous point."""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One registered task.
+
+    Attributes:
+        id: Gymnasium id.
+        depth, room: the floor plans, see :mod:`tasks.floorplans`; 0 for stock MiniGrid environments.
+        width, height: grid size in cells.
+        step_budget: steps before an episode is given up; the only horizon an agent may know.
+        default_budget_tflops: planning compute per episode that results are compared at, unless said
+            otherwise.
+        fixed_plan: seed of the one floor plan, or None when every episode has its own.
+        description: one line for people.
+        actions: number of discrete actions, or of the numbers in a continuous one.
+        family: one of :data:`FAMILIES`.
+        kinds: how episodes may be drawn, the default first (see :mod:`tasks.episodes`).
+        doors: door slots M of the agent vector (see :mod:`tasks.observations`).
+    """
+
+    id: str
+    depth: int
+    room: int
+    width: int
+    height: int
+    step_budget: int
+    default_budget_tflops: float
+    fixed_plan: int | None
+    description: str
+    actions: int = len(ACTIONS)
+    family: str = "nested-rooms"
+    kinds: tuple[str, ...] = ("far", "uniform")
+    doors: int = 0
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the agent is a position (x, y) and an action two numbers in -1..1."""
+        return self.family == "nested-point"
+
+    @property
+    def agent_size(self) -> int:
+        """Numbers in an agent vector: 3 + M (x, y, heading, door states), or 2 (x, y)."""
+        return 2 if self.continuous else 3 + self.doors
+
+    def make_kwargs(self) -> dict[str, Any]:
+        """Arguments of the environment constructors that make this task."""
+        if self.family == "minigrid":
+            return {"task_id": self.id, "doors": self.doors, "step_budget": self.step_budget}
+        return {
+            "depth": self.depth,
+            "room": self.room,
+            "step_budget": self.step_budget,
+            "fixed_plan": self.fixed_plan,
+        }
+
+    def make_batched(self, num_envs: int, **arguments: Any) -> BatchedWorld:
+        """The batched environment of this task.
+
+        Args:
+            num_envs: E.
+            **arguments: further ones of its constructor, such as ``copy``, ``split`` or ``tasks``.
+        """
+        from tasks.batched import BatchedMiniGrid, BatchedNestedRooms
+        from tasks.nested_point import BatchedNestedPoint
+
+        worlds: dict[str, type[BatchedWorld]] = {
+            "nested-rooms": BatchedNestedRooms,
+            "minigrid": BatchedMiniGrid,
+            "nested-point": BatchedNestedPoint,
+        }
+        return worlds[self.family](num_envs, **{**self.make_kwargs(), **arguments})
