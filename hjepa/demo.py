@@ -1,13 +1,15 @@
 """The demo: collect, train a small stack, plan held-out tasks with 1 to 3 levels, draw.
 
-Every step continues where a killed run stopped. The flat agent's horizon is tuned on validation tasks, at the compute
-that all agents get.
+Every step continues where a killed run stopped. The flat agent's planning was tuned on validation tasks, at the
+compute that all agents get (``hjepa demo --tune``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ import numpy as np
 
 from hjepa import figures
 from hjepa.ablation import collect_store
-from hjepa.checkpoints import describe
-from hjepa.config import METRICS, PlanSettings, load_preset
+from hjepa.checkpoints import describe, load_stack
+from hjepa.config import load_preset
 from hjepa.devices import fix_threads
 from hjepa.evaluation import evaluate, watch
 from hjepa.json_files import read_json, write_json
@@ -27,80 +29,160 @@ from hjepa.training import fit
 EPISODES = 200
 TUNING_EPISODES = 48
 SEED = 0
+METRICS = ("l2", "commute")
+WORKERS = 2
+
+FLAT: dict[str, dict[str, Any]] = {"l2": {}, "commute": {}}
+"""How the flat agent plans under each metric: the best of `tune`, from ``published/demo/tuning.json``."""
 
 
 def run(out: Path, note: Callable[[str], None] = lambda text: None) -> list[Record]:
     """Run the demo into a folder, which is also a checkpoint.
 
     Args:
-        out: run folder; gets ``results.json``, ``tuning.json`` and ``figures/``.
+        out: run folder; gets ``results.json`` and ``figures/``.
         note: told what is done next, in a line.
     """
+    stack = train(out, note)
+    cells = [(levels, metric) for levels in range(1, stack.depth + 1) for metric in METRICS]
+    sha256 = describe(out)["sha256"]
+    finished = out / "results.partial.json"
+    records: dict[str, Record] = {}
+    if finished.exists():
+        content = read_json(finished)
+        records = content["records"] if content["checkpoint"] == sha256 else {}
+    todo = [cell for cell in cells if _name(cell) not in records]
+    note(
+        f"planning {EPISODES} held-out tasks with 1 to {stack.depth} levels, both metrics, {WORKERS} at a time"
+    )
+    with _workers() as pool:
+        jobs = {
+            pool.submit(plan_cell, out, levels, metric, "test", EPISODES, _flat(stack, metric, levels)): (
+                levels,
+                metric,
+            )
+            for levels, metric in todo
+        }
+        for job in as_completed(jobs):
+            name = _name(jobs[job])
+            records[name] = job.result()
+            note(f"  {name}: {100 * records[name]['success_rate']:.1f} %")
+            write_json(finished, {"checkpoint": sha256, "records": records})
+    results = [records[_name(cell)] for cell in cells]
+    note("drawing figures")
+    draw(stack, stack.config.task, results, out)
+    write_json(out / "results.json", results)
+    finished.unlink(missing_ok=True)
+    return results
+
+
+def train(out: Path, note: Callable[[str], None] = lambda text: None) -> Stack:
+    """Collect and train, or go on where that stopped, or load what is there."""
     fix_threads()
     config = load_preset("demo")
     data = out.with_name(f"{out.name}.data")
     note(f"collecting trajectories of {config.task}")
     collect_store(config, data)
     note("training three levels, one after another")
-    stack = fit(config, data, out, device="cpu")
-    facts = {"train_seed": config.train.seed, "checkpoint_sha256": describe(out)["sha256"]}
-    records: dict[str, Record] = {}
-    finished = out / "results.partial.json"
-    if finished.exists():
-        content = read_json(finished)
-        records = content["records"] if content["checkpoint"] == facts["checkpoint_sha256"] else {}
-    for metric in METRICS:
-        for levels in range(1, stack.depth + 1):
-            cell = f"{levels} levels, {metric}"
-            if cell in records:
-                continue
-            settings = replace(stack.config.plan, metric=metric)
-            if levels == 1:
-                note(f"tuning the flat agent on validation tasks, {metric}")
-                settings = tune_flat(stack, config.task, settings, out / f"tuning-{metric}.json")
-            note(f"planning {EPISODES} held-out tasks with {cell}")
-            records[cell] = evaluate(
-                stack, config.task, levels, EPISODES, SEED, settings=settings, facts=facts
-            )
-            write_json(finished, {"checkpoint": facts["checkpoint_sha256"], "records": records})
-    results = [records[f"{k} levels, {m}"] for k in range(1, stack.depth + 1) for m in METRICS]
-    note("drawing figures")
-    draw(stack, config.task, results, out)
-    write_json(out / "results.json", results)
-    finished.unlink()
-    return results
+    return fit(config, data, out, device="cpu")
 
 
-def tune_flat(stack: Stack, task: str, settings: PlanSettings, file: Path) -> PlanSettings:
-    """The flat agent's best horizon and commitment on validation tasks, at the task's compute budget.
+def plan_cell(
+    folder: Path, levels: int, metric: str, split: str, episodes: int, changes: dict[str, Any]
+) -> Record:
+    """Evaluate one row of the demo's table, in a process of its own.
 
     Args:
-        stack: trained levels; only the first is used.
-        task: id.
-        settings: of planning, otherwise.
-        file: gets what was tried.
+        folder: checkpoint.
+        levels, metric: of the row.
+        split, episodes: which tasks.
+        changes: of the planning settings.
     """
+    fix_threads()
+    stack = load_stack(folder)
+    settings = replace(stack.config.plan, metric=metric, **changes)
+    facts = {"train_seed": stack.config.train.seed, "checkpoint_sha256": describe(folder)["sha256"]}
+    return evaluate(stack, stack.config.task, levels, episodes, SEED, split, settings=settings, facts=facts)
+
+
+def tune(out: Path, note: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    """Find the flat agent's best planning on validation tasks, at the compute that all agents get.
+
+    First horizon and commitment together, then one by one what else could suit a flat agent better.
+
+    Args:
+        out: the demo's run folder; it is trained first where that is missing.
+        note: told each result.
+
+    Returns:
+        per metric, everything that was tried and the best of it.
+    """
+    stack = train(out, note)
     longest = stack.config.levels[0].rollout
-    tried: list[dict[str, Any]] = []
-    flat = stack.truncate(1)
-    for horizon in (3, 4, 6, 8):
-        for commit in sorted({max(horizon // 2, 1), horizon}):
-            if horizon > longest:
-                continue
-            candidate = replace(settings, horizon=(horizon,), commit=commit, share=settings.share[:1])
-            record = evaluate(flat, task, 1, TUNING_EPISODES, SEED, "validation", settings=candidate)
-            tried.append(
-                {
-                    "horizon": horizon,
-                    "commit": commit,
-                    "success_rate": record["success_rate"],
-                    "spl": record["spl"],
-                    "tflops_per_episode": record["tflops_per_episode"],
-                }
+    found: dict[str, Any] = {}
+    with _workers() as pool:
+
+        def score(metric: str, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            jobs = [
+                pool.submit(plan_cell, out, 1, metric, "validation", TUNING_EPISODES, _wide(stack, trial))
+                for trial in trials
+            ]
+            rows = []
+            for trial, job in zip(trials, jobs):
+                record = job.result()
+                row = {key: record[key] for key in ("success_rate", "spl", "tflops_per_episode")}
+                rows.append({**trial, **row})
+                note(f"{metric}: {rows[-1]}")
+            return rows
+
+        for metric in METRICS:
+            tried = score(
+                metric,
+                [
+                    {"horizon": horizon, "commit": commit}
+                    for horizon in (4, 6, 8)
+                    for commit in sorted({1, 2, 4, horizon})
+                    if horizon <= longest and commit <= horizon
+                ],
             )
-    best = max(tried, key=lambda row: (row["success_rate"], row["spl"]))
-    write_json(file, {"split": "validation", "episodes": TUNING_EPISODES, "tried": tried, "chosen": best})
-    return replace(settings, horizon=(best["horizon"], *settings.horizon[1:]), commit=best["commit"])
+            base = {key: _best(tried)[key] for key in ("horizon", "commit")}
+            others: list[dict[str, Any]] = [
+                {"planner": "sampling"},
+                {"planner": "cem"},
+                {"support": 0.0},
+                {"iterations": 8},
+                {"elites": 1.0},
+                {"haste": 0.0},
+                {"step_cost": 0.0},
+            ]
+            tried += score(metric, [{**base, **other} for other in others])
+            found[metric] = {"chosen": _best(tried), "tried": tried}
+    return {"split": "validation", "episodes": TUNING_EPISODES, "seed": SEED, "metrics": found}
+
+
+def _best(tried: list[dict[str, Any]]) -> dict[str, Any]:
+    return max(tried, key=lambda row: (row["success_rate"], row["spl"]))
+
+
+def _flat(stack: Stack, metric: str, levels: int) -> dict[str, Any]:
+    """What the flat agent plans with instead; nothing for the others."""
+    return _wide(stack, FLAT[metric]) if levels == 1 else {}
+
+
+def _wide(stack: Stack, changes: dict[str, Any]) -> dict[str, Any]:
+    """Changes of the flat agent's settings as changes of the whole stack's."""
+    if "horizon" not in changes:
+        return changes
+    return {**changes, "horizon": (changes["horizon"], *stack.config.plan.horizon[1:])}
+
+
+def _name(cell: tuple[int, str]) -> str:
+    return f"{cell[0]} levels, {cell[1]}"
+
+
+def _workers() -> ProcessPoolExecutor:
+    # Started afresh: a forked copy of a process that has used torch can hang.
+    return ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"))
 
 
 def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
@@ -121,4 +203,4 @@ def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
         picture.savefig(folder / f"{name}.png", dpi=150)
 
 
-__all__ = ["draw", "run", "tune_flat"]
+__all__ = ["draw", "plan_cell", "run", "train", "tune"]

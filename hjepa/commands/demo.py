@@ -9,13 +9,26 @@ from typing import Any
 
 def add_arguments(parser: Any) -> None:
     parser.add_argument("--out", default="runs/demo", metavar="DIR", help="default: runs/demo")
+    parser.add_argument(
+        "--tune",
+        metavar="FILE",
+        help="instead, tune the flat agent on validation tasks and write what was tried",
+    )
 
 
 def run(options: Any) -> None:
     from hjepa.demo import run as run_demo
+    from hjepa.demo import tune
+    from hjepa.json_files import write_json
     from hjepa.tables import table
 
+    def note(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
     out = Path(options.out)
-    records = run_demo(out, note=lambda text: print(text, file=sys.stderr, flush=True))
+    if options.tune:
+        write_json(Path(options.tune), tune(out, note))
+        return
+    records = run_demo(out, note)
     print(table(records))
     print(f"\nrecords, weights and figures: {out}")
