@@ -137,7 +137,7 @@ class BatchedNestedRooms(BatchedGridWorld):
             render_mode=render_mode,
         )
         self.show_goal = show_goal
-        self._world = {"depth": depth, "room": room, "fixed_plan": fixed_plan}
+        self._world: dict[str, Any] = {"depth": depth, "room": room, "fixed_plan": fixed_plan}
 
     def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:
         episode = draw_episode(rng, **self._world, split=self.split, tasks=self.tasks, **options)
@@ -195,10 +195,8 @@ class BatchedMiniGrid(BatchedGridWorld):
             render_mode=render_mode,
         )
 
-    def _draw(
-        self, rng: np.random.Generator, plan_seed: int | None = None
-    ) -> tuple[np.ndarray, Any, Any, int]:
-        seeds = split_seeds(self.split)
+    def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:
+        seeds, plan_seed = split_seeds(self.split), options.get("plan_seed")
         while plan_seed is None:
             seed = int(rng.integers(seeds.start, seeds.stop))
             plan_seed = seed if owned(self._spec.id, seed) else None

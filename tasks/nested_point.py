@@ -51,7 +51,7 @@ class BatchedNestedPoint(BatchedWorld):
         render_mode: str | None = None,
     ) -> None:
         side = grid_side(depth, room)
-        observed = {
+        observed: dict[str, spaces.Space[Any]] = {
             "image": spaces.Box(0, 255, (side, side, 3), np.uint8),
             "position": spaces.Box(0.0, float(side), (2,), np.float32),
         }
@@ -66,7 +66,7 @@ class BatchedNestedPoint(BatchedWorld):
             copy=copy,
             render_mode=render_mode,
         )
-        self._world = {"depth": depth, "room": room, "fixed_plan": fixed_plan}
+        self._world: dict[str, Any] = {"depth": depth, "room": room, "fixed_plan": fixed_plan}
         self._walls = grid_to_walls(self._floor)
 
     @property
@@ -74,10 +74,8 @@ class BatchedNestedPoint(BatchedWorld):
         """(E, W, H) bool, a copy."""
         return self._walls.copy()
 
-    def _draw(
-        self, rng: np.random.Generator, plan_seed: int | None = None
-    ) -> tuple[np.ndarray, Any, Any, int]:
-        episode = draw_episode(rng, **self._world, split=self.split, tasks=self.tasks, plan_seed=plan_seed)
+    def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:
+        episode = draw_episode(rng, **self._world, split=self.split, tasks=self.tasks, **options)
         start, goal = place_in_cells(rng, np.array([episode.start, episode.goal]))
         return walls_to_grid(episode.plan.walls), start, goal, episode.plan.seed
 
@@ -134,7 +132,7 @@ class NestedPoint(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         observation, reward, terminated, truncated, _ = self.batch.step(np.asarray(action)[None])
         return _single(observation), float(reward[0]), bool(terminated[0]), bool(truncated[0]), {}
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         """Picture (16 H, 16 W, 3) uint8: walls grey, the goal's square green, the point's body red."""
         if self.render_mode is None:
             return None

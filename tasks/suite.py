@@ -12,7 +12,7 @@ import numpy as np
 from tasks.episodes import EpisodeBatch, check_tasks, draw_episode, fixed_pairs
 from tasks.floorplans import grid_side, plan_walls, split_seeds
 from tasks.minigrid_suite import floors, layout_seeds, minigrid_spec, sample_layout_episodes, stock_spec
-from tasks.observations import walls_to_grid
+from tasks.observations import ACTIONS, walls_to_grid
 from tasks.oracles import arrival
 from tasks.point_oracles import least_steps, place_in_cells
 from tasks.randomness import keyed_generator, spread
@@ -41,7 +41,8 @@ def _nested(
             f"{'a continuous point in ' if point else ''}{rooms}x{rooms} nested rooms of 3x3 cells"
             f" on a {side}x{side} grid, {plans}"
         ),
-        **({"family": "nested-point", "actions": 2} if point else {}),
+        actions=2 if point else len(ACTIONS),
+        family="nested-point" if point else "nested-rooms",
     )
 
 

@@ -56,10 +56,9 @@ def batched_steps(task_id: str, num_envs: int = 1024, seconds: float = 2.0, copy
     steps, spent = 0, 0.0
     while spent < seconds:
         env.reset(options={"episodes": episodes})
+        actions: np.ndarray = rng.integers(0, len(ACTIONS), (spec.step_budget, num_envs))
         if spec.continuous:
             actions = rng.uniform(-1, 1, (spec.step_budget, num_envs, 2)).astype(np.float32)
-        else:
-            actions = rng.integers(0, len(ACTIONS), (spec.step_budget, num_envs))
         begin = time.perf_counter()
         for action in actions:
             env.step(action)
