@@ -66,6 +66,19 @@ class Cost:
     faint: bool = False
 
 
+def settled(figure: Figure) -> Figure:
+    """The figure with its layout solved once, rounded, and kept.
+
+    The solver's last digits depend on where objects lie in memory, and every rendering would solve it again:
+    settled, equal numbers give equal files, in every format and sooner.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(tuple(round(number, 4) for number in axes.get_position().bounds))
+    return figure
+
+
 def page_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in CSS pixels."""
     return Figure(figsize=(width / 72, height / 72), layout="constrained", facecolor="white")
@@ -103,7 +116,7 @@ def level_panels(panels: Sequence[Panel], width: float = 960, lead: bool = False
         _level_panel(axes, panel, number in firsts, lead and number == 0)
     if len(kinds) > 1:
         _depth_legend(figure)
-    return figure
+    return settled(figure)
 
 
 def rows_figure(
@@ -162,7 +175,7 @@ def rows_figure(
         axes.set_xticks(np.linspace(0, 1, 6), [f"{p}" for p in range(0, 101, 20)])
     axes.tick_params(axis="x", labelsize=NOTE)
     axes.set_xlabel(label, fontsize=NOTE, color=INK)
-    return figure
+    return settled(figure)
 
 
 def compute_figure(
@@ -193,7 +206,7 @@ def compute_figure(
     axes.tick_params(labelsize=NOTE)
     axes.set_xlabel("TFLOP per episode", fontsize=NOTE, color=INK)
     _level_legend(figure, sorted({cost.levels for cost in costs}), {cost.depth for cost in costs})
-    return figure
+    return settled(figure)
 
 
 def diagnostics_figure(
@@ -231,7 +244,7 @@ def diagnostics_figure(
         axes.set_title(name.replace("_", " "), fontsize=NOTE, color=INK, loc="left")
         if number >= len(values) - columns:
             axes.set_xlabel("level", fontsize=NOTE)
-    return figure
+    return settled(figure)
 
 
 def _level_panel(axes: Axes, panel: Panel, first: bool, lead: bool) -> None:
