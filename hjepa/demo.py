@@ -32,7 +32,10 @@ SEED = 0
 METRICS = ("l2", "commute")
 WORKERS = 2
 
-FLAT: dict[str, dict[str, Any]] = {"l2": {}, "commute": {}}
+FLAT: dict[str, dict[str, Any]] = {
+    "l2": {"horizon": 8, "commit": 8, "elites": 1.0},
+    "commute": {"horizon": 8, "commit": 8, "haste": 0.0},
+}
 """How the flat agent plans under each metric: the best of `tune`, from ``published/demo/tuning.json``."""
 
 

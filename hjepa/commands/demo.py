@@ -18,8 +18,6 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> None:
     from hjepa.demo import run as run_demo
-    from hjepa.demo import tune
-    from hjepa.json_files import write_json
     from hjepa.tables import table
 
     def note(text: str) -> None:
@@ -27,6 +25,9 @@ def run(options: Any) -> None:
 
     out = Path(options.out)
     if options.tune:
+        from hjepa.demo import tune
+        from hjepa.json_files import write_json
+
         write_json(Path(options.tune), tune(out, note))
         return
     records = run_demo(out, note)

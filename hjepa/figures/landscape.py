@@ -23,9 +23,7 @@ from tasks import distances
 from tasks.observations import grid_to_walls
 
 if TYPE_CHECKING:
-    from hjepa.imagination import imagined_metrics
-from hjepa.models import LevelModel
-from hjepa.stack import Stack
+    from hjepa.stack import Stack
 
 LANDSCAPE_WALL = "#C4C4C4"
 """Walls between the colours of viridis: neither its dark nor its bright end."""
@@ -80,6 +78,9 @@ def landscape(
     latents = stack.encode(agents[None], memories, upto=level)[-1][0]
     chosen = stack.metric(metric, level - 1)
     if metric == "imagined":
+        from hjepa.imagination import imagined_metrics
+        from hjepa.models import LevelModel
+
         # From walks that begin at the goal, the only place that is known here.
         first = stack.encode(agents[None, -1:], memories, upto=1)[0].expand(-1, 2, -1)
         part, key = stack.truncate(level), torch.zeros(1, dtype=torch.int64, device=device)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from hjepa import figures
 from hjepa.agent import Agent
 from hjepa.config import load_preset
 from hjepa.imagination import STEPS, WALKS, imagined_flops, imagined_metrics
@@ -68,3 +70,14 @@ def test_imagining_the_metric_is_paid_for(stack: Stack) -> None:
     extra = imagined_flops([LevelModel(stack, k, 1.0) for k in range(stack.depth)])
     assert torch.allclose(spent["imagined"] - spent["l2"], torch.full((2,), extra, dtype=torch.float64))
     assert extra >= 2 * WALKS * STEPS * LevelModel(stack, 0, 1.0).flops
+
+
+def test_a_landscape_of_the_imagined_metric(stack: Stack) -> None:
+    episodes = sample_episodes(stack.config.task, "validation", episodes=1, seed=0)
+    for level in (1, 2):
+        plain, own = (
+            figures.landscape(stack, episodes.grid[0], episodes.goal[0], level, metric)
+            for metric in ("l2", "imagined")
+        )
+        free = np.isfinite(plain.energy)
+        assert np.isfinite(own.energy[free]).all() and not np.allclose(own.energy[free], plain.energy[free])

@@ -1,0 +1,59 @@
+"""Shipped weights: small, made by the preset of their name, and as good as their card says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import hjepa
+from hjepa.checkpoints import SHIPPED, describe
+from hjepa.config import load_preset, to_plain
+from tasks import cell_distances, sample_episodes, step_agents
+
+NAMES = sorted(folder.parent.name for folder in SHIPPED.glob("*/model.json"))
+PUBLISHED = Path(hjepa.__file__).parent / "published"
+
+
+def test_all_weights_together_are_small() -> None:
+    assert NAMES
+    sizes = [(SHIPPED / name / "model.safetensors").stat().st_size for name in NAMES]
+    assert max(sizes) <= 5_000_000 and sum(sizes) <= 40_000_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_come_from_the_preset_of_their_name_and_have_a_card(name: str) -> None:
+    found = describe(name)
+    assert found["config"] == json.loads(json.dumps(to_plain(load_preset(name))))
+    card = (PUBLISHED / name / "card.md").read_text()
+    assert found["sha256"] in card and f"hjepa fit --preset {name}" in card
+    records = json.loads((PUBLISHED / name / "results.json").read_text())
+    assert {record["checkpoint_sha256"] for record in records} == {found["sha256"]}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nested-")])
+def test_level_1_imagines_unseen_plans_exactly(name: str) -> None:
+    stack = hjepa.load_stack(name)
+    episodes = sample_episodes(stack.config.task, "validation", episodes=4, seed=3)
+    memories, level = stack.write(torch.from_numpy(episodes.grid)), stack.level(0)
+    memory = memories[0]
+    assert memory is not None
+    rng, exact = np.random.default_rng(0), []
+    for episode in range(4):
+        walls = episodes.walls[episode : episode + 1].repeat(100, 0)
+        states = np.asarray(cell_distances(walls[0])[0])
+        own, agent = memory[episode : episode + 1], states[rng.integers(0, len(states), 100)]
+        every = level.encode(torch.from_numpy(states)[None], None)[0]
+        latent = level.encode(torch.from_numpy(agent)[None], None)
+        for _ in range(8):
+            action = rng.choice(3, 100, p=[0.2, 0.2, 0.6])
+            agent = step_agents(walls, agent, action)
+            step = F.one_hot(torch.from_numpy(action), stack.actions).float()[None]
+            latent = level.advance(latent, level.condition(latent, own), step)
+        nearest = states[torch.cdist(latent[0], every).argmin(1).numpy()]
+        exact.append((nearest == agent).all(-1).mean())
+    assert np.mean(exact) >= 0.98
