@@ -151,31 +151,3 @@ def test_jobs_of_submitit(tmp_path: Path, reference: dict[str, Record]) -> None:
     assert records(out) == reference
     processes = [attempt["process"] for tried in attempts(out).values() for attempt in tried]
     assert len(set(processes)) == 6, "a process for each cell"
-
-
-@pytest.mark.parametrize("engine", ["local", "ray", "slurm"])
-def test_ctrl_c_ends_everything(tmp_path: Path, engine: str) -> None:
-    """The terminal sends SIGINT to the whole group; afterwards nothing of the sweep runs, and it can go on."""
-    pytest.importorskip({"local": "hjepa", "ray": "ray", "slurm": "submitit"}[engine])
-    out = tmp_path / engine
-    options = ("--engine", engine, *(("--slurm-cluster", "local") if engine == "slurm" else ()))
-    running = sweep(out, *options)
-    wait_for(lambda: any(out.glob("train/*.partial")), running)
-    os.killpg(running.pid, signal.SIGINT)
-    printed, _ = running.communicate(timeout=60)
-    assert running.returncode == 130, printed
-    assert "interrupted; the same command again continues" in printed and "Traceback" not in printed
-    deadline = time.monotonic() + 30
-    while left := [
-        a["process"] for tried in attempts(out).values() for a in tried if is_running(a["process"])
-    ]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
-    assert not list(out.glob("failed/*")), "an interrupted cell has not failed"
-
-
-def is_running(process: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
-        return False
