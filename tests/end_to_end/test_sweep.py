@@ -35,7 +35,7 @@ def sweep(out: Path, *more: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=ENVIRONMENT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
 
@@ -97,11 +97,10 @@ def test_killed_and_run_again(tmp_path: Path, reference: dict[str, Record]) -> N
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def cluster(ray_apart: None) -> Iterator[Any]:
     """A Ray cluster of two nodes on this machine, a CPU each; the second is ``cluster.second``."""
-    for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED"):
-        monkeypatch.setenv(name, ENVIRONMENT[name])
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    from ray import cluster_utils
+
     node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 200 * 1024**2}
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=node)
     cluster.second = cluster.add_node(**node)
@@ -136,8 +135,9 @@ def test_a_ray_cluster_that_loses_a_node(tmp_path: Path, reference: dict[str, Re
     assert all(len(others) == 1 for others in tried.values())
 
 
-def test_a_ray_that_is_started_for_the_sweep(tmp_path: Path, reference: dict[str, Record]) -> None:
-    pytest.importorskip("ray")
+def test_a_ray_that_is_started_for_the_sweep(
+    tmp_path: Path, reference: dict[str, Record], ray_apart: None
+) -> None:
     out = tmp_path / "own"
     grid = ("--levels", "1", "--workers", "2")
     assert "2 of 2 cells" in finish(sweep(out, *grid, "--engine", "ray"))

@@ -109,11 +109,13 @@ def is_running(process: int) -> bool:
     ],
 )
 def test_killed_in_the_middle_only_missing_cells_run_again(
-    tmp_path: Path, fake: ModuleType, monkeypatch: pytest.MonkeyPatch, engine: str, end: signal.Signals
+    tmp_path: Path, fake: ModuleType, request: pytest.FixtureRequest, engine: str, end: signal.Signals
 ) -> None:
     """One worker sits in the cell of seed 3 while the other finishes the rest; then it all is ended."""
-    pytest.importorskip({"local": "hjepa", "ray": "ray", "slurm": "submitit"}[engine])
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray leaves a token in the home folder
+    if engine == "ray":
+        request.getfixturevalue("ray_apart")
+    elif engine == "slurm":
+        pytest.importorskip("submitit")
     out = tmp_path / "out"
     sweep = [sys.executable, str(Path(fake.__file__ or "").with_name("fake_sweep.py")), str(out), engine]
     running = subprocess.Popen(sweep, stderr=subprocess.PIPE, text=True, start_new_session=True)
