@@ -35,7 +35,7 @@ def sweep(out: Path, *more: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=ENVIRONMENT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
 
@@ -97,11 +97,10 @@ def test_killed_and_run_again(tmp_path: Path, reference: dict[str, Record]) -> N
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def cluster(ray_apart: None) -> Iterator[Any]:
     """A Ray cluster of two nodes on this machine, a CPU each; the second is ``cluster.second``."""
-    for name in ("RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED"):
-        monkeypatch.setenv(name, ENVIRONMENT[name])
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    from ray import cluster_utils
+
     node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 200 * 1024**2}
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=node)
     cluster.second = cluster.add_node(**node)
@@ -136,8 +135,9 @@ def test_a_ray_cluster_that_loses_a_node(tmp_path: Path, reference: dict[str, Re
     assert all(len(others) == 1 for others in tried.values())
 
 
-def test_a_ray_that_is_started_for_the_sweep(tmp_path: Path, reference: dict[str, Record]) -> None:
-    pytest.importorskip("ray")
+def test_a_ray_that_is_started_for_the_sweep(
+    tmp_path: Path, reference: dict[str, Record], ray_apart: None
+) -> None:
     out = tmp_path / "own"
     grid = ("--levels", "1", "--workers", "2")
     assert "2 of 2 cells" in finish(sweep(out, *grid, "--engine", "ray"))
@@ -151,31 +151,3 @@ def test_jobs_of_submitit(tmp_path: Path, reference: dict[str, Record]) -> None:
     assert records(out) == reference
     processes = [attempt["process"] for tried in attempts(out).values() for attempt in tried]
     assert len(set(processes)) == 6, "a process for each cell"
-
-
-@pytest.mark.parametrize("engine", ["local", "ray", "slurm"])
-def test_ctrl_c_ends_everything(tmp_path: Path, engine: str) -> None:
-    """The terminal sends SIGINT to the whole group; afterwards nothing of the sweep runs, and it can go on."""
-    pytest.importorskip({"local": "hjepa", "ray": "ray", "slurm": "submitit"}[engine])
-    out = tmp_path / engine
-    options = ("--engine", engine, *(("--slurm-cluster", "local") if engine == "slurm" else ()))
-    running = sweep(out, *options)
-    wait_for(lambda: any(out.glob("train/*.partial")), running)
-    os.killpg(running.pid, signal.SIGINT)
-    printed, _ = running.communicate(timeout=60)
-    assert running.returncode == 130, printed
-    assert "interrupted; the same command again continues" in printed and "Traceback" not in printed
-    deadline = time.monotonic() + 30
-    while left := [
-        a["process"] for tried in attempts(out).values() for a in tried if is_running(a["process"])
-    ]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
-    assert not list(out.glob("failed/*")), "an interrupted cell has not failed"
-
-
-def is_running(process: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
-    except FileNotFoundError:
-        return False

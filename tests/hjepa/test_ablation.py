@@ -82,7 +82,7 @@ def test_a_record_that_breaks_the_contract_is_a_failure(tmp_path: Path, fake: Mo
     assert not (tmp_path / "cells").exists()
 
 
-def wait_for(condition: Any, seconds: float = 60) -> None:
+def wait_for(condition: Any, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -98,15 +98,32 @@ def is_running(process: int) -> bool:
     return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("engine", "end"),
+    [
+        ("local", signal.SIGKILL),
+        ("local", signal.SIGINT),
+        pytest.param("ray", signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param("ray", signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param("slurm", signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_in_the_middle_only_missing_cells_run_again(
-    tmp_path: Path, fake: ModuleType, end: signal.Signals
+    tmp_path: Path, fake: ModuleType, request: pytest.FixtureRequest, engine: str, end: signal.Signals
 ) -> None:
     """One worker sits in the cell of seed 3 while the other finishes the rest; then it all is ended."""
+    if engine == "ray":
+        request.getfixturevalue("ray_apart")
+    elif engine == "slurm":
+        pytest.importorskip("submitit")
     out = tmp_path / "out"
-    sweep = [sys.executable, str(Path(fake.__file__ or "").with_name("fake_sweep.py")), str(out)]
+    sweep = [sys.executable, str(Path(fake.__file__ or "").with_name("fake_sweep.py")), str(out), engine]
     running = subprocess.Popen(sweep, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_for(lambda: len(list(out.glob("cells/*.json"))) == 4)
+    try:
+        wait_for(lambda: len(list(out.glob("cells/*.json"))) == 4)
+    except BaseException:
+        os.killpg(running.pid, signal.SIGKILL)
+        raise
     workers = {int(line.split()[2]) for line in (out / "runs.txt").read_text().splitlines()}
     if end == signal.SIGINT:
         os.killpg(running.pid, end)  # as Ctrl-C in a terminal reaches the workers too
@@ -117,14 +134,14 @@ def test_killed_in_the_middle_only_missing_cells_run_again(
     finally:
         for worker in filter(is_running, workers):
             os.kill(worker, signal.SIGKILL)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=120)
     assert running.returncode != 0
     printed = "".join(file.read_text() for file in out.glob("logs/*.txt"))
     assert "Process SpawnProcess" not in err + printed, "workers leave a Ctrl-C to their parent"
 
     before = {file.name: file.stat().st_mtime_ns for file in out.glob("cells/*.json")}
     (out / "mended").touch()
-    again = subprocess.run(sweep, capture_output=True, text=True, timeout=120, check=True)
+    again = subprocess.run(sweep, capture_output=True, text=True, timeout=300, check=True)
     assert again.stdout.split() == ["4", "5", "0"]
     assert sorted(fake.seeds_run(out)) == [3, 3, 4, 5, 6, 7]
     after = {file.name: file.stat().st_mtime_ns for file in out.glob("cells/*.json")}

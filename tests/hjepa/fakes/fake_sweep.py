@@ -1,4 +1,4 @@
-"""A program that sweeps over fake cells: `python fake_sweep.py OUT`."""
+"""A program that sweeps over fake cells: `python fake_sweep.py OUT [ENGINE]`."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,14 @@ import fake_cells
 
 from hjepa import ablation, engines
 
+ENGINES = {
+    "local": lambda: engines.LocalProcesses(2),
+    "ray": lambda: engines.RayCluster(workers=2),
+    "slurm": lambda: engines.Slurm("local", workers=2, poll=0.1),
+}
+
 if __name__ == "__main__":
     specs = [fake_cells.make(seed) for seed in (4, 5, 3, 6, 7)]
-    result = ablation.ablate(specs, Path(sys.argv[1]), engines.LocalProcesses(2), fake_cells.run_cell)
+    engine = ENGINES[sys.argv[2] if len(sys.argv) > 2 else "local"]()
+    result = ablation.ablate(specs, Path(sys.argv[1]), engine, fake_cells.run_cell)
     print(result.skipped, len(result.records), len(result.failed))
