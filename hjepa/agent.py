@@ -93,6 +93,7 @@ class Agent:
             repairs=int(REPAIR_SHARE * budget_tflops * 1e12 / repair),
             block=self.settings.block,
             record=record,
+            warm_start=self.settings.warm_start,
         )
 
     @property

@@ -94,6 +94,7 @@ class PlanSettings:
         max_candidates: most candidates of one call.
         block: episodes per planner call.
         reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
+        warm_start: try what is left of a level's last plan among its proposals.
     """
 
     horizon: tuple[int, ...] = (8, 6, 4)
@@ -115,6 +116,7 @@ class PlanSettings:
     max_candidates: int = 512
     block: int = 8
     reached: float = 0.25
+    warm_start: bool = False
 
 
 @dataclass(frozen=True)
