@@ -270,7 +270,7 @@ class Agent:
             return RefitRefiner(settings.iterations, elites=None)
         if settings.planner == "sampling" or (settings.planner == "exhaustive" and k == 0):
             return NoRefiner()
-        return AdamRefiner(settings.iterations, settings.learning_rate, settings.elites)
+        return AdamRefiner(settings.iterations, settings.learning_rate, settings.elites, settings.patience)
 
 
 def _aligned(count: int) -> int:

@@ -100,6 +100,8 @@ class PlanSettings:
             are not bit-identical. None: no limit.
         max_rollouts: most candidates that one planner call imagines per episode, all iterations counted, but
             not what `ground` imagines; the number of proposals follows from it. None: no limit.
+        patience: an episode whose best cost gained less than 1 % in so many steps of Adam stops there. None:
+            none does.
     """
 
     horizon: tuple[int, ...] = (8, 6, 4)
@@ -124,6 +126,7 @@ class PlanSettings:
     warm_start: bool = False
     max_milliseconds: float | None = None
     max_rollouts: int | None = None
+    patience: int | None = None
 
 
 @dataclass(frozen=True)
@@ -333,16 +336,22 @@ def _check_limits(plan: PlanSettings, levels: int, refuse: Callable[[str, str], 
         if not plan.max_milliseconds > 0:
             refuse(f"plan.max_milliseconds is {plan.max_milliseconds}", "give a positive number, or null")
         if plan.planner == "sampling":
-            refuse(
-                "plan.max_milliseconds with planner sampling, which has no iterations to stop",
-                "choose adam, cem, mppi or exhaustive, or set plan.max_milliseconds=null",
-            )
+            refuse("plan.max_milliseconds: planner sampling has no iterations to stop", "give null")
     least = least_rollouts(plan, levels)
     if plan.max_rollouts is not None and plan.max_rollouts < least:
         refuse(
             f"plan.max_rollouts is {plan.max_rollouts}, but planner {plan.planner} takes {least} for one candidate",
             f"give {least} or more, or null",
         )
+    if plan.patience is not None:
+        if plan.planner not in ("adam", "exhaustive"):
+            refuse(f"plan.patience: planner {plan.planner} takes no gradient steps", "give null")
+        # So many steps after the first evaluation, and one more that can be saved.
+        if not 1 <= plan.patience <= plan.iterations - 2:
+            refuse(
+                f"plan.patience is {plan.patience} of plan.iterations {plan.iterations}: nothing can stop early",
+                f"give 1 or more, and set plan.iterations={max(plan.patience, 1) + 2} or more, or patience null",
+            )
 
 
 def with_levels(config: RunConfig, count: int) -> RunConfig:

@@ -158,8 +158,8 @@ class Plan:
         cost: (E,) by a fresh evaluation of the hard actions; infinite when no candidate has a finite one.
         proposed_cost: (E,) cost of the best proposal, before refinement.
         support: (E,) mean log-density per step of the actions under the prior.
-        rollouts: candidates imagined per episode, all iterations counted; of blocks that did not end alike,
-            the most.
+        rollouts: candidates imagined per episode, all iterations counted; where episodes did not end
+            alike, the most. What each of them spent is in ``flops``.
         flops: (E,) float64, spent per episode, forward and backward.
     """
 

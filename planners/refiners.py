@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from planners.budgets import out_of_time
+from planners.budgets import out_of_time, stalled
 from planners.noise import combine, uniform
 from planners.protocols import Model, Problem
 from planners.rollouts import ALIGNED, finite_cost, rollout
@@ -26,7 +26,7 @@ class Refined:
         candidates: (E, N', H, A), hard, the best proposal or something better among them.
         proposed_cost: (E,) cost of the best proposal, infinite when none has a finite one; None when the
             refiner never looked.
-        rollouts: imagined per episode.
+        rollouts: imagined per episode; where they did not end alike, the most.
         passes: (E,) float64, forward passes that refining took in each episode, backward passes counted as
             `BACKWARD`; None: as many as the refiner's ``passes`` say.
     """
@@ -80,25 +80,35 @@ class AdamRefiner:
     descend. Each of them keeps the best actions it went through, so more iterations never make its cost worse.
     What is not finite counts as an infinite cost and as no gradient.
 
+    An episode that has stalled keeps its place in the tensors, whose shape no row's bits may depend on: its
+    operations are not counted, but time is only saved when all episodes of the call have stalled.
+
     Args:
         iterations: steps.
         learning_rate: in units of the space's free parameters.
         elites: share of the candidates that descend, rounded up to a multiple of `planners.rollouts.ALIGNED`.
+        patience: an episode whose best cost gained less than 1 % in so many iterations stops there, as if
+            there were no more iterations; None: none does.
 
     Raises:
-        ValueError: no iterations, a rate that is not positive, or a share outside (0, 1].
+        ValueError: no iterations, a rate that is not positive, a share outside (0, 1], or no patience.
     """
 
-    def __init__(self, iterations: int, learning_rate: float, elites: float = 1.0) -> None:
+    def __init__(
+        self, iterations: int, learning_rate: float, elites: float = 1.0, patience: int | None = None
+    ) -> None:
         if iterations < 1 or not learning_rate > 0:
             raise ValueError(
                 f"AdamRefiner with {iterations} iterations at rate {learning_rate}; both must be positive"
             )
         if not 0 < elites <= 1:
             raise ValueError(f"AdamRefiner with elites {elites}; choose from above 0 to 1")
+        if patience is not None and patience < 1:
+            raise ValueError(f"AdamRefiner with patience {patience}; give at least 1, or None")
         self.iterations = iterations
         self.learning_rate = learning_rate
         self.elites = elites
+        self.patience = patience
         self.looks = 1.0 if elites < 1 else 0.0
         self.passes = self.looks + elites * iterations * (1 + BACKWARD)
         self.returned = 2.0 * elites
@@ -116,11 +126,18 @@ class AdamRefiner:
         first, second = torch.zeros_like(free), torch.zeros_like(free)
         best, best_cost = space.harden(free), free.new_full(free.shape[:2], torch.inf)
         proposed_cost: Tensor | None = None
-        done = 0
+        done, taken = 0, _zeros(candidates)
+        going = torch.ones(len(candidates), dtype=torch.bool, device=candidates.device)
+        costs: list[Tensor] = []
         for iteration in range(1, self.iterations + 1):
             if out_of_time(problem):
                 break
+            if self.patience is not None and (still := stalled(costs, self.patience)) is not None:
+                going = going & ~still
+                if not bool(going.any()):
+                    break
             done = iteration
+            taken = taken + going
             with torch.enable_grad():
                 leaf = free.detach().requires_grad_()
                 actions = space.relax(leaf)
@@ -130,18 +147,20 @@ class AdamRefiner:
             gradient = torch.where(gradient.isfinite(), gradient, 0.0)
             if iteration == 1:
                 proposed_cost = cost.amin(1)
-            better = cost < best_cost
+            better = (cost < best_cost) & going[:, None]
             best = torch.where(better[..., None, None], space.harden(free), best)
             best_cost = torch.where(better, cost, best_cost)
+            costs.append(best_cost.amin(1))
             first = 0.9 * first + 0.1 * gradient
             second = 0.99 * second + 0.01 * gradient.square()
             step = (first / (1 - 0.9**iteration)) / ((second / (1 - 0.99**iteration)).sqrt() + 1e-8)
-            free = space.project(free - self.learning_rate * step)
+            moved = space.project(free - self.learning_rate * step)
+            free = torch.where(going[:, None, None, None], moved, free)
         # The iterate after the last step has not been evaluated yet; it joins the others for the selection.
         tried = torch.cat([best, space.harden(free)], 1) if done else best
         passes = None
-        if problem.deadline is not None:
-            passes = _zeros(tried) + (self.looks + self.elites * done * (1 + BACKWARD)) * proposed
+        if problem.deadline is not None or self.patience is not None:
+            passes = (self.looks + self.elites * taken * (1 + BACKWARD)) * proposed
         return Refined(tried, proposed_cost, looked_at + done * candidates.shape[1], passes)
 
     def rollouts(self, count: int) -> int:

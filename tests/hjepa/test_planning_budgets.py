@@ -110,6 +110,9 @@ def test_the_clock_reaches_every_search(stack: Stack) -> None:
         (["max_rollouts=3", "elites=1"], "give 4 or more"),
         (["max_rollouts=7", "planner=cem", "iterations=6"], "give 8 or more"),
         (["max_rollouts=1", "planner=sampling"], "give 2 or more"),
+        (["patience=0", "iterations=8"], "give 1 or more"),
+        (["patience=7", "iterations=8"], "set plan.iterations=9 or more"),
+        (["patience=2", "iterations=8", "planner=mppi"], "no gradient steps"),
     ],
 )
 def test_limits_that_cannot_work_are_refused(overrides: list[str], reason: str) -> None:
@@ -134,3 +137,21 @@ def test_an_exhaustive_search_beyond_the_limit_is_refused(stack: Stack) -> None:
         Agent(stack, 64, 1, 10.0, settings)
     with pytest.raises(InputError, match=r"2 rollouts do not pay for one candidate per plan at level 1"):
         Agent(stack, 64, 1, 10.0, replace(stack.config.plan, max_rollouts=2))
+
+
+def test_patience_saves_operations_and_is_per_episode(stack: Stack) -> None:
+    episodes = sample_episodes(stack.config.task, "validation", episodes=5, seed=0)
+    image = compose_image(episodes.grid, episodes.start)
+
+    def spent(rows: list[int], patience: int | None) -> torch.Tensor:
+        agent = agent_of(stack, patience=patience, iterations=8)
+        part = compose_image(episodes.grid[rows], episodes.start[rows])
+        begun = agent.begin(part, episodes.goal_image[rows], torch.tensor(rows))
+        agent.act(begun, part)
+        return torch.cat([begun.flops, begun.plan.actions.flatten().double()])
+
+    everyone = list(range(len(image)))
+    patient, tireless = spent(everyone, 1)[:5], spent(everyone, None)[:5]
+    assert (patient <= tireless).all() and (patient < tireless).any()
+    for row in (0, 3):
+        assert spent([row], 1)[0] == patient[row]

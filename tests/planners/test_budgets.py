@@ -13,7 +13,7 @@ from planners import budgets
 from planners.objectives import GoalCost
 from planners.planner import Planner
 from planners.proposals import EnumerationProposal, PriorProposal, QueueProposal
-from planners.protocols import Plan, Trajectory
+from planners.protocols import Plan, Problem, Trajectory
 from planners.refiners import AdamRefiner, NoRefiner, RefitRefiner
 
 GOALS = torch.tensor([[2.0, 1.0], [-1.5, 3.0], [6.0, -1.0]])
@@ -135,7 +135,68 @@ def test_rollouts_are_known_before(hand: SimpleNamespace, refine, count: int) ->
         assert planner(model, problem).rollouts == planner.rollouts(model, 2)
 
 
+def test_an_episode_stops_where_fewer_iterations_would(hand: SimpleNamespace) -> None:
+    """Each episode has the bits of as many iterations as it took, and pays for those."""
+    model, objective = hand.PointMass(), GoalCost(GOALS, hand.squared)
+    problem = hand.problem(torch.zeros_like(GOALS), objective, 4)
+    patient = Planner(PriorProposal(16), AdamRefiner(60, 0.1, patience=3))(model, problem)
+    taken = ((patient.flops / (4 * model.flops)) - 16 - 2 * 16) / (3 * 16)
+    assert taken.unique().numel() > 1, "they do not all stop at once"
+    assert (taken >= 4).all() and (taken < 60).all() and torch.equal(taken, taken.round())
+    assert patient.rollouts == 16 + int(taken.max()) * 16 + 2 * 16
+    for row, iterations in enumerate(taken.int().tolist()):
+        fewer = Planner(PriorProposal(16), AdamRefiner(iterations, 0.1))(model, problem)
+        only = torch.tensor([row])
+        assert_same(patient.rows(only), fewer.rows(only), but=("rollouts",))
+    assert torch.allclose(patient.cost, BEST, atol=0.05), "and stops where there is little left to gain"
+
+
+def test_patience_that_never_ends_changes_nothing(hand: SimpleNamespace) -> None:
+    problem = hand.problem(torch.zeros_like(GOALS), GoalCost(GOALS, hand.squared), 4)
+    for elites in (1.0, 0.5, 0.3):
+        plans = [
+            Planner(PriorProposal(16), AdamRefiner(12, 0.1, elites, patience))(hand.PointMass(), problem)
+            for patience in (None, 12)
+        ]
+        assert_same(*plans)
+
+
+def test_stopping_early_does_not_depend_on_the_company(hand: SimpleNamespace) -> None:
+    level = hand.neural_levels()[1]
+    generator = torch.Generator().manual_seed(2)
+    start, goals = torch.randn(2, 8, 7, generator=generator)
+    memory = torch.randn(8, 3, generator=generator)
+    planner = Planner(PriorProposal(8), AdamRefiner(12, 0.1, patience=2))
+
+    def solve(rows: list[int]) -> Plan:
+        """A block of 8, as the top-down planner pads it."""
+        padded, keys = rows + rows[:1] * (8 - len(rows)), torch.tensor(rows + rows[:1] * (8 - len(rows)))
+        objective = GoalCost(goals[padded], hand.squared)
+        problem = Problem(start[padded], memory[padded], 4, objective, keys)
+        return planner(level.model, problem).rows(torch.arange(len(rows)))
+
+    together = solve(list(range(8)))
+    assert together.flops.unique().numel() > 1, "they do not all stop at once"
+    for company in ([3], [4, 1], [7, 6, 5, 4, 3, 2, 1, 0], [2, 2, 0]):
+        assert_same(solve(company), together.rows(torch.tensor(company)), but=("rollouts",))
+
+
+def test_who_has_stalled() -> None:
+    inf = torch.inf
+    first = torch.tensor([100.0, 100.0, 0.0, inf, inf, -10.0, -10.0, 100.0])
+    then = torch.tensor([99.5, 98.9, 0.0, inf, 3.0, -10.05, -10.2, 99.5])
+    last = torch.tensor([99.1, 98.9, 0.0, inf, 3.0, -10.05, -10.2, 98.0])
+    assert budgets.stalled([first, then], 2) is None
+    expected = [True, False, True, True, False, True, False, False]
+    found = budgets.stalled([first, then, last], 2)
+    assert found is not None and found.tolist() == expected
+    found = budgets.stalled([first, then, last], 1)
+    assert found is not None and found.tolist() == [True] * 7 + [False]
+
+
 def test_limits_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="patience"):
+        AdamRefiner(5, 0.1, patience=0)
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match="max_milliseconds"):
             Planner(PriorProposal(1), NoRefiner(), wrong)
