@@ -93,6 +93,7 @@ class Agent:
             repairs=int(REPAIR_SHARE * budget_tflops * 1e12 / repair),
             block=self.settings.block,
             record=record,
+            warm_start=self.settings.warm_start,
         )
 
     @property
@@ -213,6 +214,7 @@ class Agent:
         pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) / self.step_budget
         allowance = pace * share * interval - self._grounding_flops(k)
         affordable = allowance / (one * (1 + refine.passes + refine.returned))
+        limit, milliseconds = self.settings.max_rollouts, self.settings.max_milliseconds
         if self.settings.planner == "exhaustive" and k == 0:
             try:
                 count = EnumerationProposal().count(model, horizon)
@@ -224,14 +226,32 @@ class Agent:
                     "budget",
                     f"give {self.budget_tflops * count * one / max(allowance, 1.0):.3g} or more",
                 )
-            return Planner(EnumerationProposal(), NoRefiner())
+            if limit is not None and count > limit:
+                raise InputError(
+                    f"exhaustive search of {count} sequences is more than {limit} rollouts",
+                    "plan.max_rollouts",
+                    f"give {count} or more",
+                )
+            return Planner(EnumerationProposal(), NoRefiner(), milliseconds)
         if affordable < 1:
             raise InputError(
                 f"{self.budget_tflops} TFLOP an episode do not pay for one candidate per plan at level {k + 1}",
                 "budget",
                 f"give {self.budget_tflops / max(affordable, 1e-9):.3g} or more",
             )
-        return Planner(PriorProposal(_aligned(min(int(affordable), self.settings.max_candidates))), refine)
+        candidates = _aligned(min(int(affordable), self.settings.max_candidates))
+        while True:
+            search = Planner(PriorProposal(candidates), refine, milliseconds)
+            rollouts = search.rollouts(model, horizon)
+            if limit is None or rollouts <= limit:
+                return search
+            if candidates == 1:
+                raise InputError(
+                    f"{limit} rollouts do not pay for one candidate per plan at level {k + 1}",
+                    "plan.max_rollouts",
+                    f"give {rollouts} or more",
+                )
+            candidates = _aligned(candidates - 1)
 
     def _grounding_flops(self, k: int) -> float:
         """What lower levels imagine before one plan of level k + 1."""
@@ -250,7 +270,7 @@ class Agent:
             return RefitRefiner(settings.iterations, elites=None)
         if settings.planner == "sampling" or (settings.planner == "exhaustive" and k == 0):
             return NoRefiner()
-        return AdamRefiner(settings.iterations, settings.learning_rate, settings.elites)
+        return AdamRefiner(settings.iterations, settings.learning_rate, settings.elites, settings.patience)
 
 
 def _aligned(count: int) -> int:

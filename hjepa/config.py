@@ -6,7 +6,7 @@ one and replaces values. What cannot work is refused here, before any work is do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,14 @@ class PlanSettings:
         max_candidates: most candidates of one call.
         block: episodes per planner call.
         reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
+        warm_start: try what is left of a level's last plan among its proposals.
+        max_milliseconds: of one planner call, a block of episodes at one level: after that no further iteration
+            begins, and the best plan so far is used. What is planned then depends on the machine, so results
+            are not bit-identical. None: no limit.
+        max_rollouts: most candidates that one planner call imagines per episode, all iterations counted, but
+            not what `ground` imagines; the number of proposals follows from it. None: no limit.
+        patience: an episode whose best cost gained less than 1 % in so many steps of Adam stops there. None:
+            none does.
     """
 
     horizon: tuple[int, ...] = (8, 6, 4)
@@ -115,6 +123,10 @@ class PlanSettings:
     max_candidates: int = 512
     block: int = 8
     reached: float = 0.25
+    warm_start: bool = False
+    max_milliseconds: float | None = None
+    max_rollouts: int | None = None
+    patience: int | None = None
 
 
 @dataclass(frozen=True)
@@ -305,6 +317,41 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"plan.elites is {plan.elites}", "choose from above 0 to 1")
     if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:
         refuse("plan.share, iterations, block and max_candidates must be positive", "mend them")
+    _check_limits(plan, count, refuse)
+
+
+def least_rollouts(plan: PlanSettings, levels: int) -> int:
+    """Candidates that one planner call imagines at least: one is proposed, refined and selected."""
+    if plan.planner == "sampling" or (plan.planner == "exhaustive" and levels == 1):
+        return 2
+    if plan.planner in ("cem", "mppi"):
+        return plan.iterations + 2
+    # Adam hands on two: the best it went through and the last.
+    return plan.iterations + 3 + (plan.elites < 1)
+
+
+def _check_limits(plan: PlanSettings, levels: int, refuse: Callable[[str, str], None]) -> None:
+    """Refuse limits of a planner call that leave nothing to plan with, or that nothing would notice."""
+    if plan.max_milliseconds is not None:
+        if not plan.max_milliseconds > 0:
+            refuse(f"plan.max_milliseconds is {plan.max_milliseconds}", "give a positive number, or null")
+        if plan.planner == "sampling":
+            refuse("plan.max_milliseconds: planner sampling has no iterations to stop", "give null")
+    least = least_rollouts(plan, levels)
+    if plan.max_rollouts is not None and plan.max_rollouts < least:
+        refuse(
+            f"plan.max_rollouts is {plan.max_rollouts}, but planner {plan.planner} takes {least} for one candidate",
+            f"give {least} or more, or null",
+        )
+    if plan.patience is not None:
+        if plan.planner not in ("adam", "exhaustive"):
+            refuse(f"plan.patience: planner {plan.planner} takes no gradient steps", "give null")
+        # So many steps after the first evaluation, and one more that can be saved.
+        if not 1 <= plan.patience <= plan.iterations - 2:
+            refuse(
+                f"plan.patience is {plan.patience} of plan.iterations {plan.iterations}: nothing can stop early",
+                f"give 1 or more, and set plan.iterations={max(plan.patience, 1) + 2} or more, or patience null",
+            )
 
 
 def with_levels(config: RunConfig, count: int) -> RunConfig:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
+from planners.budgets import deadline_in
 from planners.proposals import Proposal
 from planners.protocols import Model, Plan, Problem
 from planners.refiners import Refiner
@@ -19,15 +22,30 @@ class Planner:
     Args:
         propose: makes candidates.
         refine: improves them.
+        max_milliseconds: time of one call, for all its episodes together; a problem's own deadline counts as
+            well. Proposing, selecting and an iteration that has begun are finished whatever they take, so a
+            call can take longer by as much. Plans then depend on the machine and on what else it does; None:
+            no limit.
+
+    Raises:
+        ValueError: a time that is not positive.
     """
 
-    def __init__(self, propose: Proposal, refine: Refiner) -> None:
+    def __init__(self, propose: Proposal, refine: Refiner, max_milliseconds: float | None = None) -> None:
+        if max_milliseconds is not None and not max_milliseconds > 0:
+            raise ValueError(f"max_milliseconds is {max_milliseconds}; give a positive number, or None")
         self.propose = propose
         self.refine = refine
+        self.max_milliseconds = max_milliseconds
 
     @torch.no_grad()
     def __call__(self, model: Model, problem: Problem) -> Plan:
         """The best plan found for each episode of the problem."""
+        if self.max_milliseconds is not None:
+            deadline = deadline_in(self.max_milliseconds)
+            if problem.deadline is not None:
+                deadline = min(deadline, problem.deadline)
+            problem = replace(problem, deadline=deadline)
         proposals, proposed = self.propose(model, problem)
         refined = self.refine(model, problem, proposals)
         candidates = refined.candidates
@@ -36,7 +54,12 @@ class Planner:
         best = cost.argmin(1)
         row = torch.arange(len(best), device=best.device)
         # Making proposals takes no objective, everything after it does.
-        passes = self.refine.passes * proposals.shape[1] + candidates.shape[1]
+        passes = refined.passes
+        if passes is None:
+            passes = torch.full(
+                (len(best),), self.refine.passes * proposals.shape[1], dtype=torch.float64, device=best.device
+            )
+        passes = passes + candidates.shape[1]
         spent = proposed * model.flops * problem.horizon + passes * rollout_flops(model, problem)
         return Plan(
             actions=candidates[row, best],
@@ -45,7 +68,7 @@ class Planner:
             proposed_cost=cost.amin(1) if refined.proposed_cost is None else refined.proposed_cost,
             support=trajectory.log_prior[row, best].mean(-1),
             rollouts=proposed + refined.rollouts + candidates.shape[1],
-            flops=torch.full((len(best),), spent, dtype=torch.float64, device=best.device),
+            flops=spent,
         )
 
     def passes(self, model: Model, horizon: int) -> float:
@@ -55,3 +78,8 @@ class Planner:
         """
         count = self.propose.count(model, horizon)
         return count * (1.0 + self.refine.passes + self.refine.returned)
+
+    def rollouts(self, model: Model, horizon: int) -> int:
+        """Candidates that one call imagines per episode, all iterations counted, at most."""
+        count = self.propose.count(model, horizon)
+        return self.propose.rollouts(model, horizon) + self.refine.rollouts(count)

@@ -26,6 +26,10 @@ class Proposal(Protocol):
         """N."""
         ...
 
+    def rollouts(self, model: Model, horizon: int) -> int:
+        """How many rollouts per episode it takes to make them."""
+        ...
+
 
 class PriorProposal:
     """Plans that data would follow: every action is drawn from the model's prior where the plan has got to.
@@ -47,6 +51,9 @@ class PriorProposal:
         return _with_warm(model.space, problem, actions), self.candidates
 
     def count(self, model: Model, horizon: int) -> int:
+        return self.candidates
+
+    def rollouts(self, model: Model, horizon: int) -> int:
         return self.candidates
 
 
@@ -77,6 +84,9 @@ class QueueProposal:
 
     def count(self, model: Model, horizon: int) -> int:
         return self.candidates
+
+    def rollouts(self, model: Model, horizon: int) -> int:
+        return 0
 
 
 class EnumerationProposal:
@@ -114,6 +124,9 @@ class EnumerationProposal:
                 f" {self.limit}; shorten the horizon or choose planner adam"
             )
         return -(-total // ALIGNED) * ALIGNED
+
+    def rollouts(self, model: Model, horizon: int) -> int:
+        return 0
 
 
 def _hard(space: ActionSpace, actions: Tensor) -> Tensor:

@@ -134,6 +134,8 @@ class Problem:
         keys: (E,) int64, the random key of each episode's problem, see `planners.noise`.
         warm: (E, H, A) actions to try among the proposals (the last plan, shifted), or None.
         warm_steps: (E,) how many leading steps of ``warm`` count, the rest is proposed; None: all of them.
+        deadline: time of `planners.budgets.clock` after which no further iteration begins and the best found
+            by then is the plan; None: no limit.
     """
 
     start: Tensor
@@ -143,6 +145,7 @@ class Problem:
     keys: Tensor
     warm: Tensor | None = None
     warm_steps: Tensor | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ class Plan:
         cost: (E,) by a fresh evaluation of the hard actions; infinite when no candidate has a finite one.
         proposed_cost: (E,) cost of the best proposal, before refinement.
         support: (E,) mean log-density per step of the actions under the prior.
-        rollouts: candidates imagined per episode, all iterations counted.
+        rollouts: candidates imagined per episode, all iterations counted; where episodes did not end
+            alike, the most. What each of them spent is in ``flops``.
         flops: (E,) float64, spent per episode, forward and backward.
     """
 
@@ -174,11 +178,11 @@ class Plan:
 
     @staticmethod
     def join(plans: list[Plan]) -> Plan:
-        """Plans of several blocks of episodes as one; all must have the same horizon and rollouts."""
+        """Plans of several blocks of episodes as one; all must have the same horizon."""
         first = plans[0]
         parts = {
             name: torch.cat([getattr(plan, name) for plan in plans])
             for name, value in vars(first).items()
             if isinstance(value, Tensor)
         }
-        return Plan(**parts, rollouts=first.rollouts)
+        return Plan(**parts, rollouts=max(plan.rollouts for plan in plans))

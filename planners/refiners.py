@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from planners.budgets import out_of_time, stalled
 from planners.noise import combine, uniform
 from planners.protocols import Model, Problem
 from planners.rollouts import ALIGNED, finite_cost, rollout
@@ -25,16 +26,22 @@ class Refined:
         candidates: (E, N', H, A), hard, the best proposal or something better among them.
         proposed_cost: (E,) cost of the best proposal, infinite when none has a finite one; None when the
             refiner never looked.
-        rollouts: imagined per episode.
+        rollouts: imagined per episode; where they did not end alike, the most.
+        passes: (E,) float64, forward passes that refining took in each episode, backward passes counted as
+            `BACKWARD`; None: as many as the refiner's ``passes`` say.
     """
 
     candidates: Tensor
     proposed_cost: Tensor | None
     rollouts: int
+    passes: Tensor | None = None
 
 
 class Refiner(Protocol):
     """Improves candidates.
+
+    Where the problem has a deadline, no iteration begins after it, and what is handed on is as good as the
+    iterations until then have made it.
 
     Attributes:
         passes: forward passes that refining one proposal costs, backward passes counted as `BACKWARD`.
@@ -48,6 +55,10 @@ class Refiner(Protocol):
         """Improve candidates (E, N, H, A); called without gradients."""
         ...
 
+    def rollouts(self, count: int) -> int:
+        """Candidates imagined per episode to refine so many and to select among those handed on, at most."""
+        ...
+
 
 class NoRefiner:
     """Takes candidates as they are."""
@@ -58,6 +69,9 @@ class NoRefiner:
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         return Refined(candidates, None, 0)
 
+    def rollouts(self, count: int) -> int:
+        return count
+
 
 class AdamRefiner:
     """Gradient descent on the actions of the best candidates (Adam, Kingma and Ba, arXiv 1412.6980), all at once.
@@ -66,40 +80,64 @@ class AdamRefiner:
     descend. Each of them keeps the best actions it went through, so more iterations never make its cost worse.
     What is not finite counts as an infinite cost and as no gradient.
 
+    An episode that has stalled keeps its place in the tensors, whose shape no row's bits may depend on: its
+    operations are not counted, but time is only saved when all episodes of the call have stalled.
+
     Args:
         iterations: steps.
         learning_rate: in units of the space's free parameters.
         elites: share of the candidates that descend, rounded up to a multiple of `planners.rollouts.ALIGNED`.
+        patience: an episode whose best cost gained less than 1 % in so many iterations stops there, as if
+            there were no more iterations; None: none does.
 
     Raises:
-        ValueError: no iterations, a rate that is not positive, or a share outside (0, 1].
+        ValueError: no iterations, a rate that is not positive, a share outside (0, 1], or no patience.
     """
 
-    def __init__(self, iterations: int, learning_rate: float, elites: float = 1.0) -> None:
+    def __init__(
+        self, iterations: int, learning_rate: float, elites: float = 1.0, patience: int | None = None
+    ) -> None:
         if iterations < 1 or not learning_rate > 0:
             raise ValueError(
                 f"AdamRefiner with {iterations} iterations at rate {learning_rate}; both must be positive"
             )
         if not 0 < elites <= 1:
             raise ValueError(f"AdamRefiner with elites {elites}; choose from above 0 to 1")
+        if patience is not None and patience < 1:
+            raise ValueError(f"AdamRefiner with patience {patience}; give at least 1, or None")
         self.iterations = iterations
         self.learning_rate = learning_rate
         self.elites = elites
-        looks = 1.0 if elites < 1 else 0.0
-        self.passes = looks + elites * iterations * (1 + BACKWARD)
+        self.patience = patience
+        self.looks = 1.0 if elites < 1 else 0.0
+        self.passes = self.looks + elites * iterations * (1 + BACKWARD)
         self.returned = 2.0 * elites
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         space = model.space
-        looked_at = 0
+        proposed, looked_at = candidates.shape[1], 0
+        if out_of_time(problem):
+            return Refined(candidates, None, 0, _zeros(candidates))
         if self.elites < 1:
-            looked_at = candidates.shape[1]
+            looked_at = proposed
             candidates = self._best(model, problem, candidates)
         # Within the bounds from the start, or the first cost would be that of actions nobody can take.
         free = space.project(space.free(candidates))
         first, second = torch.zeros_like(free), torch.zeros_like(free)
         best, best_cost = space.harden(free), free.new_full(free.shape[:2], torch.inf)
+        proposed_cost: Tensor | None = None
+        done, taken = 0, _zeros(candidates)
+        going = torch.ones(len(candidates), dtype=torch.bool, device=candidates.device)
+        costs: list[Tensor] = []
         for iteration in range(1, self.iterations + 1):
+            if out_of_time(problem):
+                break
+            if self.patience is not None and (still := stalled(costs, self.patience)) is not None:
+                going = going & ~still
+                if not bool(going.any()):
+                    break
+            done = iteration
+            taken = taken + going
             with torch.enable_grad():
                 leaf = free.detach().requires_grad_()
                 actions = space.relax(leaf)
@@ -109,23 +147,35 @@ class AdamRefiner:
             gradient = torch.where(gradient.isfinite(), gradient, 0.0)
             if iteration == 1:
                 proposed_cost = cost.amin(1)
-            better = cost < best_cost
+            better = (cost < best_cost) & going[:, None]
             best = torch.where(better[..., None, None], space.harden(free), best)
             best_cost = torch.where(better, cost, best_cost)
+            costs.append(best_cost.amin(1))
             first = 0.9 * first + 0.1 * gradient
             second = 0.99 * second + 0.01 * gradient.square()
             step = (first / (1 - 0.9**iteration)) / ((second / (1 - 0.99**iteration)).sqrt() + 1e-8)
-            free = space.project(free - self.learning_rate * step)
+            moved = space.project(free - self.learning_rate * step)
+            free = torch.where(going[:, None, None, None], moved, free)
         # The iterate after the last step has not been evaluated yet; it joins the others for the selection.
-        tried = torch.cat([best, space.harden(free)], 1)
-        return Refined(tried, proposed_cost, looked_at + self.iterations * candidates.shape[1])
+        tried = torch.cat([best, space.harden(free)], 1) if done else best
+        passes = None
+        if problem.deadline is not None or self.patience is not None:
+            passes = (self.looks + self.elites * taken * (1 + BACKWARD)) * proposed
+        return Refined(tried, proposed_cost, looked_at + done * candidates.shape[1], passes)
+
+    def rollouts(self, count: int) -> int:
+        kept = self._kept(count)
+        return (count if self.elites < 1 else 0) + (self.iterations + 2) * kept
+
+    def _kept(self, count: int) -> int:
+        """How many of so many candidates descend."""
+        return min(math.ceil(self.elites * count / ALIGNED) * ALIGNED, count)
 
     def _best(self, model: Model, problem: Problem, candidates: Tensor) -> Tensor:
         """The elites (E, N', H, A) of candidates (E, N, H, A), the best first."""
         cost = finite_cost(problem.objective(rollout(model, problem, candidates)))
-        kept = min(math.ceil(self.elites * candidates.shape[1] / ALIGNED) * ALIGNED, candidates.shape[1])
         # Sorted, because which of several equal costs the k smallest hold is not defined.
-        chosen = cost.sort(dim=1, stable=True).indices[:, :kept]
+        chosen = cost.sort(dim=1, stable=True).indices[:, : self._kept(candidates.shape[1])]
         return candidates.gather(1, chosen[..., None, None].expand(-1, -1, *candidates.shape[2:]))
 
 
@@ -161,7 +211,12 @@ class RefitRefiner:
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         _, count, horizon, _ = candidates.shape
         best, best_cost = candidates[:, :1], candidates.new_full((len(candidates), 1), torch.inf)
+        proposed_cost: Tensor | None = None
+        done = 0
         for iteration in range(self.iterations):
+            if out_of_time(problem):
+                break
+            done = iteration + 1
             cost = finite_cost(problem.objective(rollout(model, problem, candidates)))
             if iteration == 0:
                 proposed_cost = cost.amin(1)
@@ -175,8 +230,14 @@ class RefitRefiner:
             parameters = model.space.refit(fitted, weights).unsqueeze(1)
             noise = uniform(combine(problem.keys, 2, iteration), count, horizon, model.space.noise_dim)
             candidates = model.space.sample(parameters.expand(-1, count, -1, -1), noise)
-        # In the place of a candidate, so that calls keep one shape.
-        return Refined(torch.cat([candidates[:, 1:], best], 1), proposed_cost, self.iterations * count)
+        if done:
+            # In the place of a candidate, so that calls keep one shape.
+            candidates = torch.cat([candidates[:, 1:], best], 1)
+        passes = None if problem.deadline is None else _zeros(candidates) + float(done * count)
+        return Refined(candidates, proposed_cost, done * count, passes)
+
+    def rollouts(self, count: int) -> int:
+        return (self.iterations + 1) * count
 
     def _weights(self, cost: Tensor) -> Tensor:
         """Weights (E, N) that sum to 1, of costs (E, N) that may be infinite; all alike where all are."""
@@ -192,3 +253,8 @@ class RefitRefiner:
         chosen = torch.where(known, cost, torch.inf).topk(kept, 1, largest=False).indices
         weights = torch.zeros_like(cost).scatter(1, chosen, 1.0) * known
         return weights / weights.sum(1, keepdim=True)
+
+
+def _zeros(candidates: Tensor) -> Tensor:
+    """(E,) float64 for candidates (E, ...)."""
+    return torch.zeros(len(candidates), dtype=torch.float64, device=candidates.device)

@@ -1,0 +1,157 @@
+"""What planning may spend, and where it starts: settings reach the planners, what cannot work is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from hjepa.agent import Agent
+from hjepa.config import least_rollouts, load_preset
+from hjepa.errors import InputError
+from hjepa.stack import Stack
+from planners.planner import Planner
+from planners.proposals import PriorProposal
+from tasks import compose_image, sample_episodes, task_spec
+
+TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    """A stack that nobody has trained: its plans are bad, what they cost is real."""
+    torch.manual_seed(0)
+    config = load_preset(str(TINY))
+    spec = task_spec(config.task)
+    return Stack(config, (spec.width, spec.height), spec.actions).eval().requires_grad_(False)
+
+
+def agent_of(stack: Stack, **settings: object) -> Agent:
+    """An agent that records its decisions, with some settings of planning replaced."""
+    plan = replace(stack.config.plan, **settings)
+    return Agent(stack, 64, budget_tflops=0.2, settings=plan, record=True)
+
+
+def test_warm_starts_are_a_setting(stack: Stack) -> None:
+    assert not agent_of(stack).planner.warm_start
+    assert agent_of(stack, warm_start=True).planner.warm_start
+    assert load_preset(str(TINY), ["plan.warm_start=true"]).plan.warm_start
+
+
+def test_a_warm_agent_offers_its_last_plan(stack: Stack) -> None:
+    """Level 1's horizon is 3 and nothing is above: after one step of a plan two are left to try."""
+    episodes = sample_episodes(stack.config.task, "validation", episodes=2, seed=0)
+    image = compose_image(episodes.grid, episodes.start)
+    for warm_start in (False, True):
+        part = Agent(
+            stack, 64, 1, 0.2, replace(stack.config.plan, warm_start=warm_start, commit=1), record=True
+        )
+        level, seen = part.planner.levels[0], []
+        propose = level.to_goal.propose
+
+        class Spy:
+            def __call__(self, model, problem, propose=propose, seen=seen):
+                seen.append(problem)
+                return propose(model, problem)
+
+            count = propose.count
+
+        level.to_goal.propose = Spy()
+        begun = part.begin(image, episodes.goal_image, torch.arange(2))
+        part.act(begun, image)
+        rest = begun.plan.actions[:, 1:].clone()
+        part.act(begun, image)
+        assert len(seen) == 2
+        if warm_start:
+            assert seen[0].warm_steps.eq(0).all() and seen[1].warm_steps[:2].tolist() == [2, 2]
+            assert torch.equal(seen[1].warm[:2, :2], rest)
+        else:
+            assert seen[1].warm is None
+
+
+@pytest.mark.parametrize("planner", ["adam", "cem", "mppi", "sampling"])
+def test_rollouts_are_limited(stack: Stack, planner: str) -> None:
+    episodes = sample_episodes(stack.config.task, "validation", episodes=2, seed=0)
+    image = compose_image(episodes.grid, episodes.start)
+    most = {}
+    for limit in (None, 20, 100_000):
+        agent = agent_of(stack, planner=planner, max_rollouts=limit, iterations=2)
+        begun = agent.begin(image, episodes.goal_image, torch.arange(2))
+        agent.act(begun, image)
+        plans = [decision.plan for decision in begun.plan.decisions]
+        assert {decision.level for decision in begun.plan.decisions} == {1, 2, 3}
+        most[limit] = [plan.rollouts for plan in plans]
+    assert max(most[20]) <= 20 < min(most[None]) and most[100_000] == most[None]
+    # No larger number of candidates would have done: aligned ones from 8 on, see `planners.rollouts.ALIGNED`.
+    for level in agent_of(stack, planner=planner, max_rollouts=20, iterations=2).planner.levels:
+        more = level.to_goal.propose.candidates + 1
+        more = more if more < 8 else -(-more // 8) * 8
+        bigger = Planner(PriorProposal(more), level.to_goal.refine)
+        assert bigger.rollouts(level.model, level.horizon) > 20
+
+
+def test_the_clock_reaches_every_search(stack: Stack) -> None:
+    for level in agent_of(stack, max_milliseconds=7.5).planner.levels:
+        assert level.to_goal.max_milliseconds == level.to_subgoal.max_milliseconds == 7.5
+    assert load_preset(str(TINY), ["plan.max_milliseconds=5"]).plan.max_milliseconds == 5
+    assert agent_of(stack).planner.levels[0].to_goal.max_milliseconds is None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["max_milliseconds=0"], "give a positive number"),
+        (["max_milliseconds=-2.5"], "give a positive number"),
+        (["max_milliseconds=10", "planner=sampling"], "no iterations to stop"),
+        (["max_rollouts=0"], "give 5 or more"),
+        (["max_rollouts=4"], "takes 5 for one candidate"),
+        (["max_rollouts=3", "elites=1"], "give 4 or more"),
+        (["max_rollouts=7", "planner=cem", "iterations=6"], "give 8 or more"),
+        (["max_rollouts=1", "planner=sampling"], "give 2 or more"),
+        (["patience=0", "iterations=8"], "give 1 or more"),
+        (["patience=7", "iterations=8"], "set plan.iterations=9 or more"),
+        (["patience=2", "iterations=8", "planner=mppi"], "no gradient steps"),
+    ],
+)
+def test_limits_that_cannot_work_are_refused(overrides: list[str], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        load_preset(str(TINY), [f"plan.{text}" for text in overrides])
+
+
+@pytest.mark.parametrize("planner", ["adam", "cem", "mppi", "sampling", "exhaustive"])
+@pytest.mark.parametrize("elites", [0.125, 1.0])
+def test_the_least_limit_is_what_one_candidate_takes(stack: Stack, planner: str, elites: float) -> None:
+    plan = replace(stack.config.plan, planner=planner, elites=elites, iterations=2)
+    least = least_rollouts(plan, 3)
+    agent = agent_of(stack)
+    agent.settings = plan
+    one = Planner(PriorProposal(1), agent._refiner(1))
+    assert one.rollouts(agent.models[1], 2) == least
+
+
+def test_an_exhaustive_search_beyond_the_limit_is_refused(stack: Stack) -> None:
+    settings = replace(stack.config.plan, planner="exhaustive", max_rollouts=20)
+    with pytest.raises(InputError, match=r"plan\.max_rollouts: exhaustive search of"):
+        Agent(stack, 64, 1, 10.0, settings)
+    with pytest.raises(InputError, match=r"2 rollouts do not pay for one candidate per plan at level 1"):
+        Agent(stack, 64, 1, 10.0, replace(stack.config.plan, max_rollouts=2))
+
+
+def test_patience_saves_operations_and_is_per_episode(stack: Stack) -> None:
+    episodes = sample_episodes(stack.config.task, "validation", episodes=5, seed=0)
+    image = compose_image(episodes.grid, episodes.start)
+
+    def spent(rows: list[int], patience: int | None) -> torch.Tensor:
+        agent = agent_of(stack, patience=patience, iterations=8)
+        part = compose_image(episodes.grid[rows], episodes.start[rows])
+        begun = agent.begin(part, episodes.goal_image[rows], torch.tensor(rows))
+        agent.act(begun, part)
+        return torch.cat([begun.flops, begun.plan.actions.flatten().double()])
+
+    everyone = list(range(len(image)))
+    patient, tireless = spent(everyone, 1)[:5], spent(everyone, None)[:5]
+    assert (patient <= tireless).all() and (patient < tireless).any()
+    for row in (0, 3):
+        assert spent([row], 1)[0] == patient[row]
