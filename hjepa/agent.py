@@ -213,7 +213,6 @@ class Agent:
         fixed /= self.budget_tflops * 1e12
         pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) / self.step_budget
         allowance = pace * share * interval - self._grounding_flops(k)
-        affordable = allowance / (one * (1 + refine.passes + refine.returned))
         limit, milliseconds = self.settings.max_rollouts, self.settings.max_milliseconds
         if self.settings.planner == "exhaustive" and k == 0:
             try:
@@ -233,25 +232,26 @@ class Agent:
                     f"give {count} or more",
                 )
             return Planner(EnumerationProposal(), NoRefiner(), milliseconds)
-        if affordable < 1:
+        candidates = _aligned(self.settings.max_candidates)
+        while True:
+            search = Planner(PriorProposal(candidates), refine, milliseconds)
+            needed, rollouts = search.passes(model, horizon) * one, search.rollouts(model, horizon)
+            if needed <= allowance and (limit is None or rollouts <= limit):
+                return search
+            if candidates == 1:
+                break
+            candidates = _aligned(candidates - 1)
+        if needed > allowance:
             raise InputError(
                 f"{self.budget_tflops} TFLOP an episode do not pay for one candidate per plan at level {k + 1}",
                 "budget",
-                f"give {self.budget_tflops / max(affordable, 1e-9):.3g} or more",
+                f"give {self.budget_tflops * needed / max(allowance, 1e-3 * needed):.3g} or more",
             )
-        candidates = _aligned(min(int(affordable), self.settings.max_candidates))
-        while True:
-            search = Planner(PriorProposal(candidates), refine, milliseconds)
-            rollouts = search.rollouts(model, horizon)
-            if limit is None or rollouts <= limit:
-                return search
-            if candidates == 1:
-                raise InputError(
-                    f"{limit} rollouts do not pay for one candidate per plan at level {k + 1}",
-                    "plan.max_rollouts",
-                    f"give {rollouts} or more",
-                )
-            candidates = _aligned(candidates - 1)
+        raise InputError(
+            f"{limit} rollouts do not pay for one candidate per plan at level {k + 1}",
+            "plan.max_rollouts",
+            f"give {rollouts} or more",
+        )
 
     def _grounding_flops(self, k: int) -> float:
         """What lower levels imagine before one plan of level k + 1."""

@@ -54,12 +54,7 @@ class Planner:
         best = cost.argmin(1)
         row = torch.arange(len(best), device=best.device)
         # Making proposals takes no objective, everything after it does.
-        passes = refined.passes
-        if passes is None:
-            passes = torch.full(
-                (len(best),), self.refine.passes * proposals.shape[1], dtype=torch.float64, device=best.device
-            )
-        passes = passes + candidates.shape[1]
+        passes = refined.passes + candidates.shape[1]
         spent = proposed * model.flops * problem.horizon + passes * rollout_flops(model, problem)
         return Plan(
             actions=candidates[row, best],
@@ -72,12 +67,12 @@ class Planner:
         )
 
     def passes(self, model: Model, horizon: int) -> float:
-        """Forward passes of one call, per episode, at most; linear in the number of candidates.
+        """Forward passes of one call, per episode, at most.
 
         Times `planners.rollouts.rollout_flops` they are at least the plan's ``flops``.
         """
         count = self.propose.count(model, horizon)
-        return count * (1.0 + self.refine.passes + self.refine.returned)
+        return count + self.refine.passes(count)
 
     def rollouts(self, model: Model, horizon: int) -> int:
         """Candidates that one call imagines per episode, all iterations counted, at most."""

@@ -28,13 +28,13 @@ class Refined:
             refiner never looked.
         rollouts: imagined per episode; where they did not end alike, the most.
         passes: (E,) float64, forward passes that refining took in each episode, backward passes counted as
-            `BACKWARD`; None: as many as the refiner's ``passes`` say.
+            `BACKWARD`.
     """
 
     candidates: Tensor
     proposed_cost: Tensor | None
     rollouts: int
-    passes: Tensor | None = None
+    passes: Tensor
 
 
 class Refiner(Protocol):
@@ -42,17 +42,17 @@ class Refiner(Protocol):
 
     Where the problem has a deadline, no iteration begins after it, and what is handed on is as good as the
     iterations until then have made it.
-
-    Attributes:
-        passes: forward passes that refining one proposal costs, backward passes counted as `BACKWARD`.
-        returned: candidates handed on for each proposal, at most.
     """
-
-    passes: float
-    returned: float
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         """Improve candidates (E, N, H, A); called without gradients."""
+        ...
+
+    def passes(self, count: int) -> float:
+        """Forward passes of refining so many and selecting among those handed on, at most.
+
+        Backward passes are counted as `BACKWARD`.
+        """
         ...
 
     def rollouts(self, count: int) -> int:
@@ -63,11 +63,11 @@ class Refiner(Protocol):
 class NoRefiner:
     """Takes candidates as they are."""
 
-    passes = 0.0
-    returned = 1.0
-
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
-        return Refined(candidates, None, 0)
+        return Refined(candidates, None, 0, _zeros(candidates))
+
+    def passes(self, count: int) -> float:
+        return float(count)
 
     def rollouts(self, count: int) -> int:
         return count
@@ -109,17 +109,14 @@ class AdamRefiner:
         self.learning_rate = learning_rate
         self.elites = elites
         self.patience = patience
-        self.looks = 1.0 if elites < 1 else 0.0
-        self.passes = self.looks + elites * iterations * (1 + BACKWARD)
-        self.returned = 2.0 * elites
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         space = model.space
-        proposed, looked_at = candidates.shape[1], 0
+        looked_at = 0
         if out_of_time(problem):
             return Refined(candidates, None, 0, _zeros(candidates))
         if self.elites < 1:
-            looked_at = proposed
+            looked_at = candidates.shape[1]
             candidates = self._best(model, problem, candidates)
         # Within the bounds from the start, or the first cost would be that of actions nobody can take.
         free = space.project(space.free(candidates))
@@ -158,10 +155,12 @@ class AdamRefiner:
             free = torch.where(going[:, None, None, None], moved, free)
         # The iterate after the last step has not been evaluated yet; it joins the others for the selection.
         tried = torch.cat([best, space.harden(free)], 1) if done else best
-        passes = None
-        if problem.deadline is not None or self.patience is not None:
-            passes = (self.looks + self.elites * taken * (1 + BACKWARD)) * proposed
+        passes = looked_at + taken * candidates.shape[1] * (1 + BACKWARD)
         return Refined(tried, proposed_cost, looked_at + done * candidates.shape[1], passes)
+
+    def passes(self, count: int) -> float:
+        looks = count if self.elites < 1 else 0
+        return looks + self._kept(count) * (self.iterations * (1 + BACKWARD) + 2)
 
     def rollouts(self, count: int) -> int:
         kept = self._kept(count)
@@ -194,8 +193,6 @@ class RefitRefiner:
         ValueError: no iterations, a share outside (0, 1], or a temperature that is not positive.
     """
 
-    returned = 1.0
-
     def __init__(self, iterations: int, elites: float | None = 0.15, temperature: float = 0.3) -> None:
         if iterations < 1:
             raise ValueError(f"RefitRefiner with {iterations} iterations; give at least 1")
@@ -206,7 +203,6 @@ class RefitRefiner:
         self.iterations = iterations
         self.elites = elites
         self.temperature = temperature
-        self.passes = float(iterations)
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
         _, count, horizon, _ = candidates.shape
@@ -233,8 +229,10 @@ class RefitRefiner:
         if done:
             # In the place of a candidate, so that calls keep one shape.
             candidates = torch.cat([candidates[:, 1:], best], 1)
-        passes = None if problem.deadline is None else _zeros(candidates) + float(done * count)
-        return Refined(candidates, proposed_cost, done * count, passes)
+        return Refined(candidates, proposed_cost, done * count, _zeros(candidates) + float(done * count))
+
+    def passes(self, count: int) -> float:
+        return float((self.iterations + 1) * count)
 
     def rollouts(self, count: int) -> int:
         return (self.iterations + 1) * count

@@ -54,14 +54,17 @@ def test_the_plan_describes_its_actions(hand: SimpleNamespace) -> None:
 class Liar:
     """A refiner that hands on candidates, the best one not in front, whatever it was given."""
 
-    passes = 0.0
-    returned = 1
-
     def __init__(self, candidates: Tensor) -> None:
         self.candidates = candidates
 
     def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
-        return Refined(self.candidates, torch.tensor([-100.0]), 0)
+        return Refined(self.candidates, torch.tensor([-100.0]), 0, torch.zeros(1, dtype=torch.float64))
+
+    def passes(self, count: int) -> float:
+        return float(count)
+
+    def rollouts(self, count: int) -> int:
+        return count
 
 
 def test_selection_evaluates_afresh(hand: SimpleNamespace) -> None:
@@ -104,12 +107,14 @@ class Counting:
     [
         (PriorProposal(6), NoRefiner(), 6 + 6),
         (PriorProposal(6), AdamRefiner(5, 0.1), 6 + 5 * 6 + 2 * 6),
+        (PriorProposal(20), AdamRefiner(5, 0.1, elites=0.25), 20 + 20 + 5 * 8 + 2 * 8),
+        (PriorProposal(16), AdamRefiner(2, 0.1, elites=0.125), 16 + 16 + 2 * 8 + 2 * 8),
         (PriorProposal(6), RefitRefiner(5), 6 + 5 * 6 + 6),
         (PriorProposal(1), RefitRefiner(2, None), 1 + 2 + 1),
         (QueueProposal(torch.eye(5), 6), AdamRefiner(2, 0.1), 2 * 6 + 2 * 6),
         (EnumerationProposal(), NoRefiner(), 128),
     ],
-    ids=["sampling", "adam", "cem", "one candidate", "queue", "exhaustive"],
+    ids=["sampling", "adam", "elites", "few elites", "cem", "one candidate", "queue", "exhaustive"],
 )
 def test_rollouts_and_operations_are_counted(hand: SimpleNamespace, propose, refine, rollouts: int) -> None:
     model = Counting(hand.OpenGrid())
@@ -122,9 +127,7 @@ def test_rollouts_and_operations_are_counted(hand: SimpleNamespace, propose, ref
     assert model.steps == 2 * 3 * rollouts, "2 episodes, 3 steps"
     # A backward pass counts twice a forward pass; proposing takes no objective.
     passes = rollouts + 2 * model.backward / (2 * 3)
-    sampled = (
-        6 if isinstance(propose, PriorProposal) and rollouts > 4 else int(isinstance(propose, PriorProposal))
-    )
+    sampled = propose.candidates if isinstance(propose, PriorProposal) else 0
     expected = passes * 3 * 10.0 + (passes - sampled) * 4.0
     assert found.flops.dtype == torch.float64 and found.flops.tolist() == [expected] * 2
     assert expected <= planner.passes(model, 3) * rollout_flops(model, posed)
@@ -132,7 +135,7 @@ def test_rollouts_and_operations_are_counted(hand: SimpleNamespace, propose, ref
 
 def test_passes_are_linear_in_the_candidates(hand: SimpleNamespace) -> None:
     model = hand.OpenGrid()
-    for refine in (NoRefiner(), AdamRefiner(4, 0.1), RefitRefiner(3)):
+    for refine in (NoRefiner(), AdamRefiner(4, 0.1), RefitRefiner(3)):  # elites come in multiples of 8
         few, many = (Planner(PriorProposal(count), refine).passes(model, 3) for count in (5, 50))
         assert many == 10 * few
 
