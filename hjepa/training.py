@@ -22,7 +22,7 @@ from torch import Tensor
 
 from hjepa.calibration import calibrate
 from hjepa.checkpoints import DESCRIPTION, describe, load_stack, save_stack
-from hjepa.config import RunConfig, dump, to_plain
+from hjepa.config import RunConfig, dump, parse_config, to_plain
 from hjepa.data import Batch, TrajectoryData, active_levels, total_steps
 from hjepa.devices import accelerator, fix_threads, precision_plugin
 from hjepa.errors import InputError
@@ -241,7 +241,7 @@ def _claim(folder: Path, config: RunConfig, identity: dict[str, Any]) -> None:
     """Make the folder of a run in progress, or check that the one that is there is this run's."""
     note = folder / "run.json"
     if note.exists():
-        if read_json(note) != identity:
+        if not _same(read_json(note), identity):
             raise InputError(
                 "holds an unfinished run of another configuration or data",
                 str(folder),
@@ -260,13 +260,20 @@ def _finished(out: Path, identity: dict[str, Any]) -> Stack:
     if not (out / DESCRIPTION).exists():
         raise InputError("exists and is no run folder", str(out), "choose another --out")
     found = describe(out)
-    if {"config": found["config"], "data_sha256": found.get("data_sha256")} != identity:
+    if not _same(found, identity):
         raise InputError(
             "holds a finished run of another configuration or data",
             str(out),
             "choose another --out, or --fresh to set it aside",
         )
     return load_stack(out)
+
+
+def _same(found: dict[str, Any], identity: dict[str, Any]) -> bool:
+    """Whether a folder is of this run. Configurations are parsed first, so that later settings have defaults."""
+    if not isinstance(found.get("config"), dict) or found.get("data_sha256") != identity["data_sha256"]:
+        return False
+    return parse_config(found["config"], "run folder") == parse_config(identity["config"], "run")
 
 
 def append_metrics(file: Path, rows: list[dict[str, Any]]) -> None:
