@@ -11,7 +11,7 @@ from urllib.parse import quote
 from hjepa.cells import digest
 from hjepa.records import Record
 from hjepa.report.markup import counted, details, esc
-from hjepa.report.sources import FailedCell, Material, SourceFile
+from hjepa.report.sources import FailedCell, Material, SourceFile, config_hash
 
 MOST_UNFOLDED = 4
 """With more files than these, each shows its records and unfolds for the rest."""
@@ -129,7 +129,7 @@ def _file(file: SourceFile, repeated: dict[str, str], page: Path, unfolded: bool
         fits = "is the file’s name" if digest(spec) == file.path.stem else "is not the file’s name"
         lines.append(
             f'<dt>specification</dt><dd class="path">{esc(digest(spec))} <i>{fits}</i><br>'
-            f"configuration {esc(spec.get('config_sha256', 'not recorded'))}</dd>"
+            f"configuration {esc(config_hash(spec) or 'not recorded')}</dd>"
         )
     code = "".join(f"<code>{esc(line)}</code>" for line in asked)
     lines.append(f"<dt>command</dt><dd><i>{esc(known)}</i>{code}</dd>")

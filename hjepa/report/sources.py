@@ -162,11 +162,11 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
     texts = [_spec_text(entry.record.get("spec")) for _, entry in pairs]
     hashes: dict[str, set[str]] = {}
     for text, (_, entry) in zip(texts, pairs):
-        hashes.setdefault(text, set()).add(_config_hash(entry.record))
+        hashes.setdefault(text, set()).add(config_hash(entry.record.get("spec")))
     named = []
     for text, (file, entry) in zip(texts, pairs):
         edited = len(hashes[text]) > 1 and text
-        full = f"{text} (configuration {_config_hash(entry.record)[:8]})" if edited else text
+        full = f"{text} (configuration {config_hash(entry.record.get('spec'))[:8]})" if edited else text
         named.append((file, replace(entry, variant=full)))
     # A record of hjepa plan has no specification: it goes with the only variant that there is.
     if len({entry.variant for _, entry in named} - {""}) <= 1:
@@ -200,8 +200,10 @@ def _list(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else []
 
 
-def _config_hash(record: Record) -> str:
-    return str((record.get("spec") or {}).get("config_sha256", ""))
+def config_hash(spec: dict[str, Any] | None) -> str:
+    """SHA-256 of the preset's content in a cell's specification; empty where there is none."""
+    config = (spec or {}).get("config")
+    return digest(config) if config else ""
 
 
 def _outcome(record: Record) -> str:
