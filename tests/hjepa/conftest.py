@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from hjepa.cells import cell_key
 from hjepa.records import Record, build_record
+
+if TYPE_CHECKING:
+    from hjepa.stack import Stack
 
 TASK = "hjepa/NestedRooms-d3-v0"
 FAKES = Path(__file__).parent / "fakes"
@@ -151,3 +154,18 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     import fake_cells
 
     return fake_cells
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    """A stack that nobody has trained: its plans are bad, their shapes and what they cost are real."""
+    import torch
+
+    from hjepa.config import load_preset
+    from hjepa.stack import Stack
+    from tasks import task_spec
+
+    torch.manual_seed(0)
+    config = load_preset(str(ROOT / "tests" / "end_to_end" / "tiny.yaml"))
+    spec = task_spec(config.task)
+    return Stack(config, (spec.width, spec.height), spec.actions).eval().requires_grad_(False)

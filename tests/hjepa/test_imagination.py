@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from hjepa import figures
 from hjepa.agent import Agent
-from hjepa.config import load_preset
 from hjepa.imagination import STEPS, WALKS, imagined_flops, imagined_metrics
 from hjepa.models import LevelModel
 from hjepa.stack import Stack
@@ -20,18 +17,7 @@ from planners.grounding import Unconstrained
 from planners.noise import combine
 from planners.protocols import Problem
 from planners.rollouts import sample_rollout
-from tasks import compose_image, sample_episodes, task_spec
-
-TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
-
-
-@pytest.fixture(scope="module")
-def stack() -> Stack:
-    """A stack that nobody has trained: what is imagined in it is arbitrary, not whether it fits together."""
-    torch.manual_seed(0)
-    config = load_preset(str(TINY))
-    spec = task_spec(config.task)
-    return Stack(config, (spec.width, spec.height), spec.actions).eval().requires_grad_(False)
+from tasks import compose_image, sample_episodes
 
 
 def test_every_episode_gets_its_own_metric_whatever_its_company(stack: Stack) -> None:

@@ -14,18 +14,9 @@ from hjepa.errors import InputError
 from hjepa.stack import Stack
 from planners.planner import Planner
 from planners.proposals import PriorProposal
-from tasks import compose_image, sample_episodes, task_spec
+from tasks import compose_image, sample_episodes
 
 TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
-
-
-@pytest.fixture(scope="module")
-def stack() -> Stack:
-    """A stack that nobody has trained: its plans are bad, what they cost is real."""
-    torch.manual_seed(0)
-    config = load_preset(str(TINY))
-    spec = task_spec(config.task)
-    return Stack(config, (spec.width, spec.height), spec.actions).eval().requires_grad_(False)
 
 
 def agent_of(stack: Stack, **settings: object) -> Agent:
