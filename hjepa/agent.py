@@ -110,7 +110,7 @@ class Agent:
             keys: (E,) int64, random keys of the episodes.
         """
         grid, _ = split_image(_numpy(image))
-        memories = self._write(torch.from_numpy(grid))
+        memories = self.write(grid)
         goals = self._encode_all(goal, memories)
         keys = keys.to(self._device)
         metrics: list[Tensor | None] = [None] * self.depth
@@ -143,8 +143,10 @@ class Agent:
         return self.stack.step_distance.device
 
     @torch.no_grad()
-    def _write(self, grid: Tensor) -> list[Tensor | None]:
-        parts = [self.stack.write(padded) for padded, _ in blocks(grid.to(self._device), self.settings.block)]
+    def write(self, grid: np.ndarray) -> list[Tensor | None]:
+        """Perceive floor plans (E, W, H, 3): what each level remembers of them, (E, W, H, C) or None."""
+        plans = torch.from_numpy(grid).to(self._device)
+        parts = [self.stack.write(padded) for padded, _ in blocks(plans, self.settings.block)]
         memories: list[Tensor | None] = []
         for k in range(self.depth):
             written = [part[k] for part in parts]
@@ -234,7 +236,7 @@ class Agent:
             return Planner(EnumerationProposal(), NoRefiner(), milliseconds)
         candidates = _aligned(self.settings.max_candidates)
         while True:
-            search = Planner(PriorProposal(candidates), refine, milliseconds)
+            search = Planner(PriorProposal(candidates, self.settings.warm_start), refine, milliseconds)
             needed, rollouts = search.passes(model, horizon) * one, search.rollouts(model, horizon)
             if needed <= allowance and (limit is None or rollouts <= limit):
                 return search

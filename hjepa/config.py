@@ -324,10 +324,12 @@ def least_rollouts(plan: PlanSettings, levels: int) -> int:
     """Candidates that one planner call imagines at least: one is proposed, refined and selected."""
     if plan.planner == "sampling" or (plan.planner == "exhaustive" and levels == 1):
         return 2
+    # Proposals come imagined, unless a warm start has taken a place among them.
+    again = int(plan.warm_start)
     if plan.planner in ("cem", "mppi"):
-        return plan.iterations + 2
+        return plan.iterations + 1 + again
     # Adam hands on two: the best it went through and the last.
-    return plan.iterations + 3 + (plan.elites < 1)
+    return plan.iterations + 3 + (again if plan.elites < 1 else 0)
 
 
 def _check_limits(plan: PlanSettings, levels: int, refuse: Callable[[str, str], None]) -> None:

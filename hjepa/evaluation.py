@@ -19,10 +19,12 @@ from hjepa.agent import Agent
 from hjepa.checkpoints import describe, load_stack
 from hjepa.config import PlanSettings, RunConfig, with_plan
 from hjepa.devices import fix_threads, torch_device
+from hjepa.diagnostics import diagnose, mean_known
 from hjepa.errors import InputError
 from hjepa.json_files import read_json, write_json
+from hjepa.oracles import OracleAgent
 from hjepa.records import Record, build_record
-from hjepa.requests import PlanRequest
+from hjepa.requests import SUBGOALS, PlanRequest
 from hjepa.stack import Stack
 from planners.noise import combine
 from planners.top_down import Decision
@@ -30,6 +32,12 @@ from tasks import BatchedNestedRooms, EpisodeBatch, TaskSpec, random_success, sa
 
 DEFAULT_BATCH = 100
 """Episodes planned at once, unless said otherwise."""
+
+ORACLE_BATCH = 20
+"""The same with an oracle, which keeps tables of all pairs of states of every episode."""
+
+DIAGNOSED = 40
+"""Episodes that diagnostics are measured on, at most."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ def make_agent(
     budget_tflops: float | None = None,
     settings: PlanSettings | None = None,
     record: bool = False,
+    oracle: str | None = None,
 ) -> Agent:
     """An agent for a task, with the task's default budget unless another is given.
 
@@ -109,7 +118,9 @@ def make_agent(
             f"{levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
         )
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
-    return Agent(stack, spec.step_budget, levels, budget, settings, record)
+    if oracle is None:
+        return Agent(stack, spec.step_budget, levels, budget, settings, record)
+    return OracleAgent(stack, spec.step_budget, levels, budget, settings, record, oracle=oracle)
 
 
 def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed: int) -> Trace:
@@ -126,6 +137,8 @@ def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed:
     world = BatchedNestedRooms(count, **spec.make_kwargs(), copy=False)
     observation, _ = world.reset(options={"episodes": episodes})
     keys = combine(seed, torch.arange(first, first + count))
+    if isinstance(agent, OracleAgent):
+        agent.reveal(episodes)
     state = agent.begin(observation["image"], episodes.goal_image, keys)
     walked = [world.agent]
     done = np.zeros(count, dtype=bool)
@@ -167,6 +180,8 @@ def evaluate(
     settings: PlanSettings | None = None,
     episode_batch: int | None = None,
     depth: str | None = None,
+    oracle: str | None = None,
+    diagnostics: bool = False,
     facts: dict[str, Any] | None = None,
     keep: Callable[[list[Results]], None] | None = None,
     done: Sequence[Results] = (),
@@ -184,6 +199,8 @@ def evaluate(
         settings: of planning; None: the stack's own.
         episode_batch: episodes planned at once.
         depth: ``truncated`` or ``trained``; None: told by whether all levels are used.
+        oracle: a part that is replaced by the truth, see `hjepa.oracles`.
+        diagnostics: measure what every level knows and does on the first `DIAGNOSED` episodes.
         facts: `train_seed` and `checkpoint_sha256` for the record.
         keep: called with all results so far after each batch.
         done: results of batches finished earlier.
@@ -192,20 +209,21 @@ def evaluate(
         InputError: what cannot work together.
     """
     spec = task_spec(task)
-    agent = make_agent(stack, spec, levels, budget_tflops, settings)
+    agent = make_agent(stack, spec, levels, budget_tflops, settings, oracle=oracle)
     batch = sample_episodes(task, split, tasks, episodes=episodes, seed=seed)
     parts, begun = list(done), time.perf_counter()
     first = sum(len(part.success) for part in parts)
     planned_now = episodes - first
     while first < episodes:
-        rows = np.arange(first, min(first + (episode_batch or DEFAULT_BATCH), episodes))
+        size = episode_batch or (DEFAULT_BATCH if oracle is None else ORACLE_BATCH)
+        rows = np.arange(first, min(first + size, episodes))
         parts.append(play(agent, spec, batch.select(rows), first, seed).results)
         first += len(rows)
         if keep is not None:
             keep(parts)
     results = Results.join(parts)
     seconds = time.perf_counter() - begun
-    return build_record(
+    record = build_record(
         task=task,
         split=split,
         tasks=tasks,
@@ -214,6 +232,7 @@ def evaluate(
         depth=depth or ("trained" if agent.depth == stack.depth else "truncated"),
         metric=agent.settings.metric,
         planner=agent.settings.planner,
+        oracle=oracle,
         budget_tflops=agent.budget_tflops,
         step_budget=spec.step_budget,
         success=results.success,
@@ -227,6 +246,25 @@ def evaluate(
         peak_mb=peak_mb(),
         **(facts or {}),
     )
+    if diagnostics:
+        watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
+        record["diagnostics"] = _diagnose(watcher, spec, batch, seed)
+    return record
+
+
+def _diagnose(agent: Agent, spec: TaskSpec, batch: EpisodeBatch, seed: int) -> list[dict[str, float | None]]:
+    """Mean over blocks of episodes of what `hjepa.diagnostics` finds, per level."""
+    count = min(len(batch.start), DIAGNOSED)
+    parts = []
+    for first in range(0, count, ORACLE_BATCH):
+        rows = np.arange(first, min(first + ORACLE_BATCH, count))
+        trace = play(agent, spec, batch.select(rows), first, seed)
+        keys = combine(seed, torch.from_numpy(rows))
+        parts.append(diagnose(agent, trace.episodes, torch.from_numpy(trace.agent), trace.decisions, keys))
+    return [
+        {name: mean_known([part[k][name] for part in parts]) for name in parts[0][k]}
+        for k in range(agent.depth)
+    ]
 
 
 def plan_command(request: PlanRequest) -> list[Record]:
@@ -235,10 +273,6 @@ def plan_command(request: PlanRequest) -> list[Record]:
     Raises:
         InputError: a checkpoint, task or setting that cannot work.
     """
-    if request.oracle is not None:
-        raise InputError(
-            f"oracle {request.oracle!r}", "plan", "oracles are not there yet; leave the option out"
-        )
     fix_threads()
     described = describe(request.checkpoint)
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
@@ -246,11 +280,11 @@ def plan_command(request: PlanRequest) -> list[Record]:
     facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
     kept = _Kept(request, described["sha256"], config)
     records = []
-    for levels in request.levels or range(1, stack.depth + 1):
+    for oracle, levels in rungs(request, stack.depth):
         for metric in request.metric or (config.plan.metric,):
             for planner in request.planner or (config.plan.planner,):
                 settings = parse_plan(config, metric, planner)
-                cell = f"levels={levels} metric={metric} planner={planner}"
+                cell = f"levels={levels} metric={metric} planner={planner} oracle={oracle}"
                 record = kept.records.get(cell)
                 if record is None:
                     record = evaluate(
@@ -264,6 +298,8 @@ def plan_command(request: PlanRequest) -> list[Record]:
                         request.budget_tflops,
                         settings,
                         request.episode_batch,
+                        oracle=oracle,
+                        diagnostics=request.diagnostics,
                         facts=facts,
                         keep=partial(kept.part, cell),
                         done=kept.parts.get(cell, []),
@@ -271,6 +307,27 @@ def plan_command(request: PlanRequest) -> list[Record]:
                     kept.record(cell, record)
                 records.append(record)
     return records
+
+
+def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:
+    """Which oracle is planned with how many levels; an oracle only with numbers of levels that have its part.
+
+    Raises:
+        InputError: an oracle that none of the numbers of levels has a part for.
+    """
+    found: list[tuple[str | None, int]] = []
+    for name in request.oracle or ("none",):
+        counts = list(request.levels or range(1, depth + 1))
+        if name.startswith(SUBGOALS):
+            counts = [levels for levels in counts if levels == int(name.removeprefix(SUBGOALS))]
+        elif name == "random-subgoals":
+            counts = [levels for levels in counts if levels > 1]
+        if not counts:
+            asked = ",".join(map(str, request.levels or range(1, depth + 1)))
+            needed = name.removeprefix(SUBGOALS) if name.startswith(SUBGOALS) else "2 or more"
+            raise InputError(f"oracle {name!r} with levels {asked}", "plan", f"give levels {needed}")
+        found += [(None if name == "none" else name, levels) for levels in counts]
+    return found
 
 
 def parse_plan(config: RunConfig, metric: str, planner: str) -> PlanSettings:

@@ -17,6 +17,12 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("32", "bf16")
 TASK_KINDS = ("far", "uniform")
 
+ORACLES = ("dynamics", "cost", "random-subgoals")
+"""Parts that the truth can take the place of, besides `SUBGOALS`; see `hjepa.oracles`."""
+
+SUBGOALS = "subgoals:"
+"""Followed by the number of the level whose subgoals are true ones."""
+
 
 @dataclass(frozen=True)
 class PlanRequest:
@@ -33,7 +39,9 @@ class PlanRequest:
         metric: metrics of the goal cost; None: the checkpoint's default.
         planner: planners, as adam, cem, exhaustive; None: the checkpoint's default.
         budget_tflops: compute per episode in TFLOP; None: the task's default.
-        oracle: what is replaced by the truth, for diagnosis; None: nothing.
+        oracle: parts that are replaced by the truth, one at a time, for diagnosis: of `ORACLES`, ``subgoals:k``, or
+            ``none``; ``subgoals:k`` is planned with k levels. None: nothing is.
+        diagnostics: put what is known of every level into the records (`hjepa.diagnostics`).
         episode_batch: episodes planned at once; changes time and memory, never the result. None: chosen.
         device: one of `DEVICES`.
         precision: one of `PRECISIONS`.
@@ -52,7 +60,8 @@ class PlanRequest:
     metric: Sequence[str] | None = None
     planner: Sequence[str] | None = None
     budget_tflops: float | None = None
-    oracle: str | None = None
+    oracle: Sequence[str] | None = None
+    diagnostics: bool = False
     episode_batch: int | None = None
     device: str = "auto"
     precision: str = "32"
@@ -70,7 +79,14 @@ class PlanRequest:
             _at_least("episode batch", self.episode_batch, 1)
         for levels in self.levels or ():
             _at_least("levels", levels, 1)
-        for name, values in (("levels", self.levels), ("metric", self.metric), ("planner", self.planner)):
+        for oracle in self.oracle or ():
+            _check_oracle(oracle)
+        for name, values in (
+            ("levels", self.levels),
+            ("metric", self.metric),
+            ("planner", self.planner),
+            ("oracle", self.oracle),
+        ):
             if values is not None and (not values or len(set(values)) < len(values)):
                 raise InputError(f"{name} {','.join(map(str, values))}", "plan", "name each once")
         if self.budget_tflops is not None and not self.budget_tflops > 0:
@@ -88,6 +104,18 @@ def remove_progress(progress: Path) -> None:
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise InputError(f"{name} {value!r}", "plan", f"choose from {', '.join(allowed)}")
+
+
+def _check_oracle(oracle: str) -> None:
+    number = oracle.removeprefix(SUBGOALS)
+    if oracle.startswith(SUBGOALS) and number.isdecimal() and int(number) >= 2:
+        return
+    if oracle not in ("none", *ORACLES):
+        raise InputError(
+            f"oracle {oracle!r}",
+            "plan",
+            f"choose from none, {', '.join(ORACLES)}, {SUBGOALS}2, {SUBGOALS}3, ...",
+        )
 
 
 def _at_least(name: str, value: int, least: int) -> None:

@@ -1,6 +1,6 @@
 """Floor-plan memory: written once per episode, read by every imagined step.
 
-Perception writes features of every cell with a small dilated convolutional network. A state then reads them
+Perception writes features of every cell with a small convolutional network. A state then reads them
 by cross-attention whose keys are the cells' coordinates: the attention weight of cell (x, y) is the product
 of a weight for x and one for y, so that a read costs ``W * H * C`` multiplications and no dot product per
 cell, and the rest of an imagined step is an MLP. (Attention that factors over axes: Ho et al.,
@@ -23,20 +23,25 @@ QUERY_HIDDEN = 64
 """Width of the network that decides where a state looks."""
 
 
+WIDE_TAPS = 5
+"""Taps a side of the wide convolution."""
+
+
 class MemoryWriter(nn.Module):
     """Grid -> features of every cell.
 
     Args:
-        settings: channels and dilations.
+        settings: channels, dilations and what is seen at once.
     """
 
     def __init__(self, settings: MemorySettings) -> None:
         super().__init__()
-        channels = settings.channels
+        channels = settings.local if settings.wide else settings.channels
         self.inputs = nn.Conv2d(sum(SYMBOLS), channels, 3, padding=1)
         self.layers = nn.ModuleList(
             nn.Conv2d(channels, channels, 3, padding=d, dilation=d) for d in settings.dilations
         )
+        self.wide = _wide(channels, settings) if settings.wide else None
 
     def forward(self, grid: Tensor) -> Tensor:
         """(P, W, H, 3) integer symbols -> (P, W, H, C)."""
@@ -44,7 +49,21 @@ class MemoryWriter(nn.Module):
         hidden = F.gelu(self.inputs(torch.cat(planes, -1).permute(0, 3, 1, 2).float()))
         for layer in self.layers:
             hidden = hidden + F.gelu(layer(hidden))
+        if self.wide is not None:
+            hidden = self.wide(hidden)
         return hidden.permute(0, 2, 3, 1).contiguous()
+
+
+def _wide(channels: int, settings: MemorySettings) -> nn.Sequential:
+    """The neighbourhood of each cell, seen at once, and a small network on what is seen there."""
+    width, spacing = settings.wide, settings.spacing
+    return nn.Sequential(
+        nn.Conv2d(channels, width, WIDE_TAPS, padding=spacing * (WIDE_TAPS // 2), dilation=spacing),
+        nn.GELU(),
+        nn.Conv2d(width, width, 1),
+        nn.GELU(),
+        nn.Conv2d(width, settings.channels, 1),
+    )
 
 
 class MemoryReader(nn.Module):

@@ -18,6 +18,11 @@ class MemorySettings:
         dilations: one residual 3x3 convolution per entry, with this dilation; together they set how far a
             cell's features see.
         heads: places a reader looks at per state.
+        wide: hidden units per cell of a network that sees a whole neighbourhood at once, behind the convolutions:
+            a 5x5 convolution and a pointwise layer; 0: none. What can be reached in many steps is a question about the
+            neighbourhood as a whole, which a chain of small convolutions learns slowly.
+        spacing: cells between the taps of the wide convolution, which sees twice as far on each side.
+        local: channels of the convolutions below the wide one.
 
     Raises:
         ValueError: a number below 1.
@@ -26,13 +31,19 @@ class MemorySettings:
     channels: int = 16
     dilations: tuple[int, ...] = (1, 1)
     heads: int = 1
+    wide: int = 0
+    spacing: int = 3
+    local: int = 12
 
     def __post_init__(self) -> None:
-        if self.channels < 1 or self.heads < 1 or any(d < 1 for d in self.dilations):
+        sizes = (self.channels, self.heads, self.spacing, self.local, *self.dilations)
+        if min(sizes) < 1:
             raise ValueError(
-                f"memory has channels {self.channels}, heads {self.heads}, dilations {self.dilations};"
-                " give 1 or more of each"
+                f"memory has channels {self.channels}, heads {self.heads}, dilations {self.dilations},"
+                f" spacing {self.spacing}, local {self.local}; give 1 or more of each"
             )
+        if self.wide < 0:
+            raise ValueError(f"memory has wide {self.wide}; give a number of units, or 0 for none")
 
 
 @dataclass(frozen=True)

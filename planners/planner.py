@@ -46,23 +46,24 @@ class Planner:
             if problem.deadline is not None:
                 deadline = min(deadline, problem.deadline)
             problem = replace(problem, deadline=deadline)
-        proposals, proposed = self.propose(model, problem)
-        refined = self.refine(model, problem, proposals)
+        proposed = self.propose(model, problem)
+        refined = self.refine(model, problem, proposed)
         candidates = refined.candidates
         trajectory = rollout(model, problem, candidates)
         cost = finite_cost(problem.objective(trajectory))
         best = cost.argmin(1)
         row = torch.arange(len(best), device=best.device)
         # Making proposals takes no objective, everything after it does.
-        passes = refined.passes + candidates.shape[1]
-        spent = proposed * model.flops * problem.horizon + passes * rollout_flops(model, problem)
+        spent = (refined.passes + candidates.shape[1]) * rollout_flops(model, problem)
+        spent = spent + proposed.rollouts * model.flops * problem.horizon
+        spent = spent + refined.looked * problem.objective.flops
         return Plan(
             actions=candidates[row, best],
             latents=trajectory.latents[row, best],
             cost=cost[row, best],
             proposed_cost=cost.amin(1) if refined.proposed_cost is None else refined.proposed_cost,
             support=trajectory.log_prior[row, best].mean(-1),
-            rollouts=proposed + refined.rollouts + candidates.shape[1],
+            rollouts=proposed.rollouts + refined.rollouts + candidates.shape[1],
             flops=spent,
         )
 
@@ -72,9 +73,9 @@ class Planner:
         Times `planners.rollouts.rollout_flops` they are at least the plan's ``flops``.
         """
         count = self.propose.count(model, horizon)
-        return count + self.refine.passes(count)
+        return self.propose.rollouts(model, horizon) + self.refine.passes(count, self.propose.imagines)
 
     def rollouts(self, model: Model, horizon: int) -> int:
         """Candidates that one call imagines per episode, all iterations counted, at most."""
         count = self.propose.count(model, horizon)
-        return self.propose.rollouts(model, horizon) + self.refine.rollouts(count)
+        return self.propose.rollouts(model, horizon) + self.refine.rollouts(count, self.propose.imagines)

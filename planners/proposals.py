@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -10,16 +11,38 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from planners.noise import combine, uniform
-from planners.protocols import ActionSpace, Model, Problem
+from planners.protocols import ActionSpace, Model, Problem, Trajectory
 from planners.rollouts import ALIGNED, sample_rollout
 from planners.spaces import Box
 
 
-class Proposal(Protocol):
-    """Makes the first candidates of a problem."""
+@dataclass(frozen=True)
+class Proposed:
+    """Candidates to begin with.
 
-    def __call__(self, model: Model, problem: Problem) -> tuple[Tensor, int]:
-        """Candidates (E, N, H, A), and how many rollouts per episode it took to make them."""
+    Attributes:
+        actions: (E, N, H, A).
+        rollouts: imagined per episode to make them.
+        trajectory: what was imagined of these very candidates, so that nobody has to imagine it again; None: it was
+            not.
+    """
+
+    actions: Tensor
+    rollouts: int = 0
+    trajectory: Trajectory | None = None
+
+
+class Proposal(Protocol):
+    """Makes the first candidates of a problem.
+
+    Attributes:
+        imagines: whether what is proposed comes with its trajectory.
+    """
+
+    imagines: bool
+
+    def __call__(self, model: Model, problem: Problem) -> Proposed:
+        """Candidates for every episode."""
         ...
 
     def count(self, model: Model, horizon: int) -> int:
@@ -36,19 +59,23 @@ class PriorProposal:
 
     Args:
         candidates: N; the last one is replaced by the problem's warm start if it has one.
+        warm: whether problems may have one; their candidates then have to be imagined once more.
 
     Raises:
         ValueError: no candidates.
     """
 
-    def __init__(self, candidates: int) -> None:
+    def __init__(self, candidates: int, warm: bool = False) -> None:
         if candidates < 1:
             raise ValueError(f"{candidates} candidates proposed; propose at least 1")
         self.candidates = candidates
+        self.imagines = not warm
 
-    def __call__(self, model: Model, problem: Problem) -> tuple[Tensor, int]:
-        actions = sample_rollout(model, problem, self.candidates).actions
-        return _with_warm(model.space, problem, actions), self.candidates
+    def __call__(self, model: Model, problem: Problem) -> Proposed:
+        drawn = sample_rollout(model, problem, self.candidates)
+        if self.imagines and problem.warm is None:
+            return Proposed(drawn.actions, self.candidates, drawn)
+        return Proposed(_with_warm(model.space, problem, drawn.actions), self.candidates)
 
     def count(self, model: Model, horizon: int) -> int:
         return self.candidates
@@ -68,6 +95,8 @@ class QueueProposal:
         ValueError: no candidates, or an empty queue.
     """
 
+    imagines = False
+
     def __init__(self, queue: Tensor, candidates: int) -> None:
         if candidates < 1 or queue.ndim != 2 or not len(queue):
             raise ValueError(
@@ -77,10 +106,10 @@ class QueueProposal:
         self.queue = queue
         self.candidates = candidates
 
-    def __call__(self, model: Model, problem: Problem) -> tuple[Tensor, int]:
+    def __call__(self, model: Model, problem: Problem) -> Proposed:
         noise = uniform(combine(problem.keys, 1), self.candidates, problem.horizon)
         actions = self.queue[(noise * len(self.queue)).long().clamp_max(len(self.queue) - 1)]
-        return _with_warm(model.space, problem, _hard(model.space, actions)), 0
+        return Proposed(_with_warm(model.space, problem, _hard(model.space, actions)))
 
     def count(self, model: Model, horizon: int) -> int:
         return self.candidates
@@ -98,16 +127,18 @@ class EnumerationProposal:
         limit: most sequences that are enumerated.
     """
 
+    imagines = False
+
     def __init__(self, limit: int = 20_000) -> None:
         self.limit = limit
 
-    def __call__(self, model: Model, problem: Problem) -> tuple[Tensor, int]:
+    def __call__(self, model: Model, problem: Problem) -> Proposed:
         actions = model.space.action_dim
         count = self.count(model, problem.horizon)
         index = torch.tensor(list(itertools.product(range(actions), repeat=problem.horizon)))
         index = torch.cat([index, index[-1:].expand(count - len(index), -1)])
         sequences = F.one_hot(index, actions).to(problem.start)
-        return sequences.unsqueeze(0).expand(len(problem.start), -1, -1, -1), 0
+        return Proposed(sequences.unsqueeze(0).expand(len(problem.start), -1, -1, -1))
 
     def count(self, model: Model, horizon: int) -> int:
         """N.

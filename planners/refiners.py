@@ -11,7 +11,8 @@ from torch import Tensor
 
 from planners.budgets import out_of_time, stalled
 from planners.noise import combine, uniform
-from planners.protocols import Model, Problem
+from planners.proposals import Proposed
+from planners.protocols import Model, Problem, Trajectory
 from planners.rollouts import ALIGNED, finite_cost, rollout
 
 BACKWARD = 2.0
@@ -29,12 +30,14 @@ class Refined:
         rollouts: imagined per episode; where they did not end alike, the most.
         passes: (E,) float64, forward passes that refining took in each episode, backward passes counted as
             `BACKWARD`.
+        looked: proposals whose cost was taken from the trajectory they came with, per episode.
     """
 
     candidates: Tensor
     proposed_cost: Tensor | None
     rollouts: int
     passes: Tensor
+    looked: int = 0
 
 
 class Refiner(Protocol):
@@ -44,18 +47,18 @@ class Refiner(Protocol):
     iterations until then have made it.
     """
 
-    def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
-        """Improve candidates (E, N, H, A); called without gradients."""
+    def __call__(self, model: Model, problem: Problem, proposed: Proposed) -> Refined:
+        """Improve candidates; called without gradients."""
         ...
 
-    def passes(self, count: int) -> float:
+    def passes(self, count: int, imagined: bool = False) -> float:
         """Forward passes of refining so many and selecting among those handed on, at most.
 
-        Backward passes are counted as `BACKWARD`.
+        Backward passes are counted as `BACKWARD`. ``imagined``: they come with their trajectories.
         """
         ...
 
-    def rollouts(self, count: int) -> int:
+    def rollouts(self, count: int, imagined: bool = False) -> int:
         """Candidates imagined per episode to refine so many and to select among those handed on, at most."""
         ...
 
@@ -63,13 +66,13 @@ class Refiner(Protocol):
 class NoRefiner:
     """Takes candidates as they are."""
 
-    def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
-        return Refined(candidates, None, 0, _zeros(candidates))
+    def __call__(self, model: Model, problem: Problem, proposed: Proposed) -> Refined:
+        return Refined(proposed.actions, None, 0, _zeros(proposed.actions))
 
-    def passes(self, count: int) -> float:
+    def passes(self, count: int, imagined: bool = False) -> float:
         return float(count)
 
-    def rollouts(self, count: int) -> int:
+    def rollouts(self, count: int, imagined: bool = False) -> int:
         return count
 
 
@@ -110,14 +113,15 @@ class AdamRefiner:
         self.elites = elites
         self.patience = patience
 
-    def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
-        space = model.space
-        looked_at = 0
+    def __call__(self, model: Model, problem: Problem, proposed: Proposed) -> Refined:
+        space, candidates = model.space, proposed.actions
+        looked = imagined = 0
         if out_of_time(problem):
             return Refined(candidates, None, 0, _zeros(candidates))
         if self.elites < 1:
-            looked_at = candidates.shape[1]
-            candidates = self._best(model, problem, candidates)
+            count = candidates.shape[1]
+            looked, imagined = (0, count) if proposed.trajectory is None else (count, 0)
+            candidates = self._best(model, problem, proposed)
         # Within the bounds from the start, or the first cost would be that of actions nobody can take.
         free = space.project(space.free(candidates))
         first, second = torch.zeros_like(free), torch.zeros_like(free)
@@ -155,24 +159,25 @@ class AdamRefiner:
             free = torch.where(going[:, None, None, None], moved, free)
         # The iterate after the last step has not been evaluated yet; it joins the others for the selection.
         tried = torch.cat([best, space.harden(free)], 1) if done else best
-        passes = looked_at + taken * candidates.shape[1] * (1 + BACKWARD)
-        return Refined(tried, proposed_cost, looked_at + done * candidates.shape[1], passes)
+        passes = imagined + taken * candidates.shape[1] * (1 + BACKWARD)
+        return Refined(tried, proposed_cost, imagined + done * candidates.shape[1], passes, looked)
 
-    def passes(self, count: int) -> float:
-        looks = count if self.elites < 1 else 0
+    def passes(self, count: int, imagined: bool = False) -> float:
+        looks = count if self.elites < 1 and not imagined else 0
         return looks + self._kept(count) * (self.iterations * (1 + BACKWARD) + 2)
 
-    def rollouts(self, count: int) -> int:
-        kept = self._kept(count)
-        return (count if self.elites < 1 else 0) + (self.iterations + 2) * kept
+    def rollouts(self, count: int, imagined: bool = False) -> int:
+        looks = count if self.elites < 1 and not imagined else 0
+        return looks + (self.iterations + 2) * self._kept(count)
 
     def _kept(self, count: int) -> int:
         """How many of so many candidates descend."""
         return min(math.ceil(self.elites * count / ALIGNED) * ALIGNED, count)
 
-    def _best(self, model: Model, problem: Problem, candidates: Tensor) -> Tensor:
+    def _best(self, model: Model, problem: Problem, proposed: Proposed) -> Tensor:
         """The elites (E, N', H, A) of candidates (E, N, H, A), the best first."""
-        cost = finite_cost(problem.objective(rollout(model, problem, candidates)))
+        candidates = proposed.actions
+        cost = finite_cost(problem.objective(_imagined(model, problem, proposed)))
         # Sorted, because which of several equal costs the k smallest hold is not defined.
         chosen = cost.sort(dim=1, stable=True).indices[:, : self._kept(candidates.shape[1])]
         return candidates.gather(1, chosen[..., None, None].expand(-1, -1, *candidates.shape[2:]))
@@ -204,7 +209,8 @@ class RefitRefiner:
         self.elites = elites
         self.temperature = temperature
 
-    def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
+    def __call__(self, model: Model, problem: Problem, proposed: Proposed) -> Refined:
+        candidates = proposed.actions
         _, count, horizon, _ = candidates.shape
         best, best_cost = candidates[:, :1], candidates.new_full((len(candidates), 1), torch.inf)
         proposed_cost: Tensor | None = None
@@ -213,8 +219,10 @@ class RefitRefiner:
             if out_of_time(problem):
                 break
             done = iteration + 1
-            cost = finite_cost(problem.objective(rollout(model, problem, candidates)))
-            if iteration == 0:
+            first = iteration == 0
+            trajectory = _imagined(model, problem, proposed) if first else rollout(model, problem, candidates)
+            cost = finite_cost(problem.objective(trajectory))
+            if first:
                 proposed_cost = cost.amin(1)
             joined, joined_cost = torch.cat([best, candidates], 1), torch.cat([best_cost, cost], 1)
             winner = joined_cost.argmin(1, keepdim=True)
@@ -229,13 +237,15 @@ class RefitRefiner:
         if done:
             # In the place of a candidate, so that calls keep one shape.
             candidates = torch.cat([candidates[:, 1:], best], 1)
-        return Refined(candidates, proposed_cost, done * count, _zeros(candidates) + float(done * count))
+        looked = count if done and proposed.trajectory is not None else 0
+        rollouts = done * count - looked
+        return Refined(candidates, proposed_cost, rollouts, _zeros(candidates) + float(rollouts), looked)
 
-    def passes(self, count: int) -> float:
-        return float((self.iterations + 1) * count)
+    def passes(self, count: int, imagined: bool = False) -> float:
+        return float(self.rollouts(count, imagined))
 
-    def rollouts(self, count: int) -> int:
-        return (self.iterations + 1) * count
+    def rollouts(self, count: int, imagined: bool = False) -> int:
+        return (self.iterations + 1 - imagined) * count
 
     def _weights(self, cost: Tensor) -> Tensor:
         """Weights (E, N) that sum to 1, of costs (E, N) that may be infinite; all alike where all are."""
@@ -251,6 +261,13 @@ class RefitRefiner:
         chosen = torch.where(known, cost, torch.inf).topk(kept, 1, largest=False).indices
         weights = torch.zeros_like(cost).scatter(1, chosen, 1.0) * known
         return weights / weights.sum(1, keepdim=True)
+
+
+def _imagined(model: Model, problem: Problem, proposed: Proposed) -> Trajectory:
+    """What the model imagines of the proposals, imagined now unless they come with it."""
+    if proposed.trajectory is not None:
+        return proposed.trajectory
+    return rollout(model, problem, proposed.actions)
 
 
 def _zeros(candidates: Tensor) -> Tensor:

@@ -31,7 +31,13 @@ def add_arguments(parser: Any) -> None:
     add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
     add("--planner", type=words, metavar="adam,cem,exhaustive", help="default: the checkpoint's")
     add("--budget-tflops", type=float, metavar="X", help="per episode; default: the task's")
-    add("--oracle", metavar="NAME", help="a part that is replaced by the truth, for diagnosis")
+    add(
+        "--oracle",
+        type=words,
+        metavar="none,dynamics,cost,subgoals:2",
+        help="parts that the truth takes the place of, for diagnosis; also random-subgoals",
+    )
+    add("--diagnostics", action="store_true", help="put what is known of every level into the records")
     add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
     add_device(parser)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from planners.objectives import GoalCost, SubgoalCost
 from planners.planner import Planner
-from planners.proposals import EnumerationProposal, PriorProposal, QueueProposal
+from planners.proposals import EnumerationProposal, PriorProposal, Proposed, QueueProposal
 from planners.protocols import Model, Plan, Problem
 from planners.refiners import AdamRefiner, NoRefiner, Refined, RefitRefiner
 from planners.rollouts import rollout_flops
@@ -57,13 +57,13 @@ class Liar:
     def __init__(self, candidates: Tensor) -> None:
         self.candidates = candidates
 
-    def __call__(self, model: Model, problem: Problem, candidates: Tensor) -> Refined:
+    def __call__(self, model: Model, problem: Problem, proposed: Proposed) -> Refined:
         return Refined(self.candidates, torch.tensor([-100.0]), 0, torch.zeros(1, dtype=torch.float64))
 
-    def passes(self, count: int) -> float:
+    def passes(self, count: int, imagined: bool = False) -> float:
         return float(count)
 
-    def rollouts(self, count: int) -> int:
+    def rollouts(self, count: int, imagined: bool = False) -> int:
         return count
 
 
@@ -107,14 +107,27 @@ class Counting:
     [
         (PriorProposal(6), NoRefiner(), 6 + 6),
         (PriorProposal(6), AdamRefiner(5, 0.1), 6 + 5 * 6 + 2 * 6),
-        (PriorProposal(20), AdamRefiner(5, 0.1, elites=0.25), 20 + 20 + 5 * 8 + 2 * 8),
-        (PriorProposal(16), AdamRefiner(2, 0.1, elites=0.125), 16 + 16 + 2 * 8 + 2 * 8),
-        (PriorProposal(6), RefitRefiner(5), 6 + 5 * 6 + 6),
-        (PriorProposal(1), RefitRefiner(2, None), 1 + 2 + 1),
+        (PriorProposal(20), AdamRefiner(5, 0.1, elites=0.25), 20 + 5 * 8 + 2 * 8),
+        (PriorProposal(20, warm=True), AdamRefiner(5, 0.1, elites=0.25), 20 + 20 + 5 * 8 + 2 * 8),
+        (PriorProposal(16), AdamRefiner(2, 0.1, elites=0.125), 16 + 2 * 8 + 2 * 8),
+        (PriorProposal(6), RefitRefiner(5), 5 * 6 + 6),
+        (PriorProposal(6, warm=True), RefitRefiner(5), 6 + 5 * 6 + 6),
+        (PriorProposal(1), RefitRefiner(2, None), 2 + 1),
         (QueueProposal(torch.eye(5), 6), AdamRefiner(2, 0.1), 2 * 6 + 2 * 6),
         (EnumerationProposal(), NoRefiner(), 128),
     ],
-    ids=["sampling", "adam", "elites", "few elites", "cem", "one candidate", "queue", "exhaustive"],
+    ids=[
+        "sampling",
+        "adam",
+        "elites",
+        "warm elites",
+        "few elites",
+        "cem",
+        "warm cem",
+        "one candidate",
+        "queue",
+        "exhaustive",
+    ],
 )
 def test_rollouts_and_operations_are_counted(hand: SimpleNamespace, propose, refine, rollouts: int) -> None:
     model = Counting(hand.OpenGrid())
@@ -125,10 +138,12 @@ def test_rollouts_and_operations_are_counted(hand: SimpleNamespace, propose, ref
     found = planner(model, posed)
     assert found.rollouts == rollouts
     assert model.steps == 2 * 3 * rollouts, "2 episodes, 3 steps"
-    # A backward pass counts twice a forward pass; proposing takes no objective.
+    # A backward pass counts twice a forward pass; proposing takes no objective, a look at proposals does.
     passes = rollouts + 2 * model.backward / (2 * 3)
     sampled = propose.candidates if isinstance(propose, PriorProposal) else 0
-    expected = passes * 3 * 10.0 + (passes - sampled) * 4.0
+    looks = isinstance(refine, RefitRefiner) or (isinstance(refine, AdamRefiner) and refine.elites < 1)
+    looked = sampled if looks and propose.imagines else 0
+    expected = passes * 3 * 10.0 + (passes - sampled + looked) * 4.0
     assert found.flops.dtype == torch.float64 and found.flops.tolist() == [expected] * 2
     assert expected <= planner.passes(model, 3) * rollout_flops(model, posed)
 

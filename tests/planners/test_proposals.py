@@ -9,6 +9,7 @@ import torch
 
 from planners.objectives import GoalCost
 from planners.proposals import EnumerationProposal, PriorProposal, Proposal, QueueProposal
+from planners.rollouts import rollout
 
 
 def posed(hand: SimpleNamespace, episodes: int, horizon: int, **more: torch.Tensor):
@@ -18,7 +19,8 @@ def posed(hand: SimpleNamespace, episodes: int, horizon: int, **more: torch.Tens
 
 def test_prior_proposal_follows_the_prior(hand: SimpleNamespace) -> None:
     logits = torch.tensor([0.1, 0.2, 0.3, 0.4, 1e-9]).log()
-    actions, rollouts = PriorProposal(4000)(hand.OpenGrid(logits), posed(hand, 2, 3))
+    proposed = PriorProposal(4000)(hand.OpenGrid(logits), posed(hand, 2, 3))
+    actions, rollouts = proposed.actions, proposed.rollouts
     assert actions.shape == (2, 4000, 3, 5) and rollouts == 4000
     assert torch.allclose(actions.mean((0, 1, 2)), logits.exp(), atol=0.01)
 
@@ -26,16 +28,16 @@ def test_prior_proposal_follows_the_prior(hand: SimpleNamespace) -> None:
 def test_more_candidates_begin_with_the_same(hand: SimpleNamespace) -> None:
     for proposal in (PriorProposal, lambda count: QueueProposal(torch.randn(9, 2), count)):
         torch.manual_seed(0)
-        few = proposal(4)(hand.PointMass(), posed(hand, 2, 3))[0]
+        few = proposal(4)(hand.PointMass(), posed(hand, 2, 3)).actions
         torch.manual_seed(0)
-        many = proposal(9)(hand.PointMass(), posed(hand, 2, 3))[0]
+        many = proposal(9)(hand.PointMass(), posed(hand, 2, 3)).actions
         assert torch.equal(many[:, :4], few)
 
 
 def test_proposals_are_a_function_of_the_key(hand: SimpleNamespace) -> None:
     model = hand.PointMass()
-    first = PriorProposal(5)(model, posed(hand, 3, 2))[0]
-    shifted = PriorProposal(5)(model, posed(hand, 3, 2, seed=1))[0]
+    first = PriorProposal(5)(model, posed(hand, 3, 2)).actions
+    shifted = PriorProposal(5)(model, posed(hand, 3, 2, seed=1)).actions
     assert torch.equal(first[1:], shifted[:2]), (
         "episodes with the same key get the same candidates in any row"
     )
@@ -44,7 +46,8 @@ def test_proposals_are_a_function_of_the_key(hand: SimpleNamespace) -> None:
 
 def test_queue_proposal_draws_real_actions_evenly(hand: SimpleNamespace) -> None:
     queue = torch.tensor([[0.1, 0.2], [-0.5, 0.5], [0.9, -0.9]])
-    actions, rollouts = QueueProposal(queue, 3000)(hand.PointMass(), posed(hand, 1, 2))
+    proposed = QueueProposal(queue, 3000)(hand.PointMass(), posed(hand, 1, 2))
+    actions, rollouts = proposed.actions, proposed.rollouts
     assert actions.shape == (1, 3000, 2, 2) and rollouts == 0
     which = (actions.unsqueeze(-2) == queue).all(-1)
     assert torch.equal(which.sum(-1), torch.ones(1, 3000, 2).long())
@@ -52,12 +55,13 @@ def test_queue_proposal_draws_real_actions_evenly(hand: SimpleNamespace) -> None
 
 
 def test_queue_actions_beyond_the_bounds_are_clamped(hand: SimpleNamespace) -> None:
-    actions, _ = QueueProposal(torch.tensor([[3.0, -7.0]]), 2)(hand.PointMass(), posed(hand, 1, 1))
+    actions = QueueProposal(torch.tensor([[3.0, -7.0]]), 2)(hand.PointMass(), posed(hand, 1, 1)).actions
     assert actions.unique(dim=1).tolist() == [[[[1.0, -1.0]]]]
 
 
 def test_enumeration_has_every_sequence_once(hand: SimpleNamespace) -> None:
-    actions, rollouts = EnumerationProposal()(hand.OpenGrid(), posed(hand, 2, 3))
+    proposed = EnumerationProposal()(hand.OpenGrid(), posed(hand, 2, 3))
+    actions, rollouts = proposed.actions, proposed.rollouts
     # 125 sequences, and the last one three times more.
     assert actions.shape == (2, 128, 3, 5) and rollouts == 0
     assert torch.equal(actions.sum(-1), torch.ones(2, 128, 3))
@@ -87,17 +91,29 @@ def test_proposals_refuse_no_candidates() -> None:
 def test_warm_start_takes_the_place_of_the_last_candidate(hand: SimpleNamespace, proposal: Proposal) -> None:
     model, cold = hand.PointMass(), posed(hand, 2, 3)
     warm = torch.tensor([0.5, -0.5]).expand(2, 3, 2)
-    without, _ = proposal(model, cold)
-    with_warm, _ = proposal(model, posed(hand, 2, 3, warm=warm))
+    without = proposal(model, cold).actions
+    with_warm = proposal(model, posed(hand, 2, 3, warm=warm)).actions
     assert torch.equal(with_warm[:, :3], without[:, :3]) and torch.equal(with_warm[:, 3], warm)
     # How far it reaches differs between episodes; the rest of the candidate is proposed.
     steps = torch.tensor([0, 2])
-    partly, _ = proposal(model, posed(hand, 2, 3, warm=warm, warm_steps=steps))
+    partly = proposal(model, posed(hand, 2, 3, warm=warm, warm_steps=steps)).actions
     assert torch.equal(partly[0], without[0])
     assert torch.equal(partly[1, 3, :2], warm[1, :2]) and torch.equal(partly[1, 3, 2], without[1, 3, 2])
 
 
 def test_a_warm_start_beyond_the_bounds_is_clamped(hand: SimpleNamespace) -> None:
     warm = torch.full((1, 2, 2), 9.0)
-    actions, _ = PriorProposal(1)(hand.PointMass(), posed(hand, 1, 2, warm=warm))
+    actions = PriorProposal(1)(hand.PointMass(), posed(hand, 1, 2, warm=warm)).actions
     assert torch.equal(actions, torch.ones(1, 1, 2, 2)), "one candidate: nothing but the warm start"
+
+
+def test_what_is_proposed_comes_with_its_trajectory(hand: SimpleNamespace) -> None:
+    model, problem = hand.PointMass(), posed(hand, 2, 3)
+    proposed = PriorProposal(4)(model, problem)
+    afresh = rollout(model, problem, proposed.actions)
+    assert proposed.trajectory is not None
+    assert torch.allclose(proposed.trajectory.latents, afresh.latents)
+    assert torch.allclose(proposed.trajectory.log_prior, afresh.log_prior)
+    warm = posed(hand, 2, 3, warm=torch.zeros(2, 3, 2))
+    assert PriorProposal(4)(model, warm).trajectory is None, "it would not be that of the warm start"
+    assert not PriorProposal(4, warm=True).imagines

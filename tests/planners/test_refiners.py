@@ -11,7 +11,7 @@ from torch import Tensor
 
 from planners.objectives import GoalCost, SumCost, SupportCost
 from planners.planner import Planner
-from planners.proposals import PriorProposal
+from planners.proposals import PriorProposal, Proposed
 from planners.protocols import Trajectory
 from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
 from planners.rollouts import rollout
@@ -65,7 +65,7 @@ def test_adam_stays_within_the_bounds_from_its_first_step(hand: SimpleNamespace)
     # Proposals far outside would reach the goal; what can be taken does not.
     goals, model = torch.tensor([[9.0, 0.0]]), hand.PointMass()
     posed = hand.problem(torch.zeros(1, 2), GoalCost(goals, hand.squared), 1)
-    refined = AdamRefiner(1, 0.01)(model, posed, torch.tensor([[[[9.0, 0.0]]]]))
+    refined = AdamRefiner(1, 0.01)(model, posed, Proposed(torch.tensor([[[[9.0, 0.0]]]])))
     assert refined.proposed_cost is not None and refined.proposed_cost.tolist() == [64.0]
     assert refined.candidates.abs().max() <= 1
 
@@ -111,15 +111,15 @@ def test_only_elites_descend(hand: SimpleNamespace) -> None:
             return super().__call__(trajectory)
 
     problem = hand.problem(torch.zeros_like(GOALS), Counting(GOALS, hand.squared), 4)
-    proposals, _ = PriorProposal(64)(model, problem)
+    proposed = PriorProposal(64)(model, problem)
     refiner = AdamRefiner(5, 0.1, elites=0.2)
-    refined = refiner(model, problem, proposals)
+    refined = refiner(model, problem, proposed)
     assert seen == [64] + [16] * 5, "0.2 of 64 are 12.8, rounded up to a multiple of 8"
-    assert refined.candidates.shape[1] == 32 and refined.rollouts == 64 + 5 * 16
+    assert refined.candidates.shape[1] == 32 and refined.rollouts == 5 * 16 and refined.looked == 64
     best = hand.problem(torch.zeros_like(GOALS), GoalCost(GOALS, hand.squared), 4)
-    cost = best.objective(rollout(model, best, proposals))
+    cost = best.objective(rollout(model, best, proposed.actions))
     assert torch.equal(refined.proposed_cost, cost.amin(1)), "the best proposal is among them"
-    kept = refiner._best(model, best, proposals)
+    kept = refiner._best(model, best, proposed)
     assert torch.equal(best.objective(rollout(model, best, kept)), cost.sort(dim=1).values[:, :16])
 
 
@@ -128,7 +128,7 @@ def test_refit_keeps_the_best_of_all_rounds(hand: SimpleNamespace) -> None:
     model = hand.OpenGrid()
     candidates = torch.eye(5)[torch.tensor([[[1, 1]], [[2, 2]], [[3, 3]], [[4, 4]]])].view(1, 4, 2, 5)
     posed = hand.problem(torch.zeros(1, 2), GoalCost(torch.tensor([[2.0, 0.0]]), hand.squared), 2)
-    refined = RefitRefiner(1, elites=1.0)(model, posed, candidates)
+    refined = RefitRefiner(1, elites=1.0)(model, posed, Proposed(candidates))
     assert refined.candidates.shape == candidates.shape
     assert (refined.candidates == candidates[:, :1]).all((-1, -2)).any()
 
@@ -182,7 +182,7 @@ def test_a_broken_candidate_does_not_break_the_fit(hand: SimpleNamespace) -> Non
     candidates[0, 3] = torch.nan
     posed = hand.problem(torch.zeros(1, 2), GoalCost(torch.ones(1, 2), hand.squared), 2)
     for refiner in (RefitRefiner(2, 1.0), RefitRefiner(2, None)):
-        refined = refiner(hand.PointMass(), posed, candidates)
+        refined = refiner(hand.PointMass(), posed, Proposed(candidates))
         assert refined.candidates.isfinite().all()
 
 
@@ -198,7 +198,7 @@ def test_a_gradient_that_is_no_number_spoils_only_itself(hand: SimpleNamespace) 
 
     candidate = torch.tensor([[[[0.5, 0.0], [0.0, 0.0]]]])
     posed = hand.problem(torch.zeros(1, 2), Roots(), 2)
-    refined = AdamRefiner(40, 0.05)(hand.PointMass(), posed, candidate)
+    refined = AdamRefiner(40, 0.05)(hand.PointMass(), posed, Proposed(candidate))
     assert refined.proposed_cost is not None and refined.proposed_cost.item() == pytest.approx(0.5**0.5)
     assert refined.candidates.isfinite().all()
     first, second = refined.candidates[0, 0]
