@@ -51,7 +51,7 @@ def run_cell(spec: Spec, out: Path) -> Record:
         spec: see `hjepa.cells`.
         out: the ablation's folder.
     """
-    from hjepa.evaluation import plan_command
+    from hjepa.planning import plan_command
 
     checkpoint = trained_stack(spec, out)
     progress = progress_path(out, cell_key(spec))

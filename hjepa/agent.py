@@ -26,6 +26,9 @@ from tasks import split_image
 REPAIR_SHARE = 0.2
 """Share of the compute budget kept for plans that have to be mended on the way."""
 
+PHASES = 8
+"""Parts of an episode, equally long, with a number of candidates each."""
+
 ENCODED = 64
 """Observations per call of the encoder, padded: the same bits whatever the number of episodes."""
 
@@ -81,7 +84,8 @@ class Agent:
         self.models = [LevelModel(self.stack, k, self.settings.margin) for k in range(self.stack.depth)]
         if self.settings.metric == "imagined":
             self.metric_flops = imagined_flops(self.models)
-        planners = [self._level_planner(model, k) for k, model in enumerate(self.models)]
+        self.phases = [self._planners(phase) for phase in range(PHASES if self.settings.front > 1 else 1)]
+        planners = self.phases[0]
         first = planners[0]
         search = first.to_goal if self.stack.depth == 1 else first.to_subgoal
         steps = first.horizon if self.stack.depth == 1 else planners[1].stride
@@ -135,6 +139,8 @@ class Agent:
         active = active.to(self._device)
         latent = self._encode(image, episodes.memories)
         episodes.plan.flops += self.encode_flops * active
+        part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
+        self.planner.levels = self.phases[min(part, len(self.phases) - 1)]
         actions = self.planner.act(episodes.plan, latent, active)
         return actions.argmax(-1).cpu().numpy()
 
@@ -179,7 +185,11 @@ class Agent:
             latents.append(torch.cat(parts))
         return latents
 
-    def _level_planner(self, model: LevelModel, k: int) -> LevelPlanner:
+    def _planners(self, phase: int) -> tuple[LevelPlanner, ...]:
+        """The planners of all levels in one part of the episode."""
+        return tuple(self._level_planner(model, k, phase) for k, model in enumerate(self.models))
+
+    def _level_planner(self, model: LevelModel, k: int, phase: int) -> LevelPlanner:
         config, settings = self.stack.config, self.settings
         top = k + 1 == self.depth
         horizon = settings.horizon[k]
@@ -191,8 +201,8 @@ class Agent:
             model=model,
             stride=config.levels[k].stride,
             horizon=horizon,
-            to_goal=self._search(k, model, horizon, 0.0),
-            to_subgoal=self._search(k, model, due, lift),
+            to_goal=self._search(k, model, horizon, 0.0, phase),
+            to_subgoal=self._search(k, model, due, lift, phase),
             distance=squared_distance if metric is None else partial(squared_distance, metric=metric),
             reached=self.stack.stride_quantile(settings.metric, k, settings.reached),
             step_cost=settings.step_cost * unit,
@@ -205,7 +215,21 @@ class Agent:
             ground_depth=settings.ground_depth,
         )
 
-    def _search(self, k: int, model: LevelModel, horizon: int, lift_flops: float) -> Planner:
+    def _pace(self, phase: int) -> float:
+        """The part of the compute for planning that one step of this part of the episode may take.
+
+        It falls from part to part by the same factor. A plan made at the end of a part is walked in the next one, so
+        the longest interval between plans is paid for at the first pace, and the whole never exceeds the budget.
+        """
+        front = self.settings.front
+        if front == 1:
+            return 1 / self.step_budget
+        paces = [front ** (-part / (PHASES - 1)) for part in range(PHASES)]
+        interval = self.settings.commit if self.depth == 1 else self.stack.config.spans[self.depth - 1]
+        whole = sum(paces) * self.step_budget / PHASES + (paces[0] - paces[-1]) * interval
+        return paces[phase] / whole
+
+    def _search(self, k: int, model: LevelModel, horizon: int, lift_flops: float, phase: int) -> Planner:
         """A planner with as many candidates as the level's share of the budget pays for."""
         refine, one = self._refiner(k), model.flops * horizon + lift_flops
         spans = self.stack.config.spans
@@ -213,7 +237,7 @@ class Agent:
         share = self.settings.share[k] / sum(self.settings.share[: self.depth])
         fixed = self.write_flops + self.metric_flops + self.encode_flops * (self.step_budget + 1)
         fixed /= self.budget_tflops * 1e12
-        pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) / self.step_budget
+        pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) * self._pace(phase)
         allowance = pace * share * interval - self._grounding_flops(k)
         limit, milliseconds = self.settings.max_rollouts, self.settings.max_milliseconds
         if self.settings.planner == "exhaustive" and k == 0:

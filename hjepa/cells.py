@@ -143,7 +143,7 @@ def planning_overrides(spec: Mapping[str, Any]) -> list[str]:
 
 
 def plan_request(spec: Mapping[str, Any], checkpoint: str, progress: Path | None = None) -> PlanRequest:
-    """What the cell asks of `hjepa.evaluation.plan_command`.
+    """What the cell asks of `hjepa.planning.plan_command`.
 
     Args:
         spec: of the cell.

@@ -91,6 +91,8 @@ class PlanSettings:
         ground_weight: of the squared distance to the nearest, relative to the goal cost.
         ground_depth: how many levels lower they are imagined.
         share: of the compute budget, per level; normalised over the levels in use.
+        front: how many times as much compute a step gets at the start of the step budget as at its end; 1: the same.
+            Most episodes end long before their step budget does.
         max_candidates: most candidates of one call.
         block: episodes per planner call.
         reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
@@ -120,6 +122,7 @@ class PlanSettings:
     ground_weight: float = 1.0
     ground_depth: int = 2
     share: tuple[float, ...] = (1.0, 1.0, 1.0)
+    front: float = 1.0
     max_candidates: int = 512
     block: int = 8
     reached: float = 0.25
@@ -315,6 +318,8 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"plan.commit is {plan.commit}", f"choose from 1 to level 1's horizon {plan.horizon[0]}")
     if not 0 < plan.elites <= 1:
         refuse(f"plan.elites is {plan.elites}", "choose from above 0 to 1")
+    if not plan.front >= 1:
+        refuse(f"plan.front is {plan.front}", "give 1 for an even pace, or more")
     if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:
         refuse("plan.share, iterations, block and max_candidates must be positive", "mend them")
     _check_limits(plan, count, refuse)

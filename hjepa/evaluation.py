@@ -1,4 +1,4 @@
-"""Evaluation: an agent on held-out episodes, per-episode results, and the records of ``hjepa plan``."""
+"""Evaluation: an agent on held-out episodes, per-episode results, and their record."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,14 +15,12 @@ import torch
 
 from hjepa.agent import Agent
 from hjepa.checkpoints import describe, load_stack
-from hjepa.config import PlanSettings, RunConfig, with_plan
+from hjepa.config import PlanSettings
 from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import diagnose, mean_known
 from hjepa.errors import InputError
-from hjepa.json_files import read_json, write_json
 from hjepa.oracles import OracleAgent
 from hjepa.records import Record, build_record
-from hjepa.requests import SUBGOALS, PlanRequest
 from hjepa.stack import Stack
 from planners.noise import combine
 from planners.top_down import Decision
@@ -267,74 +263,6 @@ def _diagnose(agent: Agent, spec: TaskSpec, batch: EpisodeBatch, seed: int) -> l
     ]
 
 
-def plan_command(request: PlanRequest) -> list[Record]:
-    """One record per number of levels, metric and planner; see `PlanRequest`.
-
-    Raises:
-        InputError: a checkpoint, task or setting that cannot work.
-    """
-    fix_threads()
-    described = describe(request.checkpoint)
-    stack = load_stack(request.checkpoint, str(torch_device(request.device)))
-    config = with_plan(stack.config, request.overrides)
-    facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
-    kept = _Kept(request, described["sha256"], config)
-    records = []
-    for oracle, levels in rungs(request, stack.depth):
-        for metric in request.metric or (config.plan.metric,):
-            for planner in request.planner or (config.plan.planner,):
-                settings = parse_plan(config, metric, planner)
-                cell = f"levels={levels} metric={metric} planner={planner} oracle={oracle}"
-                record = kept.records.get(cell)
-                if record is None:
-                    record = evaluate(
-                        stack,
-                        request.task,
-                        levels,
-                        request.episodes,
-                        request.seed,
-                        request.split,
-                        request.tasks,
-                        request.budget_tflops,
-                        settings,
-                        request.episode_batch,
-                        oracle=oracle,
-                        diagnostics=request.diagnostics,
-                        facts=facts,
-                        keep=partial(kept.part, cell),
-                        done=kept.parts.get(cell, []),
-                    )
-                    kept.record(cell, record)
-                records.append(record)
-    return records
-
-
-def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:
-    """Which oracle is planned with how many levels; an oracle only with numbers of levels that have its part.
-
-    Raises:
-        InputError: an oracle that none of the numbers of levels has a part for.
-    """
-    found: list[tuple[str | None, int]] = []
-    for name in request.oracle or ("none",):
-        counts = list(request.levels or range(1, depth + 1))
-        if name.startswith(SUBGOALS):
-            counts = [levels for levels in counts if levels == int(name.removeprefix(SUBGOALS))]
-        elif name == "random-subgoals":
-            counts = [levels for levels in counts if levels > 1]
-        if not counts:
-            asked = ",".join(map(str, request.levels or range(1, depth + 1)))
-            needed = name.removeprefix(SUBGOALS) if name.startswith(SUBGOALS) else "2 or more"
-            raise InputError(f"oracle {name!r} with levels {asked}", "plan", f"give levels {needed}")
-        found += [(None if name == "none" else name, levels) for levels in counts]
-    return found
-
-
-def parse_plan(config: RunConfig, metric: str, planner: str) -> PlanSettings:
-    """The plan settings of a configuration with another metric and planner, checked."""
-    return with_plan(config, [f"plan.metric={metric}", f"plan.planner={planner}"]).plan
-
-
 def watch(
     stack: Stack,
     task: str,
@@ -405,37 +333,3 @@ def peak_mb() -> float:
         return torch.cuda.max_memory_allocated() / 1e6
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / 1e6 if sys.platform == "darwin" else used / 1e3
-
-
-class _Kept:
-    """Finished work of a plan command, in a file, so that a killed one goes on."""
-
-    def __init__(self, request: PlanRequest, sha256: str, config: RunConfig) -> None:
-        asked = dataclasses.asdict(replace(request, progress=None, episode_batch=None))
-        self.identity = {key: list(v) if isinstance(v, tuple) else v for key, v in asked.items()}
-        self.identity |= {"checkpoint_sha256": sha256, "config": repr(config)}
-        self.file: Path | None = request.progress
-        self.records: dict[str, Record] = {}
-        self.parts: dict[str, list[Results]] = {}
-        if self.file is not None and self.file.exists():
-            content = read_json(self.file)
-            if content.get("identity") == self.identity:
-                self.records = content["records"]
-                self.parts = {
-                    cell: [Results.from_plain(part) for part in parts]
-                    for cell, parts in content["parts"].items()
-                }
-
-    def part(self, cell: str, parts: list[Results]) -> None:
-        self.parts[cell] = parts
-        self._write()
-
-    def record(self, cell: str, record: Record) -> None:
-        self.records[cell] = record
-        self.parts.pop(cell, None)
-        self._write()
-
-    def _write(self) -> None:
-        if self.file is not None:
-            parts = {cell: [part.to_plain() for part in parts] for cell, parts in self.parts.items()}
-            write_json(self.file, {"identity": self.identity, "records": self.records, "parts": parts})

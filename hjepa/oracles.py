@@ -49,7 +49,7 @@ class OracleAgent(Agent):
 
     def __init__(self, *arguments: Any, oracle: str, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.oracle = oracle
+        self.oracle, self.usual = oracle, self.phases
         if oracle == "random-subgoals" and self.depth == 1:
             raise InputError("one level sets no subgoals", f"oracle {oracle}", "plan with 2 levels or more")
         if oracle.startswith(SUBGOALS) and oracle != f"{SUBGOALS}{self.depth}":
@@ -72,7 +72,9 @@ class OracleAgent(Agent):
             state.memory = _number(state.memory, rows)
             if self.oracle == "cost":
                 state.metric = self._numbered_metric(state.metric, k, rows)
-        self.planner.levels = tuple(self._replaced(truth, k) for k in range(self.depth))
+        self.phases = [
+            tuple(self._replaced(truth, k, level) for k, level in enumerate(levels)) for levels in self.usual
+        ]
         return begun
 
     def _numbered_metric(self, metric: Tensor | None, k: int, rows: Tensor) -> Tensor:
@@ -84,9 +86,8 @@ class OracleAgent(Agent):
             metric = own.expand(len(rows), -1, -1)
         return torch.cat([metric, rows.to(metric)[:, None, None].expand(-1, 1, metric.shape[2])], 1)
 
-    def _replaced(self, truth: Truth, k: int) -> LevelPlanner:
+    def _replaced(self, truth: Truth, k: int, usual: LevelPlanner) -> LevelPlanner:
         """Level k + 1's planner with the oracle in it."""
-        usual = self._level_planner(self.models[k], k)
         level = replace(usual, model=OracleModel(self.models[k], truth, k, self.oracle == "dynamics"))
         if self.oracle == "cost":
             unit = self.stack.stride_quantile(self.settings.metric, k, 0.5) / truth.spans[k]

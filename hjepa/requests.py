@@ -46,7 +46,8 @@ class PlanRequest:
         device: one of `DEVICES`.
         precision: one of `PRECISIONS`.
         overrides: settings of planning that replace the checkpoint's, each ``"key.below=value"``.
-        progress: file or folder in which finished work is kept, so that a killed run continues; whoever asks
+        workers: cells planned at once, each in a process of its own, on the CPU.
+        progress: folder in which finished work is kept, so that a killed run continues; whoever asks
             removes it once the records are written. None: nothing is kept.
     """
 
@@ -66,6 +67,7 @@ class PlanRequest:
     device: str = "auto"
     precision: str = "32"
     overrides: Sequence[str] = ()
+    workers: int = 1
     progress: Path | None = None
 
     def __post_init__(self) -> None:
@@ -75,6 +77,7 @@ class PlanRequest:
         _one_of("precision", self.precision, PRECISIONS)
         _at_least("episodes", self.episodes, 1)
         _at_least("seed", self.seed, 0)
+        _at_least("workers", self.workers, 1)
         if self.episode_batch is not None:
             _at_least("episode batch", self.episode_batch, 1)
         for levels in self.levels or ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,11 @@ def split_commas(text: str) -> list[str]:
 integers = Separated(int, "list of whole numbers")
 numbers = Separated(float, "list of numbers")
 words = Separated(str, "list of words")
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def add_preset(parser: Any) -> None:

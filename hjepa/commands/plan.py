@@ -14,6 +14,7 @@ from hjepa.commands._options import (
     integers,
     known_task,
     output_file,
+    usable_cpus,
     words,
 )
 from hjepa.requests import SPLITS, TASK_KINDS, PlanRequest, remove_progress
@@ -41,6 +42,13 @@ def add_arguments(parser: Any) -> None:
     add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
     add_device(parser)
+    add(
+        "--workers",
+        type=int,
+        default=usable_cpus(),
+        metavar="N",
+        help="records made at once; default: one per core",
+    )
     add("--json", metavar="FILE", help="where the list of records goes")
 
 
@@ -51,7 +59,7 @@ def run(options: Any) -> None:
     request = PlanRequest(**{name: options[name] for name in fields}, progress=progress)
     known_task(request.task)
 
-    from hjepa.evaluation import plan_command
+    from hjepa.planning import plan_command
     from hjepa.records import table, write_json
 
     records = plan_command(request)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hjepa.cli import COMMANDS, main
-from hjepa.commands._options import split_commas
+from hjepa.commands._options import split_commas, usable_cpus
 from hjepa.errors import InputError
 from hjepa.records import build_record, read_records
 from hjepa.requests import PlanRequest
@@ -77,7 +77,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     stand_in("hjepa.config", load_preset=load_preset)
     stand_in("hjepa.training", fit=fit)
-    stand_in("hjepa.evaluation", plan_command=plan_command, bench=lambda *a, **k: {"ms": np.float32(2)})
+    stand_in("hjepa.planning", plan_command=plan_command)
+    stand_in("hjepa.evaluation", bench=lambda *a, **k: {"ms": np.float32(2)})
     stand_in("hjepa.demo", run=run_demo)
     return calls
 
@@ -110,9 +111,9 @@ def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Pat
     code = run(
         *("plan", "--checkpoint", "runs/x", "--task", TASK, "--levels", "1,2,3", "--episodes", "7"),
         *("--seed", "5", "--split", "validation", "--tasks", "uniform", "--metric", "l2,commute"),
-        *("--planner", "adam,exhaustive", "--budget-tflops", "0.5", "--oracle", "dynamics"),
+        *("--planner", "adam,exhaustive", "--budget-tflops", "0.5", "--oracle", "none,dynamics"),
         *("--episode-batch", "3", "--set", "plan.a=1", "--set", "plan.b=[1, 2]", "--device", "cpu"),
-        *("--precision", "bf16", "--json", str(file)),
+        *("--precision", "bf16", "--diagnostics", "--workers", "3", "--json", str(file)),
     )
     assert code == 0
     assert calls == [
@@ -129,7 +130,9 @@ def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Pat
                 metric=("l2", "commute"),
                 planner=("adam", "exhaustive"),
                 budget_tflops=0.5,
-                oracle="dynamics",
+                oracle=("none", "dynamics"),
+                diagnostics=True,
+                workers=3,
                 episode_batch=3,
                 device="cpu",
                 precision="bf16",
@@ -144,7 +147,9 @@ def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Pat
 
 def test_plan_defaults_and_table(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("plan", "--checkpoint", "small", "--task", TASK) == 0
-    assert calls == [("plan", PlanRequest(checkpoint="small", task=TASK, overrides=[]))]
+    assert calls == [
+        ("plan", PlanRequest(checkpoint="small", task=TASK, overrides=[], workers=usable_cpus()))
+    ]
     out = capsys.readouterr().out
     assert "path ratio" in out and "shortest path" in out
 
@@ -157,7 +162,7 @@ def test_plan_keeps_its_progress_when_interrupted(
         request.progress.write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["hjepa.evaluation"], "plan_command", interrupted)
+    monkeypatch.setattr(sys.modules["hjepa.planning"], "plan_command", interrupted)
     assert run("plan", "--checkpoint", "x", "--task", TASK, "--json", str(tmp_path / "o.json")) == 130
     assert [file.name for file in tmp_path.iterdir()] == ["o.json.partial"]
     assert capsys.readouterr().err == "hjepa plan: interrupted; the same command again continues\n"

@@ -45,7 +45,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         monkeypatch.setitem(sys.modules, name, module)
 
     stand_in("hjepa.training", fit=fit)
-    stand_in("hjepa.evaluation", plan_command=plan_command)
+    stand_in("hjepa.planning", plan_command=plan_command)
     stand_in(
         "tasks",
         collect=lambda task, out, **_: calls.append(("collect", task, out)),

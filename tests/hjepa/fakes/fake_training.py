@@ -28,6 +28,6 @@ def fit(config: Any, data: Path, out: Path, **_: Any) -> None:
 
 def run_cell(spec: dict[str, Any], out: Path) -> dict[str, Any]:
     stand_in("hjepa.training", fit=fit)
-    stand_in("hjepa.evaluation", plan_command=lambda request: [fake_cells.run_cell(spec, out)])
+    stand_in("hjepa.planning", plan_command=lambda request: [fake_cells.run_cell(spec, out)])
     stand_in("tasks", collect=lambda *_, **__: None, StoreError=KeyError)
     return ablation.run_cell(spec, out)

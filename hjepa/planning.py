@@ -1,0 +1,176 @@
+"""``hjepa plan``: the cells of a request, side by side, each continuing where a killed run stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from hjepa.cells import digest
+from hjepa.checkpoints import describe, load_stack
+from hjepa.config import PlanSettings, RunConfig, with_plan
+from hjepa.devices import fix_threads, torch_device
+from hjepa.errors import InputError
+from hjepa.evaluation import Results, evaluate, make_agent
+from hjepa.json_files import read_json, write_json
+from hjepa.records import Record
+from hjepa.requests import SUBGOALS, PlanRequest
+from hjepa.stack import Stack
+from tasks import task_spec
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One record of a request.
+
+    Attributes:
+        oracle: None for the agent as it is.
+        levels, metric, planner: as named on the command line.
+    """
+
+    oracle: str | None
+    levels: int
+    metric: str
+    planner: str
+
+
+def plan_command(request: PlanRequest) -> list[Record]:
+    """One record per oracle, number of levels, metric and planner; see `PlanRequest`.
+
+    Everything that cannot work is refused before the first episode.
+
+    Raises:
+        InputError: a checkpoint, task or setting that cannot work.
+    """
+    fix_threads()
+    device = torch_device(request.device)
+    stack = load_stack(request.checkpoint, str(device))
+    cells = list(cells_of(request, stack))
+    spec = task_spec(request.task)
+    for cell in cells:
+        settings = _settings(with_plan(stack.config, request.overrides), cell)
+        make_agent(stack, spec, cell.levels, request.budget_tflops, settings, oracle=cell.oracle)
+    workers = min(request.workers, len(cells))
+    if workers == 1 or device.type != "cpu":
+        return [plan_cell(request, cell) for cell in cells]
+    # Spawned, not forked: torch's threads do not survive a fork.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        jobs = {pool.submit(plan_cell, request, cell): cell for cell in cells}
+        records = {jobs[job]: job.result() for job in as_completed(jobs)}
+    except BaseException:
+        for process in pool._processes.values():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [records[cell] for cell in cells]
+
+
+def plan_cell(request: PlanRequest, cell: Cell) -> Record:
+    """One cell of a request."""
+    fix_threads()
+    described = describe(request.checkpoint)
+    stack = load_stack(request.checkpoint, str(torch_device(request.device)))
+    config = with_plan(stack.config, request.overrides)
+    facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
+    kept = _Kept(request, cell, described["sha256"], config)
+    if kept.finished is not None:
+        return kept.finished
+    record = evaluate(
+        stack,
+        request.task,
+        cell.levels,
+        request.episodes,
+        request.seed,
+        request.split,
+        request.tasks,
+        request.budget_tflops,
+        _settings(config, cell),
+        request.episode_batch,
+        oracle=cell.oracle,
+        diagnostics=request.diagnostics,
+        facts=facts,
+        keep=kept.part,
+        done=kept.parts,
+    )
+    kept.record(record)
+    return record
+
+
+def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
+    """The cells of a request, in the order of its records.
+
+    Raises:
+        InputError: an oracle that none of the numbers of levels has a part for.
+    """
+    plan = with_plan(stack.config, request.overrides).plan
+    for oracle, levels in rungs(request, stack.depth):
+        for metric in request.metric or (plan.metric,):
+            for planner in request.planner or (plan.planner,):
+                yield Cell(oracle, levels, metric, planner)
+
+
+def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:
+    """Which oracle is planned with how many levels; an oracle only with numbers of levels that have its part.
+
+    Raises:
+        InputError: an oracle that none of the numbers of levels has a part for.
+    """
+    found: list[tuple[str | None, int]] = []
+    for name in request.oracle or ("none",):
+        counts = list(request.levels or range(1, depth + 1))
+        if name.startswith(SUBGOALS):
+            counts = [levels for levels in counts if levels == int(name.removeprefix(SUBGOALS))]
+        elif name == "random-subgoals":
+            counts = [levels for levels in counts if levels > 1]
+        if not counts:
+            asked = ",".join(map(str, request.levels or range(1, depth + 1)))
+            needed = name.removeprefix(SUBGOALS) if name.startswith(SUBGOALS) else "2 or more"
+            raise InputError(f"oracle {name!r} with levels {asked}", "plan", f"give levels {needed}")
+        found += [(None if name == "none" else name, levels) for levels in counts]
+    return found
+
+
+def _settings(config: RunConfig, cell: Cell) -> PlanSettings:
+    """The plan settings of a configuration with a cell's metric and planner, checked."""
+    return with_plan(config, [f"plan.metric={cell.metric}", f"plan.planner={cell.planner}"]).plan
+
+
+class _Kept:
+    """Finished work of one cell, in a file of its own, so that a killed run goes on."""
+
+    def __init__(self, request: PlanRequest, cell: Cell, sha256: str, config: RunConfig) -> None:
+        asked = dataclasses.asdict(replace(request, progress=None, episode_batch=None, workers=1))
+        self.identity = {key: list(v) if isinstance(v, tuple) else v for key, v in asked.items()}
+        self.identity |= {
+            "checkpoint_sha256": sha256,
+            "config": repr(config),
+            "cell": dataclasses.asdict(cell),
+        }
+        self.file: Path | None = None
+        self.finished: Record | None = None
+        self.parts: list[Results] = []
+        if request.progress is None:
+            return
+        self.file = request.progress / f"{digest(dataclasses.asdict(cell))[:16]}.json"
+        if self.file.exists():
+            content = read_json(self.file)
+            if content.get("identity") == self.identity:
+                self.finished = content["record"]
+                self.parts = [Results.from_plain(part) for part in content["parts"]]
+
+    def part(self, parts: list[Results]) -> None:
+        self._write(parts, None)
+
+    def record(self, record: Record) -> None:
+        self._write([], record)
+
+    def _write(self, parts: list[Results], record: Record | None) -> None:
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            plain = [part.to_plain() for part in parts]
+            write_json(self.file, {"identity": self.identity, "parts": plain, "record": record})
