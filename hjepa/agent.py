@@ -1,4 +1,4 @@
-"""The agent: perceives symbolic images, plans top down in a stack, acts. E episodes at once; one is E = 1."""
+"""The agent: perceives observations, plans top down in a stack, acts. E episodes at once; one is E = 1."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.imagination import imagined_flops, imagined_metrics
 from hjepa.models import LevelModel, perception_flops
+from hjepa.perception import Observation, see
 from hjepa.stack import Stack
 from levels.metrics import squared_distance
 from planners.blocks import blocks, pad
@@ -21,7 +22,6 @@ from planners.planner import Planner
 from planners.proposals import EnumerationProposal, PriorProposal
 from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
 from planners.top_down import ALIGNED, LevelPlanner, PlanState, TopDownPlanner
-from tasks import split_image
 
 REPAIR_SHARE = 0.2
 """Share of the compute budget kept for plans that have to be mended on the way."""
@@ -40,10 +40,12 @@ class Episodes:
     Attributes:
         plan: state of the planner.
         memories: per level, (E, W, H, C) or None.
+        floor: (E, W, H, 3) floor plans, as the first observations showed them.
     """
 
     plan: PlanState
     memories: list[Tensor | None]
+    floor: np.ndarray
 
     @property
     def flops(self) -> Tensor:
@@ -105,44 +107,45 @@ class Agent:
         """Levels in use."""
         return self.stack.depth
 
-    def begin(self, image: np.ndarray | Tensor, goal: np.ndarray | Tensor, keys: Tensor) -> Episodes:
+    def begin(self, observation: Observation, goal: Observation, keys: Tensor) -> Episodes:
         """Perceive floor plans and goals.
 
         Args:
-            image: (E, W, H, 3) symbolic observation of the start.
-            goal: (E, W, H, 3) observation of the agent at the goal.
+            observation: what is seen at the start of E episodes, as their world shows it, or symbolic images
+                (E, W, H, 3) alone.
+            goal: what the agent would see at the goal, in the same form.
             keys: (E,) int64, random keys of the episodes.
         """
-        grid, _ = split_image(_numpy(image))
-        memories = self.write(grid)
-        goals = self._encode_all(goal, memories)
+        floor, agent = see(observation, self.stack.world)
+        memories = self.write(floor)
+        goals = self._encode_all(see(goal, self.stack.world, floor)[1], memories)
         keys = keys.to(self._device)
         metrics: list[Tensor | None] = [None] * self.depth
         if self.settings.metric == "imagined":
-            ends = torch.stack([self._encode(image, memories), goals[0]], 1)
+            ends = torch.stack([self._encode(agent), goals[0]], 1)
             metrics = [*imagined_metrics(self.stack, self.models[0], ends, memories, keys)]
         state = self.planner.start(goals, memories, keys, metrics)
         state.flops += self.write_flops + self.metric_flops
-        return Episodes(state, memories)
+        return Episodes(state, memories, floor)
 
     @torch.no_grad()
-    def act(self, episodes: Episodes, image: np.ndarray | Tensor, active: Tensor | None = None) -> np.ndarray:
-        """The next action of each episode, (E,) integers.
+    def act(self, episodes: Episodes, observation: Observation, active: Tensor | None = None) -> np.ndarray:
+        """The next action of each episode: (E,) integers, or (E, 2) numbers in a continuous world.
 
         Args:
             episodes: from `begin`; changed in place.
-            image: (E, W, H, 3) what is observed now.
+            observation: what is seen now.
             active: (E,) bool, which episodes still run; None: all.
         """
         if active is None:
             active = torch.ones(len(episodes.flops), dtype=torch.bool)
         active = active.to(self._device)
-        latent = self._encode(image, episodes.memories)
+        latent = self._encode(see(observation, self.stack.world, episodes.floor)[1])
         episodes.plan.flops += self.encode_flops * active
         part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
         self.planner.levels = self.phases[min(part, len(self.phases) - 1)]
         actions = self.planner.act(episodes.plan, latent, active)
-        return actions.argmax(-1).cpu().numpy()
+        return (actions if self.stack.world.continuous else actions.argmax(-1)).cpu().numpy()
 
     @property
     def _device(self) -> torch.device:
@@ -160,20 +163,18 @@ class Agent:
             memories.append(torch.cat(kept)[: len(grid)].contiguous() if kept else None)
         return memories
 
-    def _encode(self, image: np.ndarray | Tensor, memories: list[Tensor | None]) -> Tensor:
-        """Level 1's latents (E, D) of observations (E, W, H, 3)."""
-        _, agent = split_image(_numpy(image))
-        rows = torch.from_numpy(np.ascontiguousarray(agent)).to(self._device)
+    def _encode(self, agent: Tensor) -> Tensor:
+        """Level 1's latents (E, D) of agents (E, A)."""
         level = self.stack.level(0)
         parts = [
             level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]
-            for padded, kept in blocks(rows, ENCODED)
+            for padded, kept in blocks(agent.to(self._device), ENCODED)
         ]
         return torch.cat(parts)
 
     @torch.no_grad()
-    def _encode_all(self, image: np.ndarray | Tensor, memories: list[Tensor | None]) -> list[Tensor]:
-        latents = [self._encode(image, memories)]
+    def _encode_all(self, agent: Tensor, memories: list[Tensor | None]) -> list[Tensor]:
+        latents = [self._encode(agent)]
         for k in range(1, self.depth):
             level, memory = self.stack.level(k), memories[k]
             parts = []
@@ -302,7 +303,3 @@ class Agent:
 def _aligned(count: int) -> int:
     """A number of candidates that gives every row the same bits, see `planners.protocols.ALIGNED`."""
     return count if count < ALIGNED else count // ALIGNED * ALIGNED
-
-
-def _numpy(image: np.ndarray | Tensor) -> np.ndarray:
-    return image.cpu().numpy() if isinstance(image, Tensor) else image

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hjepa.data import as_tensor
 from hjepa.stack import QUANTILES, Stack
 from levels.metrics import METRICS, commute_metric, squared_distance
 from tasks import TrajectoryStore
@@ -29,8 +30,9 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
     windows = store.windows(rng, each * plans, length, plans=plans)
     device = stack.step_distance.device
     grid = torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]])).to(device)
-    agent = torch.from_numpy(windows.agent.astype(np.int64)).view(plans, each, length, -1).to(device)
-    action = torch.from_numpy(windows.action.astype(np.int64)).view(plans, each, length - 1).to(device)
+    agent = as_tensor(windows.agent).view(plans, each, length, -1).to(device)
+    action = as_tensor(windows.action)
+    action = action.view(plans, each, length - 1, *action.shape[2:]).to(device)
     memories = stack.write(grid)
     latents = stack.encode(agent, memories)
     for k, latent in enumerate(latents):
@@ -40,7 +42,7 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
             metric = own if name == "imagined" else stack.metric(name, k)
             distance = _stride_distance(latent, stack.config.spans[k], metric)
             stack.stride_distance[m, k] = torch.quantile(distance, torch.tensor(QUANTILES, device=device))
-        if stack.level(k).continuous:
+        if stack.level(k).chunk_encoder is not None:
             macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)
             _fill(stack, f"action_low_{k}", _quantile(macro, 0.02))
             _fill(stack, f"action_high_{k}", _quantile(macro, 0.98))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hjepa.config import parse_config, to_plain
 from hjepa.errors import InputError
 from hjepa.json_files import write_json
 from hjepa.stack import Stack
+from levels.settings import World
 
 FORMAT = "hjepa-stack"
 VERSION = 1
@@ -40,8 +42,7 @@ def save_stack(stack: Stack, folder: str | os.PathLike[str], facts: dict[str, An
             "format": FORMAT,
             "version": VERSION,
             "config": to_plain(stack.config),
-            "size": list(stack.size),
-            "actions": stack.actions,
+            **asdict(stack.world),
             "sha256": file_sha256(folder / WEIGHTS),
             **(facts or {}),
         },
@@ -113,7 +114,14 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
     except (SafetensorError, OSError) as error:
         raise InputError(f"is no safetensors file ({error})", str(weights), "train the stack again") from None
     config = parse_config(content["config"], str(folder / DESCRIPTION))
-    stack = Stack(config, tuple(content["size"]), int(content["actions"]))
+    # Descriptions written before there were other worlds name size and actions alone.
+    world = World(
+        tuple(content["size"]),
+        int(content["actions"]),
+        int(content.get("doors", 0)),
+        bool(content.get("continuous", False)),
+    )
+    stack = Stack(config, world)
     try:
         stack.load_state_dict(state)
     except RuntimeError as error:

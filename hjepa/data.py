@@ -22,8 +22,8 @@ class Batch:
     Attributes:
         level: from 0.
         grid: (P, W, H, 3) floor plans.
-        agent: (P, n, L, 3).
-        action: (P, n, L - 1).
+        agent: (P, n, L, A) agent vectors: integers, or positions.
+        action: (P, n, L - 1) integers, or (P, n, L - 1, 2) numbers.
     """
 
     level: int
@@ -66,8 +66,15 @@ def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, ste
     return Batch(
         level,
         torch.from_numpy(np.ascontiguousarray(grid)),
-        torch.from_numpy(windows.agent.astype(np.int64)).view(*shape, length, -1),
-        torch.from_numpy(windows.action.astype(np.int64)).view(*shape, length - 1),
+        as_tensor(windows.agent).view(*shape, length, -1),
+        as_tensor(windows.action).view(*shape, length - 1, *windows.action.shape[2:]),
+    )
+
+
+def as_tensor(values: np.ndarray) -> Tensor:
+    """Integers as int64, other numbers as float32."""
+    return torch.from_numpy(
+        values.astype(np.int64 if np.issubdtype(values.dtype, np.integer) else np.float32)
     )
 
 

@@ -1,7 +1,7 @@
 """The demo: collect, train a small stack, plan held-out tasks with 1 to 3 levels, draw.
 
 Every step continues where a killed run stopped. The flat agent's planning was tuned on validation tasks, at the
-compute that all agents get (``hjepa demo --tune``).
+compute that all agents get (``hjepa tune``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from hjepa.stack import Stack
 from hjepa.training import fit
 
 EPISODES = 200
-TUNING_EPISODES = 48
 SEED = 0
 METRICS = ("l2", "commute")
 WORKERS = 2
@@ -36,7 +35,7 @@ FLAT: dict[str, dict[str, Any]] = {
     "l2": {"horizon": 8, "commit": 8, "elites": 1.0},
     "commute": {"horizon": 8, "commit": 8, "haste": 0.0},
 }
-"""How the flat agent plans under each metric: the best of `tune`, from ``published/demo/tuning.json``."""
+"""How the flat agent plans under each metric: the best of ``hjepa tune``, from ``published/demo/tuning.json``."""
 
 
 def run(out: Path, note: Callable[[str], None] = lambda text: None) -> list[Record]:
@@ -108,65 +107,6 @@ def plan_cell(
     return evaluate(stack, stack.config.task, levels, episodes, SEED, split, settings=settings, facts=facts)
 
 
-def tune(out: Path, note: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """Find the flat agent's best planning on validation tasks, at the compute that all agents get.
-
-    First horizon and commitment together, then one by one what else could suit a flat agent better.
-
-    Args:
-        out: the demo's run folder; it is trained first where that is missing.
-        note: told each result.
-
-    Returns:
-        per metric, everything that was tried and the best of it.
-    """
-    stack = train(out, note)
-    longest = stack.config.levels[0].rollout
-    found: dict[str, Any] = {}
-    with _workers() as pool:
-
-        def score(metric: str, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            jobs = [
-                pool.submit(plan_cell, out, 1, metric, "validation", TUNING_EPISODES, _wide(stack, trial))
-                for trial in trials
-            ]
-            rows = []
-            for trial, job in zip(trials, jobs):
-                record = job.result()
-                row = {key: record[key] for key in ("success_rate", "spl", "tflops_per_episode")}
-                rows.append({**trial, **row})
-                note(f"{metric}: {rows[-1]}")
-            return rows
-
-        for metric in METRICS:
-            tried = score(
-                metric,
-                [
-                    {"horizon": horizon, "commit": commit}
-                    for horizon in (4, 6, 8)
-                    for commit in sorted({1, 2, 4, horizon})
-                    if horizon <= longest and commit <= horizon
-                ],
-            )
-            base = {key: _best(tried)[key] for key in ("horizon", "commit")}
-            others: list[dict[str, Any]] = [
-                {"planner": "sampling"},
-                {"planner": "cem"},
-                {"support": 0.0},
-                {"iterations": 8},
-                {"elites": 1.0},
-                {"haste": 0.0},
-                {"step_cost": 0.0},
-            ]
-            tried += score(metric, [{**base, **other} for other in others])
-            found[metric] = {"chosen": _best(tried), "tried": tried}
-    return {"split": "validation", "episodes": TUNING_EPISODES, "seed": SEED, "metrics": found}
-
-
-def _best(tried: list[dict[str, Any]]) -> dict[str, Any]:
-    return max(tried, key=lambda row: (row["success_rate"], row["spl"]))
-
-
 def _flat(stack: Stack, metric: str, levels: int) -> dict[str, Any]:
     """What the flat agent plans with instead; nothing for the others."""
     return _wide(stack, FLAT[metric]) if levels == 1 else {}
@@ -206,4 +146,4 @@ def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
         picture.savefig(folder / f"{name}.png", dpi=150)
 
 
-__all__ = ["draw", "plan_cell", "run", "train", "tune"]
+__all__ = ["draw", "plan_cell", "run", "train"]

@@ -20,11 +20,12 @@ from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import diagnose, mean_known
 from hjepa.errors import InputError
 from hjepa.oracles import OracleAgent
+from hjepa.perception import describe_world, world_of
 from hjepa.records import Record, build_record
 from hjepa.stack import Stack
 from planners.noise import combine
 from planners.top_down import Decision
-from tasks import BatchedNestedRooms, EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
+from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
 
 DEFAULT_BATCH = 100
 """Episodes planned at once, unless said otherwise."""
@@ -76,7 +77,7 @@ class Trace:
 
     Attributes:
         episodes: E episodes.
-        agent: (E, T + 1, 3) x, y, heading after every step.
+        agent: (E, T + 1, A) agent vectors after every step.
         results: outcomes.
         decisions: every planner call.
         stack: the levels used.
@@ -103,9 +104,9 @@ def make_agent(
     Raises:
         InputError: a stack of another grid, or more levels than it has.
     """
-    if stack.size != (spec.width, spec.height) or stack.actions != spec.actions:
+    if stack.world != world_of(spec):
         raise InputError(
-            f"the stack sees {stack.size[0]}x{stack.size[1]} grids, {spec.id} has {spec.width}x{spec.height}",
+            f"the stack was made for {describe_world(stack.world)}; {spec.id} has {describe_world(world_of(spec))}",
             "",
             "give a checkpoint that was trained for the task",
         )
@@ -130,12 +131,12 @@ def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed:
         seed: of the evaluation.
     """
     count = len(episodes.start)
-    world = BatchedNestedRooms(count, **spec.make_kwargs(), copy=False)
+    world = spec.make_batched(count, copy=False)
     observation, _ = world.reset(options={"episodes": episodes})
     keys = combine(seed, torch.arange(first, first + count))
     if isinstance(agent, OracleAgent):
         agent.reveal(episodes)
-    state = agent.begin(observation["image"], episodes.goal_image, keys)
+    state = agent.begin(observation, episodes.goal_observation, keys)
     walked = [world.agent]
     done = np.zeros(count, dtype=bool)
     success = np.zeros(count, dtype=np.int64)
@@ -143,7 +144,7 @@ def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed:
     seconds = 0.0
     while not done.all():
         begun = time.perf_counter()
-        action = agent.act(state, observation["image"], torch.from_numpy(~done))
+        action = agent.act(state, observation, torch.from_numpy(~done))
         seconds += time.perf_counter() - begun
         observation, _, terminated, truncated, _ = world.step(action)
         steps += ~done
@@ -171,7 +172,7 @@ def evaluate(
     episodes: int = 200,
     seed: int = 0,
     split: str = "test",
-    tasks: str = "far",
+    tasks: str | None = None,
     budget_tflops: float | None = None,
     settings: PlanSettings | None = None,
     episode_batch: int | None = None,
@@ -190,7 +191,7 @@ def evaluate(
         stack: trained levels.
         task: id.
         levels: how many to use; None: all.
-        episodes, seed, split, tasks: the evaluation episodes.
+        episodes, seed, split, tasks: the evaluation episodes; ``tasks`` None: the task's first kind.
         budget_tflops: per episode; None: the task's.
         settings: of planning; None: the stack's own.
         episode_batch: episodes planned at once.
@@ -222,7 +223,7 @@ def evaluate(
     record = build_record(
         task=task,
         split=split,
-        tasks=tasks,
+        tasks=tasks or spec.kinds[0],
         seed=seed,
         levels=agent.depth,
         depth=depth or ("trained" if agent.depth == stack.depth else "truncated"),
@@ -270,7 +271,7 @@ def watch(
     episodes: int = 1,
     seed: int = 0,
     split: str = "test",
-    tasks: str = "far",
+    tasks: str | None = None,
     budget_tflops: float | None = None,
     settings: PlanSettings | None = None,
 ) -> Trace:

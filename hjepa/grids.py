@@ -34,7 +34,7 @@ class Grid:
         metric, planner: of planning; None: the preset's.
         budget_tflops: compute per episode in TFLOP; None: the task's.
         overrides: configuration key -> its values, each YAML on one line.
-        split, tasks, seed, episodes: the evaluation episodes, the same for all.
+        split, tasks, seed, episodes: the evaluation episodes, the same for all; tasks None: each task's first kind.
     """
 
     levels: tuple[int, ...] | None = None
@@ -46,7 +46,7 @@ class Grid:
     budget_tflops: tuple[float, ...] | None = None
     overrides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     split: str = "test"
-    tasks: str = "far"
+    tasks: str | None = None
     seed: int = 0
     episodes: int = 200
 
@@ -141,7 +141,7 @@ def expand(preset: str, grid: Grid | None = None) -> list[Spec]:
                 "overrides": overrides,
                 "task": task,
                 "split": grid.split,
-                "tasks": grid.tasks,
+                "tasks": grid.tasks or first_kind(task),
                 "seed": grid.seed,
                 "episodes": grid.episodes,
                 "levels": count,
@@ -154,6 +154,20 @@ def expand(preset: str, grid: Grid | None = None) -> list[Spec]:
             check_spec(spec)
             specs.setdefault(cell_key(spec), spec)
     return list(specs.values())
+
+
+def first_kind(task: str) -> str:
+    """How a task's episodes are drawn unless said otherwise.
+
+    Raises:
+        InputError: an unknown task.
+    """
+    from tasks import task_spec
+
+    try:
+        return task_spec(task).kinds[0]
+    except ValueError as error:
+        raise InputError(str(error), "ablate") from error
 
 
 def check_spec(spec: Spec) -> None:

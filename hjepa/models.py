@@ -62,7 +62,7 @@ class LevelModel:
 
     def _count(self, stack: Stack, k: int) -> tuple[float, float]:
         device = stack.step_distance.device
-        grid = torch.zeros(1, *stack.size, 3, dtype=torch.int64, device=device)
+        grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=device)
         latent = torch.zeros(1, PROBED, self.level.settings.latent_dim, device=device)
         action = torch.zeros(1, PROBED, self.space.action_dim, device=device)
         memory, above = self.level.write(grid), None if self.above is None else self.above.write(grid)
@@ -86,8 +86,8 @@ def count_flops(compute: Callable[[], object]) -> float:
 def perception_flops(stack: Stack) -> tuple[float, float]:
     """Operations of writing one floor plan for all levels, and of encoding one observation at level 1."""
     device = stack.step_distance.device
-    grid = torch.zeros(1, *stack.size, 3, dtype=torch.int64, device=device)
-    agent = torch.zeros(1, PROBED, 3, dtype=torch.int64, device=device)
+    grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=device)
+    agent = torch.zeros(1, PROBED, stack.world.agent_dim, device=device)
     memories: Sequence[Tensor | None] = stack.write(grid)
     encode = count_flops(lambda: stack.encode(agent, memories, upto=1)) / PROBED
     return count_flops(lambda: stack.write(grid)), encode

@@ -15,13 +15,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hjepa.agent import Agent, Episodes
 from hjepa.errors import InputError
 from hjepa.models import LevelModel
+from hjepa.perception import Observation
 from hjepa.requests import ORACLES, SUBGOALS
 from hjepa.truth import Truth
 from planners.noise import combine, uniform
@@ -63,9 +63,9 @@ class OracleAgent(Agent):
         """Tell the agent the true episodes; it forgets them with the next ones."""
         self._episodes = episodes
 
-    def begin(self, image: np.ndarray | Tensor, goal: np.ndarray | Tensor, keys: Tensor) -> Episodes:
+    def begin(self, observation: Observation, goal: Observation, keys: Tensor) -> Episodes:
         """As an agent does; `reveal` comes before it."""
-        begun = super().begin(image, goal, keys)
+        begun = super().begin(observation, goal, keys)
         truth = Truth(self.stack, self._episodes, begun.memories)
         rows = torch.arange(len(keys), device=self._device)
         for k, state in enumerate(begun.plan.levels):

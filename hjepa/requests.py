@@ -15,7 +15,7 @@ DEPTHS = ("truncated", "trained")
 SPLITS = ("train", "validation", "test")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("32", "bf16")
-TASK_KINDS = ("far", "uniform")
+TASK_KINDS = ("far", "uniform", "own")
 
 ORACLES = ("dynamics", "cost", "random-subgoals")
 """Parts that the truth can take the place of, besides `SUBGOALS`; see `hjepa.oracles`."""
@@ -35,7 +35,7 @@ class PlanRequest:
         episodes: how many, at least 1.
         seed: of the episodes and of the planner's noise.
         split: one of `SPLITS`.
-        tasks: one of `TASK_KINDS`.
+        tasks: one of `TASK_KINDS`; None: the task's first, ``far`` on our floor plans.
         metric: metrics of the goal cost; None: the checkpoint's default.
         planner: planners, as adam, cem, exhaustive; None: the checkpoint's default.
         budget_tflops: compute per episode in TFLOP; None: the task's default.
@@ -57,7 +57,7 @@ class PlanRequest:
     episodes: int = 200
     seed: int = 0
     split: str = "test"
-    tasks: str = "far"
+    tasks: str | None = None
     metric: Sequence[str] | None = None
     planner: Sequence[str] | None = None
     budget_tflops: float | None = None
@@ -72,7 +72,8 @@ class PlanRequest:
 
     def __post_init__(self) -> None:
         _one_of("split", self.split, SPLITS)
-        _one_of("tasks", self.tasks, TASK_KINDS)
+        if self.tasks is not None:
+            _one_of("tasks", self.tasks, TASK_KINDS)
         _one_of("device", self.device, DEVICES)
         _one_of("precision", self.precision, PRECISIONS)
         _at_least("episodes", self.episodes, 1)

@@ -12,6 +12,10 @@ from hjepa.config import RunConfig, with_levels
 from levels.level import Level
 from levels.metrics import METRICS
 from levels.probes import PositionProbe
+from levels.settings import World
+
+DOOR = 4
+"""Object code of a door in a symbolic grid, `tasks.observations.DOOR`."""
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Quantiles of one-stride distances that calibration keeps."""
@@ -22,8 +26,7 @@ class Stack(nn.Module):
 
     Args:
         config: which levels.
-        size: (W, H) of the grid.
-        actions: number of primitive actions.
+        world: what level 1 sees and does.
 
     Attributes:
         levels: `levels.level.Level`, level 1 first.
@@ -33,18 +36,17 @@ class Stack(nn.Module):
     stride_distance: Tensor
     step_distance: Tensor
 
-    def __init__(self, config: RunConfig, size: tuple[int, int], actions: int) -> None:
+    def __init__(self, config: RunConfig, world: World) -> None:
         super().__init__()
         self.config = config
-        self.size = size
-        self.actions = actions
+        self.world = world
         built: list[Level] = []
-        below_dim, below_actions = 0, actions
+        below_dim, below_actions = 0, world.actions
         for settings in config.levels:
-            built.append(Level(settings, below_dim, below_actions, size))
+            built.append(Level(settings, below_dim, below_actions, world))
             below_dim, below_actions = settings.latent_dim, built[-1].action_dim
         self.levels = nn.ModuleList(built)
-        self.probes = nn.ModuleList(PositionProbe(level.latent_dim, size) for level in config.levels)
+        self.probes = nn.ModuleList(PositionProbe(level.latent_dim, world) for level in config.levels)
         for k, level in enumerate(built):
             self.register_buffer(f"commute_{k}", torch.eye(level.settings.latent_dim))
             self.register_buffer(f"action_low_{k}", -torch.ones(level.action_dim))
@@ -75,7 +77,7 @@ class Stack(nn.Module):
             raise ValueError(f"{count} levels of a stack of {self.depth}; choose from 1 to {self.depth}")
         if count == self.depth:
             return self
-        part = Stack(with_levels(self.config, count), self.size, self.actions)
+        part = Stack(with_levels(self.config, count), self.world)
         part.levels, part.probes = self.levels[:count], self.probes[:count]
         for name, _ in list(part.named_buffers(recurse=False)):
             whole = getattr(self, name)
@@ -85,12 +87,14 @@ class Stack(nn.Module):
 
     def write(self, grid: Tensor) -> list[Tensor | None]:
         """Perception of floor plans, once per episode: (P, W, H, 3) -> memory per level."""
+        if self.world.doors:
+            grid = _number_doors(grid)
         return [self.level(k).write(grid) for k in range(self.depth)]
 
     def encode(
         self, agent: Tensor, memories: Sequence[Tensor | None], detach: bool = False, upto: int | None = None
     ) -> list[Tensor]:
-        """Latents of every level: agent (P, ..., 3) -> [(P, ..., D_1), ...], up to ``upto`` levels.
+        """Latents of every level: agent (P, ..., A) -> [(P, ..., D_1), ...], up to ``upto`` levels.
 
         With ``detach`` no gradient flows from a level into the one below.
         """
@@ -119,8 +123,8 @@ class Stack(nn.Module):
 
         Args:
             k: which level, from 0.
-            agent: (P, n, L, 3) x, y, heading; L from `window_length`.
-            action: (P, n, L - 1) primitive actions.
+            agent: (P, n, L, A) agent vectors; L from `window_length`.
+            action: (P, n, L - 1) primitive actions, or (P, n, L - 1, 2) continuous ones.
             memories: from `write`.
             progress: share of the level's training done.
             end_to_end: let the gradient reach the levels below.
@@ -149,7 +153,8 @@ class Stack(nn.Module):
         if kind == "outcome":
             return None
         if kind == "primitive":
-            return F.one_hot(action.long(), self.actions).float()
+            continuous = self.world.continuous
+            return action if continuous else F.one_hot(action.long(), self.world.actions).float()
         lower = self.window_actions(k - 1, agent, action, memories)
         return lower.unflatten(2, (-1, self.config.levels[k].stride))
 
@@ -174,3 +179,15 @@ class Stack(nn.Module):
     def stride_quantile(self, metric: str, k: int, quantile: float) -> float:
         """Squared distance over one stride of level k + 1 in the data, at one of `QUANTILES`."""
         return float(self.stride_distance[METRICS.index(metric), k, QUANTILES.index(quantile)])
+
+
+def _number_doors(grid: Tensor) -> Tensor:
+    """The grid (P, W, H, 3) with the number of its slot in the place of a door's colour.
+
+    Which door an agent's door state belongs to follows from the order of doors in the grid (`tasks.door_cells`), which
+    a state that stands before one cannot see.
+    """
+    doors = grid[..., 0] == DOOR
+    slot = doors.flatten(1).cumsum(1).view(doors.shape) - 1
+    colour = torch.where(doors, slot.to(grid.dtype), grid[..., 1])
+    return torch.stack([grid[..., 0], colour, grid[..., 2]], -1)

@@ -27,6 +27,7 @@ from hjepa.data import Batch, TrajectoryData, active_levels, total_steps
 from hjepa.devices import accelerator, fix_threads, precision_plugin
 from hjepa.errors import InputError
 from hjepa.json_files import read_json, write_json
+from hjepa.perception import world_of
 from hjepa.records import installed_versions
 from hjepa.stack import Stack
 from tasks import TrajectoryStore, task_spec
@@ -165,7 +166,7 @@ def fit(
     _claim(folder, config, identity)
     spec = task_spec(config.task)
     torch.manual_seed(config.train.seed)
-    stack = Stack(config, store.grids.shape[1:3], spec.actions)
+    stack = Stack(config, world_of(spec))
     module = TrainStack(stack, config)
     _train(module, store, folder, device, precision, progress)
     stack = stack.cpu().eval()

@@ -60,7 +60,7 @@ class Truth:
         for row, (own, _) in enumerate(plans):
             number[row][tuple(own.T)] = np.arange(len(own))
         after = step_agents(
-            episodes.walls[:, None, None], states[:, :, None], np.arange(stack.actions)[None, None]
+            episodes.walls[:, None, None], states[:, :, None], np.arange(stack.world.actions)[None, None]
         )
         rows = np.arange(len(plans))
         self.states = torch.from_numpy(states).to(device)

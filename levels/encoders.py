@@ -8,35 +8,68 @@ from torch import Tensor, nn
 
 from levels.memory import MemoryReader
 from levels.networks import mlp
-from levels.settings import LevelSettings
+from levels.settings import LevelSettings, World
 
 HEADINGS = 4
 
+PER_CELL = 4
+"""Places per cell and direction that a continuous position is told by."""
+
 
 class AgentEncoder(nn.Module):
-    """Agent (x, y, heading) on a symbolic grid -> latent.
+    """Agent (x, y, heading, door states) on a symbolic grid -> latent.
 
     Each coordinate is one-hot, so the encoder sees the agent as three sparse planes; it learns in minutes
     where an unstructured table of states does not.
 
     Args:
-        size: (W, H) of the grid.
+        world: size of the grid, and doors.
         hidden: width.
         latent_dim: D.
     """
 
-    def __init__(self, size: tuple[int, int], hidden: int, latent_dim: int) -> None:
+    def __init__(self, world: World, hidden: int, latent_dim: int) -> None:
         super().__init__()
-        self.size = size
-        self.x = nn.Embedding(size[0], hidden)
-        self.y = nn.Embedding(size[1], hidden)
+        self.x = nn.Embedding(world.size[0], hidden)
+        self.y = nn.Embedding(world.size[1], hidden)
         self.heading = nn.Embedding(HEADINGS, hidden)
+        self.doors = nn.Linear(world.doors, hidden, bias=False) if world.doors else None
         self.layers = mlp(hidden, hidden, latent_dim)
 
     def forward(self, agent: Tensor, memory: Tensor | None = None) -> Tensor:
-        """(P, N, 3) integers -> (P, N, D); memory is not read."""
-        x, y, heading = agent.long().unbind(-1)
-        return self.layers(F.gelu(self.x(x) + self.y(y) + self.heading(heading)))
+        """(P, N, 3 + M) integers -> (P, N, D); memory is not read."""
+        x, y, heading = agent[..., :3].long().unbind(-1)
+        seen = self.x(x) + self.y(y) + self.heading(heading)
+        if self.doors is not None:
+            seen = seen + self.doors(agent[..., 3:].to(seen))
+        return self.layers(F.gelu(seen))
+
+
+class PointEncoder(nn.Module):
+    """Position (x, y) on a grid -> latent.
+
+    Each coordinate is told by how near it is to places a quarter of a cell apart: one-hot planes for a position
+    between them, so that the encoder can bend sharply at walls and doors.
+
+    Args:
+        world: size of the grid.
+        hidden: width.
+        latent_dim: D.
+    """
+
+    def __init__(self, world: World, hidden: int, latent_dim: int) -> None:
+        super().__init__()
+        self.size = world.size
+        self.inputs = nn.Linear(sum(PER_CELL * side + 1 for side in world.size), hidden)
+        self.layers = mlp(hidden, hidden, latent_dim)
+
+    def forward(self, agent: Tensor, memory: Tensor | None = None) -> Tensor:
+        """(P, N, 2) positions in cells -> (P, N, D); memory is not read."""
+        near = []
+        for axis, side in enumerate(self.size):
+            places = torch.arange(PER_CELL * side + 1, device=agent.device) / PER_CELL
+            near.append((1 - PER_CELL * (agent[..., axis, None] - places).abs()).clamp_min(0.0))
+        return self.layers(F.gelu(self.inputs(torch.cat(near, -1).float())))
 
 
 class LatentEncoder(nn.Module):
@@ -74,16 +107,17 @@ class SharedEncoder(nn.Module):
         return below
 
 
-def make_encoder(below_dim: int, size: tuple[int, int], settings: LevelSettings) -> nn.Module:
+def make_encoder(below_dim: int, world: World, settings: LevelSettings) -> nn.Module:
     """The encoder that ``settings.encoder`` names; ``below_dim`` is ignored at level 1.
 
     Raises:
         ValueError: a shared latent of another size than the one below.
     """
     if settings.encoder == "agent":
-        return AgentEncoder(size, settings.hidden, settings.latent_dim)
+        kind = PointEncoder if world.continuous else AgentEncoder
+        return kind(world, settings.hidden, settings.latent_dim)
     if settings.encoder == "mlp":
-        return LatentEncoder(below_dim, size, settings)
+        return LatentEncoder(below_dim, world.size, settings)
     if below_dim != settings.latent_dim:
         raise ValueError(
             f"a shared latent has {below_dim} numbers at the level below but latent_dim is"

@@ -23,7 +23,7 @@ from levels.macro_actions import (
 from levels.memory import MemoryReader, MemoryWriter
 from levels.networks import mlp
 from levels.predictors import Predictor
-from levels.settings import LevelSettings
+from levels.settings import LevelSettings, World
 
 ANNEALED_SHARE = 0.6
 """Share of training after which outcome codes are told apart at their final scale."""
@@ -36,28 +36,25 @@ class Level(nn.Module):
         settings: what it is made of.
         below_dim: numbers in the latent of the level below; ignored at level 1.
         below_actions: numbers in an action of the level below (level 1: the primitive actions).
-        size: (W, H) of the grid.
+        world: what level 1 sees and does.
 
     Raises:
         ValueError: parts that do not fit together.
     """
 
-    def __init__(
-        self, settings: LevelSettings, below_dim: int, below_actions: int, size: tuple[int, int]
-    ) -> None:
+    def __init__(self, settings: LevelSettings, below_dim: int, below_actions: int, world: World) -> None:
         super().__init__()
         self.settings = settings
         self.action_dim = settings.action_dim(below_actions)
-        self.continuous = settings.macro_action == "chunk"
+        chunk = settings.macro_action == "chunk"
+        self.continuous = chunk or (settings.macro_action == "primitive" and world.continuous)
         dim = settings.latent_dim
         self.writer = None if settings.memory is None else MemoryWriter(settings.memory)
-        self.encoder = make_encoder(below_dim, size, settings)
+        self.encoder = make_encoder(below_dim, world, settings)
         prior_dim = 2 * self.action_dim if self.continuous else self.action_dim
-        self.predictor = Predictor(size, settings, self.action_dim, prior_dim)
+        self.predictor = Predictor(world.size, settings, self.action_dim, prior_dim)
         self.chunk_encoder = (
-            ChunkEncoder(settings.stride, below_actions, settings.hidden, self.action_dim)
-            if self.continuous
-            else None
+            ChunkEncoder(settings.stride, below_actions, settings.hidden, self.action_dim) if chunk else None
         )
         infers = settings.macro_action != "outcome" and settings.loss.inverse > 0
         self.inverse = mlp(2 * dim, settings.hidden // 2, self.action_dim) if infers else None
@@ -68,7 +65,7 @@ class Level(nn.Module):
         return None if self.writer is None else self.writer(grid)
 
     def encode(self, below: Tensor, memory: Tensor | None) -> Tensor:
-        """What the level below has, (P, ..., D_below), -> latent (P, ..., D). Level 1: agent (P, ..., 3)."""
+        """What the level below has, (P, ..., D_below), -> latent (P, ..., D). Level 1: an agent vector."""
         flat = below.reshape(below.shape[0], -1, below.shape[-1])
         return self.encoder(flat, memory).reshape(*below.shape[:-1], -1)
 
@@ -113,8 +110,8 @@ class Level(nn.Module):
 
         Args:
             below: (P, n, F, D_below), F moments one stride apart in each of n windows of P plans; level 1:
-                (P, n, F, 3) agents.
-            actions: what was done between the moments: level 1 one-hot (P, n, F-1, A); chunk levels
+                (P, n, F, 3 + M) agents, or (P, n, F, 2) positions.
+            actions: what was done between the moments: level 1 (P, n, F-1, A), one-hot if discrete; chunk levels
                 (P, n, F-1, stride, A_below); None for outcome levels.
             memory: from `write`.
             progress: share of training done, for the annealing of outcome codes.

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from levels.encoders import HEADINGS
 from levels.networks import mlp
+from levels.settings import World
 
 
 class PositionProbe(nn.Module):
@@ -18,24 +19,24 @@ class PositionProbe(nn.Module):
 
     Args:
         latent_dim: D.
-        size: (W, H) of the grid.
+        world: size of the grid, and what an agent is.
         hidden: width.
     """
 
-    def __init__(self, latent_dim: int, size: tuple[int, int], hidden: int = 64) -> None:
+    def __init__(self, latent_dim: int, world: World, hidden: int = 64) -> None:
         super().__init__()
-        self.classes = (*size, HEADINGS)
+        self.classes = world.size if world.continuous else (*world.size, HEADINGS)
         self.layers = mlp(latent_dim, hidden, sum(self.classes))
 
     def loss(self, latent: Tensor, agent: Tensor) -> Tensor:
-        """Mean cross-entropy of (..., 3) agents given (..., D) latents, summed over the three coordinates."""
+        """Mean cross-entropy of agents (..., 2 or more) given (..., D) latents, summed over cell and heading."""
         scores = self.layers(latent.detach()).split(self.classes, -1)
         return torch.stack(
             [F.cross_entropy(s.flatten(0, -2), agent[..., i].flatten().long()) for i, s in enumerate(scores)]
         ).sum()
 
     def forward(self, latent: Tensor) -> Tensor:
-        """(..., D) -> most likely (..., 3) integers."""
+        """(..., D) -> most likely x, y, heading, (..., 3) integers; (..., 2) of a continuous agent's cell."""
         return torch.stack([s.argmax(-1) for s in self.layers(latent).split(self.classes, -1)], -1)
 
     def expected(self, latent: Tensor) -> Tensor:

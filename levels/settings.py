@@ -10,6 +10,28 @@ ANTI_COLLAPSE = ("vicreg", "sigreg")
 
 
 @dataclass(frozen=True)
+class World:
+    """What level 1 sees of an agent, and what the agent can do.
+
+    Attributes:
+        size: (W, H) cells of the grid.
+        actions: number of discrete actions, or of the numbers in a continuous one.
+        doors: door states M behind x, y and heading in the agent vector, each 0 (open) or 1 (closed).
+        continuous: the agent vector is a position (x, y) in cells, and an action a vector in [-1, 1].
+    """
+
+    size: tuple[int, int]
+    actions: int
+    doors: int = 0
+    continuous: bool = False
+
+    @property
+    def agent_dim(self) -> int:
+        """Numbers in an agent vector."""
+        return 2 if self.continuous else 3 + self.doors
+
+
+@dataclass(frozen=True)
 class MemorySettings:
     """How a floor plan is written and read.
 

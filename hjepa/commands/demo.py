@@ -9,11 +9,6 @@ from typing import Any
 
 def add_arguments(parser: Any) -> None:
     parser.add_argument("--out", default="runs/demo", metavar="DIR", help="default: runs/demo")
-    parser.add_argument(
-        "--tune",
-        metavar="FILE",
-        help="instead, tune the flat agent on validation tasks and write what was tried",
-    )
 
 
 def run(options: Any) -> None:
@@ -24,12 +19,6 @@ def run(options: Any) -> None:
         print(text, file=sys.stderr, flush=True)
 
     out = Path(options.out)
-    if options.tune:
-        from hjepa.demo import tune
-        from hjepa.json_files import write_json
-
-        write_json(Path(options.tune), tune(out, note))
-        return
     records = run_demo(out, note)
     print(table(records))
     print(f"\nrecords, weights and figures: {out}")

@@ -28,7 +28,11 @@ def add_arguments(parser: Any) -> None:
     add("--episodes", type=int, default=200, metavar="N", help="default: 200")
     add("--seed", type=int, default=0, metavar="S", help="of episodes and planner; default: 0")
     add("--split", choices=list(SPLITS), default="test", help="default: test")
-    add("--tasks", choices=list(TASK_KINDS), default="far", help="start and goal; default: far")
+    add(
+        "--tasks",
+        choices=list(TASK_KINDS),
+        help="start and goal; default: the task's first, far on our floor plans",
+    )
     add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
     add("--planner", type=words, metavar="adam,cem,exhaustive", help="default: the checkpoint's")
     add("--budget-tflops", type=float, metavar="X", help="per episode; default: the task's")

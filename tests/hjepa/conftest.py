@@ -162,10 +162,10 @@ def stack() -> Stack:
     import torch
 
     from hjepa.config import load_preset
+    from hjepa.perception import world_of
     from hjepa.stack import Stack
     from tasks import task_spec
 
     torch.manual_seed(0)
     config = load_preset(str(ROOT / "tests" / "end_to_end" / "tiny.yaml"))
-    spec = task_spec(config.task)
-    return Stack(config, (spec.width, spec.height), spec.actions).eval().requires_grad_(False)
+    return Stack(config, world_of(task_spec(config.task))).eval().requires_grad_(False)

@@ -318,8 +318,9 @@ def test_energy_is_the_distance_in_the_latent(trace: Trace) -> None:
 def test_landscape_of_a_real_stack(trace: Trace) -> None:
     from hjepa.config import load_preset
     from hjepa.stack import Stack
+    from levels.settings import World
 
-    stack = Stack(load_preset("demo"), (17, 17), 7).eval()
+    stack = Stack(load_preset("demo"), World((17, 17), 7)).eval()
     goal = trace.episodes.goal[0]
     for level in range(1, stack.depth + 1):
         found = figures.landscape(stack, trace.episodes.grid[0], goal, level, "l2")

@@ -53,7 +53,7 @@ def test_level_1_imagines_unseen_plans_exactly(name: str) -> None:
         for _ in range(8):
             action = rng.choice(3, 100, p=[0.2, 0.2, 0.6])
             agent = step_agents(walls, agent, action)
-            step = F.one_hot(torch.from_numpy(action), stack.actions).float()[None]
+            step = F.one_hot(torch.from_numpy(action), stack.world.actions).float()[None]
             latent = level.advance(latent, level.condition(latent, own), step)
         nearest = states[torch.cdist(latent[0], every).argmin(1).numpy()]
         exact.append((nearest == agent).all(-1).mean())

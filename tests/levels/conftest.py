@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from levels.level import Level
-from levels.settings import LevelSettings, MemorySettings
+from levels.settings import LevelSettings, MemorySettings, World
 
 SIZE = (7, 5)
 BELOW_DIM, BELOW_ACTIONS, STRIDE, MOMENTS = 6, 4, 3, 4
+WORLD = World(SIZE, BELOW_ACTIONS)
 
 
 def make_level(seed: int = 0, below_dim: int = BELOW_DIM, **changes: Any) -> Level:
@@ -22,7 +23,7 @@ def make_level(seed: int = 0, below_dim: int = BELOW_DIM, **changes: Any) -> Lev
     values |= {"stride": STRIDE, "memory": MemorySettings(channels=4, dilations=(1,)), **changes}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Level(LevelSettings(**values), below_dim, BELOW_ACTIONS, SIZE)
+        return Level(LevelSettings(**values), below_dim, BELOW_ACTIONS, WORLD)
 
 
 def grids(plans: int = 2, seed: int = 0) -> Tensor:
@@ -53,5 +54,11 @@ def windows(level: Level, plans: int = 2, count: int = 6, seed: int = 0) -> tupl
 @pytest.fixture(scope="session")
 def toys() -> SimpleNamespace:
     """The helpers above, by name."""
-    sizes = {"SIZE": SIZE, "BELOW_ACTIONS": BELOW_ACTIONS, "STRIDE": STRIDE, "MOMENTS": MOMENTS}
+    sizes = {
+        "SIZE": SIZE,
+        "WORLD": WORLD,
+        "BELOW_ACTIONS": BELOW_ACTIONS,
+        "STRIDE": STRIDE,
+        "MOMENTS": MOMENTS,
+    }
     return SimpleNamespace(make_level=make_level, grids=grids, agents=agents, windows=windows, **sizes)

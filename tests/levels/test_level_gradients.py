@@ -125,7 +125,7 @@ def test_macro_actions_are_no_target_that_gives_way(toys: SimpleNamespace) -> No
 
 
 def test_a_probe_does_not_train_what_it_looks_at(toys: SimpleNamespace) -> None:
-    level, probe = toys.make_level(encoder="agent", macro_action="primitive"), PositionProbe(6, toys.SIZE)
+    level, probe = toys.make_level(encoder="agent", macro_action="primitive"), PositionProbe(6, toys.WORLD)
     agents = toys.agents(2, 9)
     loss = probe.loss(level.encode(agents, None), agents)
     assert reached(loss, level) == set()

@@ -47,7 +47,7 @@ def test_the_encoder_reads_the_memory_only_if_told(toys: SimpleNamespace) -> Non
 
 def test_an_agent_is_known_by_all_its_coordinates(toys: SimpleNamespace) -> None:
     width, height = toys.SIZE
-    encoder = AgentEncoder(toys.SIZE, 16, 8)
+    encoder = AgentEncoder(toys.WORLD, 16, 8)
     everywhere = torch.cartesian_prod(torch.arange(width), torch.arange(height), torch.arange(4))
     latent = encoder(everywhere[None])[0]
     assert latent.shape == (width * height * 4, 8)
@@ -72,8 +72,8 @@ def test_a_probe_learns_to_read_the_agent(toys: SimpleNamespace) -> None:
     torch.manual_seed(0)
     width, height = toys.SIZE
     everywhere = torch.cartesian_prod(torch.arange(width), torch.arange(height), torch.arange(4))
-    latent = AgentEncoder(toys.SIZE, 32, 16)(everywhere[None])[0].detach() * 4
-    probe = PositionProbe(16, toys.SIZE)
+    latent = AgentEncoder(toys.WORLD, 32, 16)(everywhere[None])[0].detach() * 4
+    probe = PositionProbe(16, toys.WORLD)
     optimizer = torch.optim.Adam(probe.parameters(), 0.04)
     first = probe.loss(latent, everywhere).item()
     # Nothing known: the logarithm of the number of columns, rows and headings.
@@ -89,7 +89,7 @@ def test_a_probe_learns_to_read_the_agent(toys: SimpleNamespace) -> None:
 
 
 def test_an_uncertain_probe_expects_the_mean(toys: SimpleNamespace) -> None:
-    probe = PositionProbe(2, toys.SIZE)
+    probe = PositionProbe(2, toys.WORLD)
     with torch.no_grad():
         for parameter in probe.parameters():
             parameter.zero_()

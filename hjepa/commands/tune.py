@@ -1,0 +1,63 @@
+"""Tune an agent's planning on validation tasks, at the compute that all agents get.
+
+For baselines first of all: the flat agent of a comparison should be as good as its planning can be made.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from hjepa.commands._options import known_task, output_file, usable_cpus, words
+from hjepa.requests import TASK_KINDS
+
+
+def add_arguments(parser: Any) -> None:
+    add = parser.add_argument
+    add("--checkpoint", required=True, metavar="NAME_OR_DIR", help="shipped weights, or a run folder")
+    add("--task", required=True, metavar="ID", help="`hjepa tasks` lists them")
+    add("--levels", type=int, default=1, metavar="N", help="of the agent; default: 1, the flat one")
+    add("--metric", type=words, required=True, metavar="l2,commute", help="each is tuned by itself")
+    add("--episodes", type=int, default=48, metavar="N", help="validation tasks of a trial; default: 48")
+    add("--seed", type=int, default=0, metavar="S", help="of episodes and planner; default: 0")
+    add(
+        "--tasks",
+        choices=list(TASK_KINDS),
+        help="start and goal; default: the task's first, far on our floor plans",
+    )
+    add("--budget-tflops", type=float, metavar="X", help="per episode; default: the task's")
+    add(
+        "--workers",
+        type=int,
+        default=usable_cpus(),
+        metavar="N",
+        help="trials at once; default: one per core",
+    )
+    add("--json", required=True, metavar="FILE", help="where everything that was tried goes")
+
+
+def run(options: Any) -> None:
+    file = output_file(options.json)
+    known_task(options.task)
+
+    from hjepa.json_files import write_json
+    from hjepa.tuning import tune
+
+    def note(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    found = tune(
+        options.checkpoint,
+        options.task,
+        options.metric,
+        options.levels,
+        options.episodes,
+        options.seed,
+        options.tasks,
+        options.budget_tflops,
+        options.workers,
+        note,
+    )
+    write_json(file, found)
+    for metric, result in found["metrics"].items():
+        print(f"{metric}: {result['chosen']}")

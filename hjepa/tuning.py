@@ -1,0 +1,152 @@
+"""Tuning of planning on validation tasks, so that no agent in a comparison is a straw man.
+
+First horizon and commitment together, then one by one what else could suit the agent, then all of that which helped
+at once. The compute is the same throughout, and everything that was tried is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+from typing import Any
+
+from hjepa.checkpoints import describe, load_stack
+from hjepa.devices import fix_threads
+from hjepa.evaluation import evaluate
+from hjepa.stack import Stack
+from tasks import task_spec
+
+HORIZONS = (4, 6, 8, 12, 16)
+
+OTHERS: tuple[dict[str, Any], ...] = (
+    {"planner": "sampling"},
+    {"planner": "cem"},
+    {"support": 0.0},
+    {"iterations": 8},
+    {"elites": 1.0},
+    {"haste": 0.0},
+    {"haste": 1.0},
+    {"step_cost": 0.0},
+    {"front": 1.0},
+)
+"""What is changed one by one once horizon and commitment are found."""
+
+Trial = dict[str, Any]
+
+
+def tune(
+    checkpoint: str,
+    task: str,
+    metrics: tuple[str, ...],
+    levels: int = 1,
+    episodes: int = 48,
+    seed: int = 0,
+    tasks: str | None = None,
+    budget_tflops: float | None = None,
+    workers: int = 1,
+    note: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """The best settings of planning under each metric, on validation tasks.
+
+    Args:
+        checkpoint: shipped weights or a run folder.
+        task: id.
+        metrics: each is tuned by itself.
+        levels: of the agent; the horizon is that of its top level.
+        episodes, seed, tasks: the validation episodes.
+        budget_tflops: per episode; None: the task's.
+        workers: trials at once.
+        note: told each result.
+
+    Returns:
+        what was tuned, and per metric everything that was tried and the best of it, by success and then by SPL.
+    """
+    fix_threads()
+    stack = load_stack(checkpoint)
+    asked = (checkpoint, task, levels, episodes, seed, tasks, budget_tflops)
+    found: dict[str, Any] = {}
+    with _workers(workers) as pool:
+
+        def score(metric: str, trials: list[Trial]) -> list[Trial]:
+            jobs = [pool.submit(_try, asked, metric, _settings(stack, levels, trial)) for trial in trials]
+            rows = []
+            for trial, job in zip(trials, jobs):
+                rows.append({**trial, **job.result()})
+                note(f"{metric}: {rows[-1]}")
+            return rows
+
+        for metric in metrics:
+            tried = score(metric, list(_horizons(stack, levels)))
+            base: Trial = {key: best(tried)[key] for key in ("horizon", "commit") if key in tried[0]}
+            rows = score(metric, [{**base, **other} for other in OTHERS])
+            helped = [row for row in rows if _rank(row) > _rank(best(tried))]
+            tried += rows
+            together: Trial = dict(base)
+            for row in sorted(helped, key=_rank):
+                together |= {key: value for key, value in row.items() if key not in MEASURED}
+            if len(helped) > 1:
+                tried += score(metric, [together])
+            found[metric] = {"chosen": best(tried), "tried": tried}
+    return {
+        "task": task,
+        "split": "validation",
+        "tasks": tasks or task_spec(task).kinds[0],
+        "episodes": episodes,
+        "seed": seed,
+        "levels": levels,
+        "budget_tflops": budget_tflops,
+        "checkpoint_sha256": describe(checkpoint)["sha256"],
+        "metrics": found,
+    }
+
+
+MEASURED = ("success_rate", "spl", "tflops_per_episode")
+
+
+def best(tried: list[Trial]) -> Trial:
+    """The row of highest success, of several the one of highest SPL."""
+    return max(tried, key=_rank)
+
+
+def _rank(row: Trial) -> tuple[float, float]:
+    return row["success_rate"], row["spl"]
+
+
+def _horizons(stack: Stack, levels: int) -> Iterator[Trial]:
+    top = stack.config.levels[levels - 1]
+    horizons = sorted({h for h in HORIZONS if h <= top.rollout} | {top.rollout})
+    if levels > 1:
+        yield from ({"horizon": horizon} for horizon in range(1, top.rollout + 1))
+        return
+    for horizon in horizons:
+        for commit in sorted({1, 2, 4, 8, horizon}):
+            if commit <= horizon:
+                yield {"horizon": horizon, "commit": commit}
+
+
+def _settings(stack: Stack, levels: int, trial: Trial) -> Trial:
+    """A trial as changes of the whole stack's settings, whose horizons come one per level."""
+    if "horizon" not in trial:
+        return trial
+    horizons = list(stack.config.plan.horizon)
+    horizons[levels - 1] = trial["horizon"]
+    return {**trial, "horizon": tuple(horizons)}
+
+
+def _try(asked: tuple[Any, ...], metric: str, changes: Trial) -> Trial:
+    fix_threads()
+    checkpoint, task, levels, episodes, seed, tasks, budget = asked
+    stack = load_stack(checkpoint)
+    settings = replace(stack.config.plan, metric=metric, **changes)
+    record = evaluate(stack, task, levels, episodes, seed, "validation", tasks, budget, settings)
+    return {key: record[key] for key in MEASURED}
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    # Spawned, not forked: a forked copy of a process that has used torch can hang.
+    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        yield pool
