@@ -7,9 +7,8 @@ compute that all agents get (``hjepa tune``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from hjepa.json_files import read_json, write_json
 from hjepa.records import Record
 from hjepa.stack import Stack
 from hjepa.training import fit
+from hjepa.workers import workers
 
 EPISODES = 200
 SEED = 0
@@ -57,7 +57,7 @@ def run(out: Path, note: Callable[[str], None] = lambda text: None) -> list[Reco
     note(
         f"planning {EPISODES} held-out tasks with 1 to {stack.depth} levels, both metrics, {WORKERS} at a time"
     )
-    with _workers() as pool:
+    with workers(WORKERS) as pool:
         jobs = {
             pool.submit(plan_cell, out, levels, metric, "test", EPISODES, _flat(stack, metric, levels)): (
                 levels,
@@ -121,11 +121,6 @@ def _wide(stack: Stack, changes: dict[str, Any]) -> dict[str, Any]:
 
 def _name(cell: tuple[int, str]) -> str:
     return f"{cell[0]} levels, {cell[1]}"
-
-
-def _workers() -> ProcessPoolExecutor:
-    # Started afresh: a forked copy of a process that has used torch can hang.
-    return ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"))
 
 
 def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:

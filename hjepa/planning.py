@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 from hjepa.cells import digest
@@ -19,6 +18,7 @@ from hjepa.json_files import read_json, write_json
 from hjepa.records import Record
 from hjepa.requests import SUBGOALS, PlanRequest
 from hjepa.stack import Stack
+from hjepa.workers import workers
 from tasks import task_spec
 
 
@@ -53,20 +53,12 @@ def plan_command(request: PlanRequest) -> list[Record]:
     for cell in cells:
         settings = _settings(with_plan(stack.config, request.overrides), cell)
         make_agent(stack, spec, cell.levels, request.budget_tflops, settings, oracle=cell.oracle)
-    workers = min(request.workers, len(cells))
-    if workers == 1 or device.type != "cpu":
+    count = min(request.workers, len(cells))
+    if count == 1 or device.type != "cpu":
         return [plan_cell(request, cell) for cell in cells]
-    # Spawned, not forked: torch's threads do not survive a fork.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    try:
+    with workers(count) as pool:
         jobs = {pool.submit(plan_cell, request, cell): cell for cell in cells}
         records = {jobs[job]: job.result() for job in as_completed(jobs)}
-    except BaseException:
-        for process in pool._processes.values():
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
     return [records[cell] for cell in cells]
 
 

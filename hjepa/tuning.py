@@ -7,16 +7,14 @@ at once. The compute is the same throughout, and everything that was tried is ke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
 from typing import Any
 
 from hjepa.checkpoints import describe, load_stack
 from hjepa.devices import fix_threads
 from hjepa.evaluation import evaluate
 from hjepa.stack import Stack
+from hjepa.workers import workers as worker_pool
 from tasks import task_spec
 
 HORIZONS = (4, 6, 8, 12, 16)
@@ -68,7 +66,7 @@ def tune(
     stack = load_stack(checkpoint)
     asked = (checkpoint, task, levels, episodes, seed, tasks, budget_tflops)
     found: dict[str, Any] = {}
-    with _workers(workers) as pool:
+    with worker_pool(workers) as pool:
 
         def score(metric: str, trials: list[Trial]) -> list[Trial]:
             jobs = [pool.submit(_try, asked, metric, _settings(stack, levels, trial)) for trial in trials]
@@ -143,10 +141,3 @@ def _try(asked: tuple[Any, ...], metric: str, changes: Trial) -> Trial:
     settings = replace(stack.config.plan, metric=metric, **changes)
     record = evaluate(stack, task, levels, episodes, seed, "validation", tasks, budget, settings)
     return {key: record[key] for key in MEASURED}
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
-    # Spawned, not forked: a forked copy of a process that has used torch can hang.
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        yield pool

@@ -12,6 +12,8 @@ import pytest
 # Before anything imports matplotlib or pygame: no test needs a screen.
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+# And before anything imports torch: two threads on two cores collapse as soon as anything else runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

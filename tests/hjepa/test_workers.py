@@ -1,0 +1,59 @@
+"""Worker processes: they end with whoever started them, however that ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hjepa.workers import workers
+
+SCRIPT = """
+import os, time
+from hjepa.workers import workers
+
+def tell_and_stay(seconds):
+    print(os.getpid(), flush=True)
+    time.sleep(seconds)
+
+if __name__ == "__main__":
+    with workers(1) as pool:
+        pool.submit(tell_and_stay, 600).result()
+"""
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for counts as ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc about processes")
+@pytest.mark.parametrize("signal", ["KILL", "TERM"])
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, signal: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    assert not gone(worker)
+    os.kill(process.pid, {"KILL": 9, "TERM": 15}[signal])
+    process.wait(30)
+    deadline = time.monotonic() + 20
+    while not gone(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert gone(worker)
+
+
+def test_an_error_in_the_block_gives_up_what_is_left() -> None:
+    begun = time.monotonic()
+    with pytest.raises(RuntimeError, match="enough"), workers(1) as pool:
+        pool.submit(time.sleep, 60)
+        raise RuntimeError("enough")
+    assert time.monotonic() - begun < 30

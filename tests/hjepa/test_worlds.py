@@ -1,0 +1,115 @@
+"""The learning side in every kind of world: doors to toggle, continuous positions, and nested rooms as ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hjepa.agent import Agent
+from hjepa.config import RunConfig, load_preset
+from hjepa.data import draw
+from hjepa.errors import InputError
+from hjepa.evaluation import evaluate, make_agent
+from hjepa.perception import see, world_of
+from hjepa.stack import Stack
+from hjepa.training import fit
+from levels.settings import World
+from tasks import TrajectoryStore, collect, sample_episodes, task_spec
+
+TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
+TASKS = ("MiniGrid-MultiRoom-N6-v0", "MiniGrid-FourRooms-v0", "hjepa/NestedPoint-d2-v0")
+
+
+def config_for(task: str) -> RunConfig:
+    return load_preset(str(TINY), [f"task={task}", "plan.metric=imagined"])
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def task(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def store(task: str, tmp_path_factory: pytest.TempPathFactory) -> TrajectoryStore:
+    config = config_for(task)
+    folder = tmp_path_factory.mktemp("data") / "store"
+    wanted = replace(config.collect, plans=2, episodes_per_plan=4)
+    collect(task, folder, **vars(wanted))
+    return TrajectoryStore.open(folder)
+
+
+def untrained(task: str) -> Stack:
+    torch.manual_seed(0)
+    return Stack(config_for(task), world_of(task_spec(task)))
+
+
+def test_a_stack_learns_from_trajectories_of_the_world(task: str, store: TrajectoryStore) -> None:
+    stack = untrained(task)
+    for k in range(stack.depth):
+        batch = draw(store, stack.config, k, stack.window_length(k), 0)
+        loss, terms = stack.loss(k, batch.agent, batch.action, stack.write(batch.grid), 0.5)
+        loss.backward()
+        assert all(bool(value.isfinite()) for value in terms.values())
+    own = stack.level(0).encoder
+    assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in own.parameters())
+
+
+def test_it_plans_there(task: str) -> None:
+    stack = untrained(task).eval().requires_grad_(False)
+    record = evaluate(stack, task, episodes=2, budget_tflops=0.004)
+    assert record["tasks"] == task_spec(task).kinds[0]
+    assert record["tflops_per_episode"] <= 0.004 and record["levels"] == stack.depth
+    again = evaluate(stack, task, episodes=2, budget_tflops=0.004, episode_batch=1)
+    assert again["steps"] == record["steps"] and again["success"] == record["success"]
+
+
+def test_fit_from_nothing_in_a_continuous_world(tmp_path: Path) -> None:
+    task = "hjepa/NestedPoint-d2-v0"
+    config = load_preset(str(TINY), [f"task={task}", "train.steps=[3,2,2]"])
+    collect(task, tmp_path / "data", **vars(config.collect))
+    stack = fit(config, tmp_path / "data", tmp_path / "run", device="cpu", progress=False)
+    assert stack.world == World((9, 9), 2, 0, True)
+    with pytest.raises(InputError, match="the stack was made for 9x9 grids, 2 continuous actions"):
+        make_agent(stack, task_spec("hjepa/NestedRooms-d2-v0"))
+
+
+def test_door_states_reach_the_latent_and_their_numbers_the_memory() -> None:
+    task = "MiniGrid-MultiRoom-N6-v0"
+    stack, batch = untrained(task).eval(), sample_episodes(task, episodes=2)
+    floor, agent = see(batch.start_observation, stack.world)
+    assert agent.shape == (2, 8)
+    toggled = agent.clone()
+    toggled[:, 3] = 1 - toggled[:, 3]
+    with torch.no_grad():
+        assert not torch.allclose(
+            *[stack.encode(rows[:, None], [None] * 3, upto=1)[0] for rows in (agent, toggled)]
+        )
+        # The floor plan with two doors exchanged in colour alone is the same plan; their numbers are what counts.
+        painted = floor.copy()
+        painted[..., 1] = np.where(painted[..., 0] == 4, 5 - painted[..., 1], painted[..., 1])
+        first, second = (stack.write(torch.from_numpy(plan))[0] for plan in (floor, painted))
+    assert first is not None and second is not None and torch.equal(first, second)
+
+
+def test_an_agent_in_a_doorway_is_seen_with_the_remembered_floor_plan() -> None:
+    task = "MiniGrid-MultiRoom-N6-v0"
+    spec = task_spec(task)
+    stack, batch = untrained(task).eval().requires_grad_(False), sample_episodes(task, episodes=1)
+    agent = Agent(stack, spec.step_budget, budget_tflops=0.004)
+    begun = agent.begin(batch.start_observation, batch.goal_observation, torch.zeros(1, dtype=torch.int64))
+    door = np.argwhere(batch.grid[0, ..., 0] == 4)[0]
+    standing = batch.start.copy()
+    standing[0, :2], standing[0, 3:] = door, 0
+    from tasks import compose_image
+
+    image = compose_image(batch.grid, standing)
+    _, seen = see({"image": image}, stack.world, begun.floor)
+    assert (
+        seen[0, :2].tolist() == door.tolist()
+        and (begun.floor[0, ..., 0] == 4).sum() == (batch.grid[0, ..., 0] == 4).sum()
+    )
+    assert agent.act(begun, {"image": image}).shape == (1,)
