@@ -32,8 +32,8 @@ METRICS = ("l2", "commute")
 WORKERS = 2
 
 FLAT: dict[str, dict[str, Any]] = {
-    "l2": {"horizon": 8, "commit": 8, "elites": 1.0},
-    "commute": {"horizon": 8, "commit": 8, "haste": 0.0},
+    "l2": {"horizon": 8, "commit": 8, "planner": "sampling", "haste": 0.0},
+    "commute": {"horizon": 8, "commit": 1, "haste": 0.0},
 }
 """How the flat agent plans under each metric: the best of ``hjepa tune``, from ``published/demo/tuning.json``."""
 
