@@ -31,6 +31,7 @@ from torch import Tensor
 
 from hjepa.agent import Agent
 from hjepa.imagination import imagined_metrics
+from hjepa.statistics import rank_correlation
 from hjepa.truth import Truth
 from levels.metrics import squared_distance
 from levels.probes import PositionProbe
@@ -80,9 +81,9 @@ def diagnose(
         values: dict[str, float | None] = {}
         values |= _latent(agent, truth, k, metrics[k], ahead)
         values |= _imagined(agent, truth, k, memories[k], keys)
-        values |= _planned(agent, k, [d for d in decisions if d.level == k + 1])
+        own = [d for d in decisions if d.level == k + 1]
+        values |= _planned(agent, k, metrics[k], own)
         if k:
-            own = [d for d in decisions if d.level == k + 1]
             values |= _subgoals(truth, k, path, own)
         found.append(values)
     return found
@@ -98,11 +99,11 @@ def _latent(agent: Agent, truth: Truth, k: int, metric: Tensor | None, ahead: in
         pair = torch.randint(0, count, (2, PAIRS), generator=generator)
         latent = truth.latents[k][row, :count].cpu()
         own = None if metric is None else (metric if metric.ndim == 2 else metric[row]).cpu()
-        distance = squared_distance(latent[pair[0]], latent[pair[1]], own)
-        steps = truth.steps[row, pair[0], pair[1]].cpu()
+        distance = squared_distance(latent[pair[0]], latent[pair[1]], own).numpy()
+        steps = truth.steps[row, pair[0], pair[1]].cpu().numpy()
         within = steps <= ahead
-        far.append(spearman(distance, steps))
-        near.append(spearman(distance[within], steps[within]))
+        far.append(rank_correlation(distance, steps))
+        near.append(rank_correlation(distance[within], steps[within]))
         seen = probe(truth.latents[k][row, :count])[:, :2].cpu()
         right.append((seen == truth.states[row, :count, :2].cpu()).all(-1).float().mean())
         variance = torch.linalg.eigvalsh(torch.cov(latent.double().T)).clamp_min(1e-12)
@@ -169,14 +170,20 @@ def _imagined(
     return {"imagined_feasible": mean_known(feasible), "imagined_beyond_walls": mean_known(beyond)}
 
 
-def _planned(agent: Agent, k: int, decisions: list[Decision]) -> dict[str, float | None]:
+def _planned(
+    agent: Agent, k: int, metric: Tensor | None, decisions: list[Decision]
+) -> dict[str, float | None]:
     """What a level's plans promise."""
     support = [-d.plan.support[~d.skipped] for d in decisions]
     covered = []
     for d in decisions:
-        space = k if d.at_goal else k + 1
-        reached = agent.planner.levels[space].reached
-        covered.append((d.plan.cost <= reached)[~d.skipped].float())
+        if d.at_goal:
+            own = metric[d.rows] if metric is not None and metric.ndim == 3 else metric
+            nearest = squared_distance(d.plan.latents, d.target[:, None], own).amin(1)
+        else:
+            nearest = d.plan.cost
+        reached = agent.planner.levels[k if d.at_goal else k + 1].reached
+        covered.append((nearest <= reached)[~d.skipped].float())
     return {
         "support_distance": _mean_of(support),
         "candidate_coverage": _mean_of(covered),
@@ -211,16 +218,6 @@ def _subgoals(truth: Truth, k: int, path: Tensor, decisions: list[Decision]) -> 
         "subgoals_reached": _mean_of(reached),
         "subgoals_stale": _mean_of(stale),
     }
-
-
-def spearman(first: Tensor, second: Tensor) -> Tensor:
-    """Spearman's rank correlation of two (n,); ties share their mean rank. NaN where one is constant."""
-    ranks = []
-    for values in (first, second):
-        _, place, count = values.unique(return_inverse=True, return_counts=True)
-        rank = count.cumsum(0).double() - (count.double() - 1) / 2
-        ranks.append(rank[place] - rank[place].mean())
-    return (ranks[0] @ ranks[1]) / (ranks[0].norm() * ranks[1].norm())
 
 
 def mean_known(values: Sequence[Any]) -> float | None:

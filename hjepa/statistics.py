@@ -342,3 +342,15 @@ def _resampled(
             drawn.append(table[rows, np.arange(table.shape[1])])
         replicates.append(statistic(*drawn))
     return np.concatenate(replicates)
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation of (N,) and (N,), ties sharing their mean rank; NaN when one is constant."""
+    ranks = []
+    for values in (first, second):
+        _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+        ends = np.cumsum(count)
+        ranks.append((ends - (count - 1) / 2)[place])
+    a, b = (rank - rank.mean() for rank in ranks)
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 0 else float("nan")

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from hjepa.errors import InputError
 from hjepa.figures.floor import draw_goal
 from hjepa.figures.style import BODY, INK, MUTED, SMALL, TITLE, level_colour, new_figure
+from hjepa.statistics import rank_correlation
 from levels.metrics import METRICS, squared_distance
 from tasks import distances
 from tasks.observations import grid_to_walls
@@ -92,18 +93,6 @@ def landscape(
     path = np.where(steps >= 0, steps, np.nan)
     known = ~np.isnan(path)
     return Landscape(level, energy, path, rank_correlation(energy[known], path[known]))
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's rank correlation of (N,) and (N,), ties sharing their mean rank; NaN when one is constant."""
-    ranks = []
-    for values in (first, second):
-        _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-        ends = np.cumsum(count)
-        ranks.append((ends - (count - 1) / 2)[place])
-    a, b = (rank - rank.mean() for rank in ranks)
-    scale = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / scale) if scale > 0 else float("nan")
 
 
 def energy_landscape(

@@ -24,14 +24,19 @@ MEANING = {
 
 DIAGNOSTICS = {
     "active_share": "share of replans in which the level planned instead of being skipped",
-    "rank_correlation_span": "rank correlation of the cost with the true path length, within the level’s span",
+    "rank_correlation_span": "rank correlation of the metric with the true path length, as far as the level looks",
     "rank_correlation_map": "the same over the whole map",
+    "descent": "success of hopping to whatever reachable state the metric puts nearest to the goal: no search",
     "position_accuracy": "accuracy of a probe that reads the agent’s position from the latent",
     "effective_rank": "how many directions of the latent are used",
-    "support_distance": "how far chosen macro-actions are from real ones; large: search has left the data",
-    "candidate_coverage": "share of plans with at least one candidate that truly gets there",
+    "imagined_feasible": "share of imagined steps that can really be taken",
+    "imagined_beyond_walls": "share of imagined steps that lead far beyond what can be reached",
+    "support_distance": "nats by which chosen actions are unlikely under the prior; large: search has left the data",
+    "candidate_coverage": "share of plans that get to their target in imagination",
+    "subgoals_feasible": "share of subgoals that can be reached in their stride",
+    "subgoals_gain": "how much closer to the goal a subgoal is, in strides; 1 at best",
     "subgoals_reached": "share of subgoals that were reached in their stride",
-    "subgoals_stale": "share of subgoals that were no use any more when they fell due",
+    "subgoals_stale": "share of subgoals that were missed and no use any more when they fell due",
 }
 
 
