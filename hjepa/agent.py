@@ -79,6 +79,8 @@ class Agent:
     ) -> None:
         self.stack = stack.truncate(levels or stack.depth)
         self.settings = settings or stack.config.plan
+        if self.stack.depth == 1:
+            self.settings = self.settings.alone()
         self.budget_tflops = budget_tflops
         self.step_budget = step_budget
         self.write_flops, self.encode_flops = perception_flops(self.stack)

@@ -7,7 +7,7 @@ one and replaces values. What cannot work is refused here, before any work is do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,8 @@ class PlanSettings:
             not what `ground` imagines; the number of proposals follows from it. None: no limit.
         patience: an episode whose best cost gained less than 1 % in so many steps of Adam stops there. None:
             none does.
+        flat: per metric, values that replace the ones above where one level plans alone, as `hjepa tune` finds
+            them; its horizon is one number.
     """
 
     horizon: tuple[int, ...] = (8, 6, 4)
@@ -130,6 +132,14 @@ class PlanSettings:
     max_milliseconds: float | None = None
     max_rollouts: int | None = None
     patience: int | None = None
+    flat: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def alone(self) -> PlanSettings:
+        """The settings of one level that plans alone."""
+        values = dict(self.flat.get(self.metric, {}))
+        if "horizon" in values:
+            values["horizon"] = (values["horizon"], *self.horizon[1:])
+        return replace(self, **values, flat={})
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,8 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
 
     Args:
         name: of a file in ``hjepa/presets``, or a path to a YAML file.
-        overrides: ``"key.below=value"``; list entries by number, as ``levels.1.stride=4``.
+        overrides: ``"key.below=value"``; list entries by number, as ``levels.1.stride=4``. A value of planning
+            replaces that of `PlanSettings.flat` as well.
 
     Raises:
         InputError: unknown preset or key, a value of the wrong type, or a configuration that cannot work.
@@ -216,6 +227,9 @@ def override(content: Any, overrides: Sequence[str]) -> Any:
             place[last] = yaml.safe_load(value)
         else:
             raise InputError(f"{text!r} names something inside a plain value", "override", "shorten the key")
+        if parents == ["plan"]:
+            for flat in (place.get("flat") or {}).values() if last != "flat" else ():
+                flat.pop(last, None)
     return content
 
 
@@ -323,6 +337,7 @@ def check(config: RunConfig, where: str = "configuration") -> None:
     if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:
         refuse("plan.share, iterations, block and max_candidates must be positive", "mend them")
     _check_limits(plan, count, refuse)
+    _check_flat(plan, first.rollout, refuse)
 
 
 def least_rollouts(plan: PlanSettings, levels: int) -> int:
@@ -359,6 +374,23 @@ def _check_limits(plan: PlanSettings, levels: int, refuse: Callable[[str, str], 
                 f"plan.patience is {plan.patience} of plan.iterations {plan.iterations}: nothing can stop early",
                 f"give 1 or more, and set plan.iterations={max(plan.patience, 1) + 2} or more, or patience null",
             )
+
+
+def _check_flat(plan: PlanSettings, rollout: int, refuse: Callable[[str, str], None]) -> None:
+    """Refuse settings of the flat agent that do not exist or cannot work."""
+    known = {item.name for item in fields(PlanSettings)} - {"metric", "share", "flat"}
+    for metric, values in plan.flat.items():
+        if metric not in METRICS or not isinstance(values, dict):
+            refuse(f"plan.flat of metric {metric!r}", f"give settings for one of {', '.join(METRICS)}")
+        for name in sorted(set(values) - known):
+            refuse(f"plan.flat.{metric} has {name!r}", f"choose from {', '.join(sorted(known))}")
+        alone = replace(plan, metric=metric).alone()
+        if not 1 <= alone.horizon[0] <= rollout:
+            refuse(f"plan.flat.{metric}.horizon is {alone.horizon[0]}", f"choose from 1 to {rollout}")
+        if not 1 <= alone.commit <= alone.horizon[0]:
+            refuse(f"plan.flat.{metric}.commit is {alone.commit}", f"choose from 1 to {alone.horizon[0]}")
+        if alone.planner not in PLANNERS:
+            refuse(f"plan.flat.{metric}.planner {alone.planner!r}", f"choose from {', '.join(PLANNERS)}")
 
 
 def with_levels(config: RunConfig, count: int) -> RunConfig:

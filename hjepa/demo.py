@@ -1,7 +1,7 @@
 """The demo: collect, train a small stack, plan held-out tasks with 1 to 3 levels, draw.
 
 Every step continues where a killed run stopped. The flat agent's planning was tuned on validation tasks, at the
-compute that all agents get (``hjepa tune``).
+compute that all agents get (``hjepa tune``): `PlanSettings.flat` in the preset, from ``published/demo/tuning.json``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,12 +29,6 @@ EPISODES = 200
 SEED = 0
 METRICS = ("l2", "commute")
 WORKERS = 2
-
-FLAT: dict[str, dict[str, Any]] = {
-    "l2": {"horizon": 8, "commit": 8, "planner": "sampling", "haste": 0.0},
-    "commute": {"horizon": 8, "commit": 1, "haste": 0.0},
-}
-"""How the flat agent plans under each metric: the best of ``hjepa tune``, from ``published/demo/tuning.json``."""
 
 
 def run(out: Path, note: Callable[[str], None] = lambda text: None) -> list[Record]:
@@ -59,7 +52,7 @@ def run(out: Path, note: Callable[[str], None] = lambda text: None) -> list[Reco
     )
     with workers(WORKERS) as pool:
         jobs = {
-            pool.submit(plan_cell, out, levels, metric, "test", EPISODES, _flat(stack, metric, levels)): (
+            pool.submit(plan_cell, out, levels, metric, "test", EPISODES): (
                 levels,
                 metric,
             )
@@ -89,34 +82,19 @@ def train(out: Path, note: Callable[[str], None] = lambda text: None) -> Stack:
     return fit(config, data, out, device="cpu")
 
 
-def plan_cell(
-    folder: Path, levels: int, metric: str, split: str, episodes: int, changes: dict[str, Any]
-) -> Record:
+def plan_cell(folder: Path, levels: int, metric: str, split: str, episodes: int) -> Record:
     """Evaluate one row of the demo's table, in a process of its own.
 
     Args:
         folder: checkpoint.
         levels, metric: of the row.
         split, episodes: which tasks.
-        changes: of the planning settings.
     """
     fix_threads()
     stack = load_stack(folder)
-    settings = replace(stack.config.plan, metric=metric, **changes)
+    settings = replace(stack.config.plan, metric=metric)
     facts = {"train_seed": stack.config.train.seed, "checkpoint_sha256": describe(folder)["sha256"]}
     return evaluate(stack, stack.config.task, levels, episodes, SEED, split, settings=settings, facts=facts)
-
-
-def _flat(stack: Stack, metric: str, levels: int) -> dict[str, Any]:
-    """What the flat agent plans with instead; nothing for the others."""
-    return _wide(stack, FLAT[metric]) if levels == 1 else {}
-
-
-def _wide(stack: Stack, changes: dict[str, Any]) -> dict[str, Any]:
-    """Changes of the flat agent's settings as changes of the whole stack's."""
-    if "horizon" not in changes:
-        return changes
-    return {**changes, "horizon": (changes["horizon"], *stack.config.plan.horizon[1:])}
 
 
 def _name(cell: tuple[int, str]) -> str:

@@ -28,13 +28,13 @@ class Cell:
 
     Attributes:
         oracle: None for the agent as it is.
-        levels, metric, planner: as named on the command line.
+        levels, metric, planner: as named on the command line; planner None: the settings' own.
     """
 
     oracle: str | None
     levels: int
     metric: str
-    planner: str
+    planner: str | None
 
 
 def plan_command(request: PlanRequest) -> list[Record]:
@@ -102,7 +102,7 @@ def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
     plan = with_plan(stack.config, request.overrides).plan
     for oracle, levels in rungs(request, stack.depth):
         for metric in request.metric or (plan.metric,):
-            for planner in request.planner or (plan.planner,):
+            for planner in request.planner or (None,):
                 yield Cell(oracle, levels, metric, planner)
 
 
@@ -129,7 +129,8 @@ def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:
 
 def _settings(config: RunConfig, cell: Cell) -> PlanSettings:
     """The plan settings of a configuration with a cell's metric and planner, checked."""
-    return with_plan(config, [f"plan.metric={cell.metric}", f"plan.planner={cell.planner}"]).plan
+    planner = [] if cell.planner is None else [f"plan.planner={cell.planner}"]
+    return with_plan(config, [f"plan.metric={cell.metric}", *planner]).plan
 
 
 class _Kept:

@@ -138,6 +138,6 @@ def _try(asked: tuple[Any, ...], metric: str, changes: Trial) -> Trial:
     fix_threads()
     checkpoint, task, levels, episodes, seed, tasks, budget = asked
     stack = load_stack(checkpoint)
-    settings = replace(stack.config.plan, metric=metric, **changes)
+    settings = replace(stack.config.plan, metric=metric, flat={}, **changes)
     record = evaluate(stack, task, levels, episodes, seed, "validation", tasks, budget, settings)
     return {key: record[key] for key in MEASURED}

@@ -1,0 +1,178 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Subgoal trajectories: what every level imagines
+#
+# A plan is a latent trajectory: vectors that nobody can read. This notebook makes them visible in three ways: on the
+# floor plan, where a small probe reads the place out of a latent (the probe trains nothing and the planner never sees
+# it); over time, level by level; and in the latent space itself, projected onto a plane.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import HTML
+
+import hjepa
+import tasks
+from hjepa.devices import fix_threads
+from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal
+from hjepa.figures.style import level_colour
+from hjepa.models import LevelModel
+from planners.grounding import Unconstrained
+from planners.protocols import Problem
+from planners.rollouts import sample_rollout
+
+fix_threads()
+TASK, EPISODE = "hjepa/NestedRooms-d3-v0", 2
+stack = hjepa.load_stack("nested-d3")
+LEVELS = 3
+trace = hjepa.watch(stack, TASK, levels=LEVELS, episodes=EPISODE + 1, seed=0)
+walls, start, goal = (
+    trace.episodes.walls[EPISODE],
+    trace.episodes.start[EPISODE],
+    trace.episodes.goal[EPISODE],
+)
+print(f"{trace.results.steps[EPISODE]} steps walked, {trace.episodes.oracle_steps[EPISODE]} needed")
+
+# %% [markdown]
+# ## One episode, level by level
+#
+# The top level sees far and vaguely, level 1 near and exactly. A subgoal is *aligned in time*: it means "there, one
+# stride from now", is compared with where the level below will be at that moment, and the stride is walked before the
+# next one is set.
+
+# %%
+hjepa.figures.subgoals(trace, episode=EPISODE)
+
+# %% [markdown]
+# The first steps alone, where the plans do not lie on top of each other:
+
+# %%
+hjepa.figures.subgoals(trace, episode=EPISODE, start=0, stop=12)
+
+# %% [markdown]
+# And as a film with a slider: drag it, or step with the buttons. Lines are the plans that the levels follow at that
+# moment.
+
+# %%
+HTML(hjepa.figures.to_html(hjepa.figures.plan_animation(trace, episode=EPISODE)))
+
+# %% [markdown]
+# ## Take a level away
+#
+# The same weights, the same task, the same compute, fewer levels. What is missing is not knowledge of the world: level 1
+# predicts as well as before. Missing is somebody who looks further than level 1 can.
+
+# %%
+figure, panels = plt.subplots(1, LEVELS, figsize=(4.1 * LEVELS, 4.4))
+for count, panel in zip(range(1, LEVELS + 1), panels):
+    seen = hjepa.watch(stack, TASK, levels=count, episodes=EPISODE + 1, seed=0)
+    steps = int(seen.results.steps[EPISODE])
+    path = seen.agent[EPISODE, : steps + 1]
+    draw_floor_plan(panel, walls)
+    panel.plot(path[:, 0], path[:, 1], color=level_colour(count), linewidth=2.5, alpha=0.8)
+    draw_agent(panel, start)
+    draw_goal(panel, goal)
+    arrived = "arrives" if seen.results.success[EPISODE] else "does not arrive"
+    panel.set_title(f"{count} level{'s' if count > 1 else ''}: {arrived}, {steps} steps")
+figure.suptitle("The same task with fewer levels (line: the way it walked)", fontweight="bold")
+plt.show()
+
+# %% [markdown]
+# ## What a level believes it can do
+#
+# Before any goal comes in, each level has a *prior*: where trajectories tend to be, one of its steps later. Here 200 steps
+# are drawn from each level's prior at the start, and read out as places. They should fill what can be reached within the
+# span, and stop at walls. (What lies beyond a wall here is a place that search will find sooner or later. How often that
+# happens is measured in `hjepa plan --diagnostics`.)
+
+# %%
+states, steps = tasks.cell_distances(walls)
+here = int(np.flatnonzero((states == start).all(-1))[0])
+figure, panels = plt.subplots(1, LEVELS, figsize=(4.1 * LEVELS, 4.4))
+with torch.no_grad():
+    memories = stack.write(torch.from_numpy(trace.episodes.grid[EPISODE : EPISODE + 1]))
+    latents = stack.encode(torch.from_numpy(start)[None, None], memories, upto=LEVELS)
+    for k, panel in enumerate(panels):
+        span = stack.config.spans[k]
+        problem = Problem(latents[k][:, 0], memories[k], 1, Unconstrained(), torch.tensor([k]))
+        drawn = sample_rollout(LevelModel(stack, k, 1.0), problem, 200).latents[0, :, 0]
+        places = stack.probes[k].expected(drawn)
+        draw_floor_plan(panel, walls)
+        reachable = states[(steps[here] >= 0) & (steps[here] <= span)]
+        panel.scatter(*reachable[:, :2].T, marker="s", s=60, color="0.85", label="can be reached", zorder=1)
+        panel.scatter(
+            *(places + 0.12 * torch.randn(places.shape)).T,
+            s=8,
+            color=level_colour(k + 1),
+            alpha=0.7,
+            label="imagined",
+            zorder=3,
+        )
+        draw_agent(panel, start)
+        panel.set_title(f"level {k + 1}: {span} step{'s' if span > 1 else ''} from now")
+panels[0].legend(loc="lower left")
+figure.suptitle("Where one step of each level leads, by its prior", fontweight="bold")
+plt.show()
+
+# %% [markdown]
+# ## The latent space
+#
+# Every state of this floor plan (cell and heading), encoded by the top level and projected onto its two directions of
+# largest variance; colour is the true number of steps to the goal. The line is what the top level imagined at the first
+# moment. Two things to look for: do neighbours on the map stay neighbours here, and does plain distance in this space
+# tell how far it is? Where two colours lie side by side there is a wall between them, and a plain distance does not know.
+
+# %%
+with torch.no_grad():
+    everywhere = stack.encode(torch.from_numpy(states)[None], memories, upto=LEVELS)[-1][0]
+    goal_latent = stack.encode(torch.from_numpy(goal)[None, None], memories, upto=LEVELS)[-1][0, 0]
+centre = everywhere.mean(0)
+_, _, axes = torch.linalg.svd(everywhere - centre, full_matrices=False)
+
+
+def project(latent: torch.Tensor) -> np.ndarray:
+    return ((latent - centre) @ axes[:2].T).numpy()
+
+
+target = int(np.flatnonzero((states == goal).all(-1))[0])
+first = next(d for d in trace.decisions if d.level == LEVELS and EPISODE in d.rows.tolist())
+plan = first.plan.latents[first.rows.tolist().index(EPISODE)]
+walked = torch.from_numpy(trace.agent[EPISODE, : int(trace.results.steps[EPISODE]) + 1])
+with torch.no_grad():
+    way = stack.encode(walked[None], memories, upto=LEVELS)[-1][0]
+figure, panel = plt.subplots(figsize=(7.2, 5.6))
+dots = panel.scatter(*project(everywhere).T, c=steps[:, target], cmap="viridis", s=9, alpha=0.8)
+panel.plot(*project(way).T, color="0.35", linewidth=1, label="walked")
+imagined = np.concatenate([project(way[:1]), project(plan)])
+panel.plot(*imagined.T, "o-", color=level_colour(LEVELS), linewidth=2, label=f"level {LEVELS}'s first plan")
+panel.plot(*project(goal_latent[None])[0], "*", color="crimson", markersize=16, label="goal")
+figure.colorbar(dots, label="true steps to the goal")
+panel.set(xlabel="first principal direction", ylabel="second principal direction")
+panel.set_title("All states of the floor plan in the top level's latent space")
+panel.legend()
+plt.show()
+
+# %% [markdown]
+# ## How well do subgoals do their work?
+#
+# `diagnostics` measures it against the truth, per level: could a subgoal be reached in its stride at all, how much closer
+# to the goal was it (1 would be a whole stride closer), and did the agent stand there when it was due?
+
+# %%
+record = hjepa.evaluate(stack, TASK, levels=LEVELS, episodes=20, seed=0, diagnostics=True)
+for name in ("imagined_feasible", "subgoals_feasible", "subgoals_gain", "subgoals_reached"):
+    values = [level.get(name) for level in record["diagnostics"]]
+    print(f"{name:20}", *["   -  " if value is None else f"{value:6.2f}" for value in values])
