@@ -1,0 +1,67 @@
+"""Tuning, and settings of the flat agent alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hjepa import tuning
+from hjepa.agent import Agent
+from hjepa.checkpoints import save_stack
+from hjepa.config import load_preset, with_plan
+from hjepa.errors import InputError
+from hjepa.stack import Stack
+
+TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
+FLAT = "plan.flat={l2: {horizon: 2, commit: 2, haste: 0.5}}"
+
+
+def test_the_flat_agent_has_settings_of_its_own(stack: Stack) -> None:
+    config = load_preset(TINY, [FLAT, "plan.metric=l2"])
+    assert config.plan.haste == 0 and config.plan.alone().haste == 0.5
+    assert config.plan.alone().horizon == (2, 3, 2)
+    flat, whole = (Agent(stack, 64, levels, 1.0, config.plan) for levels in (1, 3))
+    assert flat.planner.commit == 2 and flat.planner.levels[0].horizon == 2
+    assert whole.planner.levels[0].horizon == 3 and whole.settings.haste == 0
+    other = with_plan(config, ["plan.metric=commute"]).plan
+    assert other.alone().horizon == other.horizon, "tuned for l2, not for commute"
+
+
+def test_what_is_asked_for_counts_for_the_flat_agent_too() -> None:
+    config = load_preset(TINY, [FLAT, "plan.metric=l2"])
+    assert with_plan(config, ["plan.haste=0.9"]).plan.alone().haste == 0.9
+    assert with_plan(config, ["plan.haste=0.9"]).plan.alone().commit == 2
+
+
+@pytest.mark.parametrize(
+    ("flat", "reason"),
+    [
+        ("{l2: {horizon: 9}}", "choose from 1 to 3"),
+        ("{l2: {horizon: 2, commit: 3}}", "choose from 1 to 2"),
+        ("{l2: {metric: l2}}", "choose from block, commit"),
+        ("{l2: {planner: magic}}", "choose from adam"),
+        ("{magic: {haste: 1}}", "settings for one of"),
+    ],
+)
+def test_flat_settings_that_cannot_work_are_refused(flat: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        load_preset(TINY, [f"plan.flat={flat}"])
+
+
+def test_tuning_keeps_everything_and_chooses_the_best(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_stack(stack, tmp_path, {"task": stack.config.task})
+    monkeypatch.setattr(tuning, "OTHERS", ({"haste": 1.0}, {"support": 0.0}))
+    seen: list[dict[str, Any]] = []
+    found = tuning.tune(
+        str(tmp_path), stack.config.task, ("l2",), episodes=2, budget_tflops=0.01, workers=1, note=seen.append
+    )
+    tried = found["metrics"]["l2"]["tried"]
+    assert len(tried) >= 5 and len(seen) == len(tried)
+    assert {(row["horizon"], row["commit"]) for row in tried} == {(3, 1), (3, 2), (3, 3)}
+    assert found["metrics"]["l2"]["chosen"] == tuning.best(tried)
+    assert max(row["success_rate"] for row in tried) == tuning.best(tried)["success_rate"]
+    assert found["split"] == "validation" and len(found["checkpoint_sha256"]) == 64
