@@ -104,7 +104,8 @@ def resolved_config(spec: Mapping[str, Any], overrides: Sequence[str]) -> RunCon
     Raises:
         InputError: an override that cannot work.
     """
-    from hjepa.config import check, with_levels
+    from hjepa.checks import check
+    from hjepa.config import with_levels
 
     config = _parsed(spec["preset"], json.dumps(spec["config"]), tuple(overrides))
     if spec["depth"] == "trained":

@@ -6,20 +6,18 @@ one and replaces values. What cannot work is refused here, before any work is do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser
 
+from hjepa.checks import check
 from hjepa.errors import InputError, one_line
-from levels.metrics_names import METRICS
 from levels.settings import LevelSettings
 
-PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling")
-SCHEDULES = ("sequential", "joint")
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -77,7 +75,7 @@ class PlanSettings:
     Attributes:
         horizon: steps per level when it aims at the goal.
         commit: steps a flat agent walks of a plan before it plans again.
-        planner: one of `PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above.
+        planner: one of `hjepa.checks.PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above.
         metric: distance between latents, one of `levels.metrics.METRICS`.
         iterations: gradient steps, or rounds of sampling.
         learning_rate: of Adam on the actions.
@@ -251,146 +249,6 @@ def parse_config(content: Any, where: str) -> RunConfig:
         raise InputError(_reason(error), where, "mend the value") from None
     check(config, where)
     return config
-
-
-def check(config: RunConfig, where: str = "configuration") -> None:
-    """Raise InputError for a configuration whose parts cannot work together."""
-
-    def refuse(what: str, remedy: str) -> None:
-        raise InputError(what, where, remedy)
-
-    count = len(config.levels)
-    if not count:
-        refuse("no levels", "give at least one")
-    first = config.levels[0]
-    if first.encoder != "agent" or first.macro_action != "primitive" or first.stride != 1:
-        refuse("level 1 does not see the agent step by step", "give it encoder agent, primitive, stride 1")
-    for number, level in enumerate(config.levels[1:], 2):
-        if level.encoder == "agent" or level.macro_action == "primitive" or level.stride < 2:
-            refuse(
-                f"level {number} is no abstraction of level {number - 1}",
-                "give it encoder mlp or shared, macro_action outcome or chunk, stride 2 or more",
-            )
-        below = config.levels[number - 2]
-        if level.encoder == "shared" and level.latent_dim != below.latent_dim:
-            refuse(
-                f"level {number} shares a latent of {below.latent_dim} numbers but latent_dim is {level.latent_dim}",
-                f"set levels.{number - 1}.latent_dim={below.latent_dim}",
-            )
-        if below.rollout < level.stride:
-            refuse(
-                f"level {number - 1} is trained on {below.rollout} steps but must plan the {level.stride} of a stride",
-                f"set levels.{number - 2}.rollout={level.stride} or more",
-            )
-    for number, (level, span) in enumerate(zip(config.levels, config.spans), 1):
-        needed = span * level.rollout + 1
-        if needed > config.collect.length:
-            refuse(
-                f"level {number} needs clips of {needed} observations ({level.rollout} steps of span {span}),"
-                f" episodes have {config.collect.length}",
-                f"set collect.length={needed} or shorten the stride or the rollout",
-            )
-    train, plan = config.train, config.plan
-    for name, values in (
-        ("train.steps", train.steps),
-        ("plan.horizon", plan.horizon),
-        ("plan.share", plan.share),
-    ):
-        if len(values) != count:
-            refuse(f"{name} has {len(values)} numbers for {count} levels", f"give {count}")
-    for number, (horizon, level) in enumerate(zip(plan.horizon, config.levels), 1):
-        if not 1 <= horizon <= level.rollout:
-            refuse(
-                f"plan.horizon of level {number} is {horizon}, trained on rollouts of {level.rollout}",
-                f"choose from 1 to {level.rollout} or set levels.{number - 1}.rollout={horizon}",
-            )
-        if number < count and horizon < config.levels[number].stride:
-            refuse(
-                f"plan.horizon of level {number} is {horizon}, shorter than level {number + 1}'s stride",
-                f"choose at least {config.levels[number].stride}",
-            )
-    if train.schedule not in SCHEDULES:
-        refuse(f"train.schedule {train.schedule!r}", f"choose from {', '.join(SCHEDULES)}")
-    if not 1 <= train.plans <= config.collect.plans:
-        refuse(
-            f"train.plans is {train.plans} of {config.collect.plans} floor plans",
-            "choose from 1 to collect.plans",
-        )
-    for number, level in enumerate(config.levels, 1):
-        if train.batch // (level.rollout * train.plans) < 2:
-            refuse(
-                f"train.batch {train.batch} leaves level {number} fewer than two windows per floor plan",
-                f"set train.batch={2 * level.rollout * train.plans} or more",
-            )
-    if min(train.steps) < 1:
-        refuse(f"train.steps {train.steps}", "give 1 or more per level")
-    if plan.planner not in PLANNERS:
-        refuse(f"plan.planner {plan.planner!r}", f"choose from {', '.join(PLANNERS)}")
-    if plan.metric not in METRICS:
-        refuse(f"plan.metric {plan.metric!r}", f"choose from {', '.join(METRICS)}")
-    if not 1 <= plan.commit <= plan.horizon[0]:
-        refuse(f"plan.commit is {plan.commit}", f"choose from 1 to level 1's horizon {plan.horizon[0]}")
-    if not 0 < plan.elites <= 1:
-        refuse(f"plan.elites is {plan.elites}", "choose from above 0 to 1")
-    if not plan.front >= 1:
-        refuse(f"plan.front is {plan.front}", "give 1 for an even pace, or more")
-    if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:
-        refuse("plan.share, iterations, block and max_candidates must be positive", "mend them")
-    _check_limits(plan, count, refuse)
-    _check_flat(plan, first.rollout, refuse)
-
-
-def least_rollouts(plan: PlanSettings, levels: int) -> int:
-    """Candidates that one planner call imagines at least: one is proposed, refined and selected."""
-    if plan.planner == "sampling" or (plan.planner == "exhaustive" and levels == 1):
-        return 2
-    # Proposals come imagined, unless a warm start has taken a place among them.
-    again = int(plan.warm_start)
-    if plan.planner in ("cem", "mppi"):
-        return plan.iterations + 1 + again
-    # Adam hands on two: the best it went through and the last.
-    return plan.iterations + 3 + (again if plan.elites < 1 else 0)
-
-
-def _check_limits(plan: PlanSettings, levels: int, refuse: Callable[[str, str], None]) -> None:
-    """Refuse limits of a planner call that leave nothing to plan with, or that nothing would notice."""
-    if plan.max_milliseconds is not None:
-        if not plan.max_milliseconds > 0:
-            refuse(f"plan.max_milliseconds is {plan.max_milliseconds}", "give a positive number, or null")
-        if plan.planner == "sampling":
-            refuse("plan.max_milliseconds: planner sampling has no iterations to stop", "give null")
-    least = least_rollouts(plan, levels)
-    if plan.max_rollouts is not None and plan.max_rollouts < least:
-        refuse(
-            f"plan.max_rollouts is {plan.max_rollouts}, but planner {plan.planner} takes {least} for one candidate",
-            f"give {least} or more, or null",
-        )
-    if plan.patience is not None:
-        if plan.planner not in ("adam", "exhaustive"):
-            refuse(f"plan.patience: planner {plan.planner} takes no gradient steps", "give null")
-        # So many steps after the first evaluation, and one more that can be saved.
-        if not 1 <= plan.patience <= plan.iterations - 2:
-            refuse(
-                f"plan.patience is {plan.patience} of plan.iterations {plan.iterations}: nothing can stop early",
-                f"give 1 or more, and set plan.iterations={max(plan.patience, 1) + 2} or more, or patience null",
-            )
-
-
-def _check_flat(plan: PlanSettings, rollout: int, refuse: Callable[[str, str], None]) -> None:
-    """Refuse settings of the flat agent that do not exist or cannot work."""
-    known = {item.name for item in fields(PlanSettings)} - {"metric", "share", "flat"}
-    for metric, values in plan.flat.items():
-        if metric not in METRICS or not isinstance(values, dict):
-            refuse(f"plan.flat of metric {metric!r}", f"give settings for one of {', '.join(METRICS)}")
-        for name in sorted(set(values) - known):
-            refuse(f"plan.flat.{metric} has {name!r}", f"choose from {', '.join(sorted(known))}")
-        alone = replace(plan, metric=metric).alone()
-        if not 1 <= alone.horizon[0] <= rollout:
-            refuse(f"plan.flat.{metric}.horizon is {alone.horizon[0]}", f"choose from 1 to {rollout}")
-        if not 1 <= alone.commit <= alone.horizon[0]:
-            refuse(f"plan.flat.{metric}.commit is {alone.commit}", f"choose from 1 to {alone.horizon[0]}")
-        if alone.planner not in PLANNERS:
-            refuse(f"plan.flat.{metric}.planner {alone.planner!r}", f"choose from {', '.join(PLANNERS)}")
 
 
 def with_levels(config: RunConfig, count: int) -> RunConfig:

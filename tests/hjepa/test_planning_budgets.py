@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from hjepa.agent import Agent
-from hjepa.config import least_rollouts, load_preset
+from hjepa.checks import least_rollouts
+from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.stack import Stack
 from planners.planner import Planner
