@@ -25,6 +25,7 @@
 # This notebook loads a stack that ships with the project and lets it plan on a floor plan it has never seen.
 
 # %%
+# %matplotlib inline
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML

@@ -19,6 +19,7 @@
 # it); over time, level by level; and in the latent space itself, projected onto a plane.
 
 # %%
+# %matplotlib inline
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -29,13 +30,14 @@ import tasks
 from hjepa.devices import fix_threads
 from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal
 from hjepa.figures.style import level_colour
+from hjepa.imagination import imagined_metrics
 from hjepa.models import LevelModel
 from planners.grounding import Unconstrained
 from planners.protocols import Problem
 from planners.rollouts import sample_rollout
 
 fix_threads()
-TASK, EPISODE = "hjepa/NestedRooms-d3-v0", 2
+TASK, EPISODE = "hjepa/NestedRooms-d3-v0", 0
 stack = hjepa.load_stack("nested-d3")
 LEVELS = 3
 trace = hjepa.watch(stack, TASK, levels=LEVELS, episodes=EPISODE + 1, seed=0)
@@ -130,39 +132,46 @@ plt.show()
 # %% [markdown]
 # ## The latent space
 #
-# Every state of this floor plan (cell and heading), encoded by the top level and projected onto its two directions of
-# largest variance; colour is the true number of steps to the goal. The line is what the top level imagined at the first
-# moment. Two things to look for: do neighbours on the map stay neighbours here, and does plain distance in this space
-# tell how far it is? Where two colours lie side by side there is a wall between them, and a plain distance does not know.
+# Every state of this floor plan (cell and heading), encoded by the top level and projected onto the two directions in
+# which it varies most (of sixteen); colour is the true number of steps to the goal. On the left as they are: states that lie close
+# together on the map lie close together here, and a wall between them makes no difference. Plain distance would walk into
+# it. On the right the same latents after the linear map of the *imagined* metric: level 1 has walked this floor plan in
+# imagination, and directions that change slowly on such walks are stretched (`levels.metrics.commute_metric`). Now distance
+# says how long it takes. The line is the way that the agent walked, the marks are the top level's first plan.
 
 # %%
+at = torch.from_numpy(np.stack([start, goal]))[None]
 with torch.no_grad():
     everywhere = stack.encode(torch.from_numpy(states)[None], memories, upto=LEVELS)[-1][0]
-    goal_latent = stack.encode(torch.from_numpy(goal)[None, None], memories, upto=LEVELS)[-1][0, 0]
-centre = everywhere.mean(0)
-_, _, axes = torch.linalg.svd(everywhere - centre, full_matrices=False)
-
-
-def project(latent: torch.Tensor) -> np.ndarray:
-    return ((latent - centre) @ axes[:2].T).numpy()
-
-
+    ends = stack.encode(at, memories, upto=LEVELS)
+    walked = torch.from_numpy(trace.agent[EPISODE, : int(trace.results.steps[EPISODE]) + 1])
+    way = stack.encode(walked[None], memories, upto=LEVELS)[-1][0]
+stretch = imagined_metrics(
+    stack.truncate(LEVELS), LevelModel(stack, 0, 1.0), ends[0], memories[:LEVELS], torch.tensor([EPISODE])
+)[-1][0]
 target = int(np.flatnonzero((states == goal).all(-1))[0])
 first = next(d for d in trace.decisions if d.level == LEVELS and EPISODE in d.rows.tolist())
 plan = first.plan.latents[first.rows.tolist().index(EPISODE)]
-walked = torch.from_numpy(trace.agent[EPISODE, : int(trace.results.steps[EPISODE]) + 1])
-with torch.no_grad():
-    way = stack.encode(walked[None], memories, upto=LEVELS)[-1][0]
-figure, panel = plt.subplots(figsize=(7.2, 5.6))
-dots = panel.scatter(*project(everywhere).T, c=steps[:, target], cmap="viridis", s=9, alpha=0.8)
-panel.plot(*project(way).T, color="0.35", linewidth=1, label="walked")
-imagined = np.concatenate([project(way[:1]), project(plan)])
-panel.plot(*imagined.T, "o-", color=level_colour(LEVELS), linewidth=2, label=f"level {LEVELS}'s first plan")
-panel.plot(*project(goal_latent[None])[0], "*", color="crimson", markersize=16, label="goal")
-figure.colorbar(dots, label="true steps to the goal")
-panel.set(xlabel="first principal direction", ylabel="second principal direction")
-panel.set_title("All states of the floor plan in the top level's latent space")
-panel.legend()
+
+figure, panels = plt.subplots(1, 2, figsize=(12.5, 5.2))
+for panel, matrix, name in zip(
+    panels, (torch.eye(len(stretch)), stretch), ("as they are", "in the imagined metric")
+):
+    mapped = everywhere @ matrix
+    centre = mapped.mean(0)
+    _, _, axes = torch.linalg.svd(mapped - centre, full_matrices=False)
+    flat = [((part @ matrix - centre) @ axes[:2].T).numpy() for part in (everywhere, way, plan, ends[-1][0])]
+    dots = panel.scatter(*flat[0].T, c=steps[:, target], cmap="viridis", s=9, alpha=0.8)
+    panel.plot(*flat[1].T, color="0.3", linewidth=1.2, label="the way walked")
+    imagined = np.concatenate([flat[3][:1], flat[2]])
+    panel.plot(
+        *imagined.T, "o--", color=level_colour(LEVELS), linewidth=1.5, label=f"level {LEVELS}'s first plan"
+    )
+    panel.plot(*flat[3][1], "*", color="crimson", markersize=17, label="goal")
+    panel.set(xlabel="first direction", ylabel="second direction", title=f"latents {name}")
+    panel.legend()
+figure.colorbar(dots, ax=panels, label="true steps to the goal")
+figure.suptitle("All states of the floor plan in the top level's latent space", fontweight="bold")
 plt.show()
 
 # %% [markdown]

@@ -15,7 +15,9 @@ def test_a_notebook_and_its_source_say_the_same(notebook: Path) -> None:
     written = jupytext.read(notebook.with_suffix(".py"))
     shown = jupytext.read(notebook)
     cells = [[(cell.cell_type, cell.source) for cell in book.cells] for book in (written, shown)]
-    assert cells[0] == cells[1], f"run: jupytext --to ipynb --execute {notebook.stem}.py"
+    assert cells[0] == cells[1], (
+        f"run: jupytext --to ipynb notebooks/{notebook.stem}.py, then ./run test --notebooks --overwrite"
+    )
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,5 +1,6 @@
 """A program that sweeps over fake cells: `python fake_sweep.py OUT [ENGINE]`."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ ENGINES = {
 }
 
 if __name__ == "__main__":
+    # A test run in the background of a shell ignores Ctrl-C and hands that down; this program shall not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     specs = [fake_cells.make(seed) for seed in (4, 5, 3, 6, 7)]
     engine = ENGINES[sys.argv[2] if len(sys.argv) > 2 else "local"]()
     result = ablation.ablate(specs, Path(sys.argv[1]), engine, fake_cells.run_cell)
