@@ -64,9 +64,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def plan(run: Path, out: Path, *more: object) -> list[dict]:
+def plan(run: Path, out: Path, *more: object, workers: int = 1) -> list[dict]:
+    # In this process unless said otherwise, for workers import torch each.
     options = ("--task", "hjepa/NestedRooms-d2-v0", "--episodes", 6, "--device", "cpu", "--json", out)
-    hjepa("plan", "--checkpoint", run / "stack", *options, *more)
+    hjepa("plan", "--checkpoint", run / "stack", *options, "--workers", workers, *more)
     return [
         {name: value for name, value in record.items() if name not in TIMING_FIELDS}
         for record in json.loads(out.read_text())
@@ -102,7 +103,7 @@ def test_killed_fit_ends_in_the_same_weights(run: Path, tmp_path: Path) -> None:
 
 def test_plan_is_a_function_of_its_arguments(run: Path, tmp_path: Path) -> None:
     first = plan(run, tmp_path / "a.json", "--metric", "l2,commute")
-    assert plan(run, tmp_path / "b.json", "--metric", "l2,commute", "--episode-batch", 4) == first
+    assert plan(run, tmp_path / "b.json", "--metric", "l2,commute", "--episode-batch", 4, workers=2) == first
     assert [(record["metric"], record["levels"]) for record in first].count(("l2", 3)) == 1
     for record in json.loads((tmp_path / "a.json").read_text()):
         check_record(record, where="test")
