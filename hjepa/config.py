@@ -228,6 +228,8 @@ def override(content: Any, overrides: Sequence[str]) -> Any:
         if parents == ["plan"]:
             for flat in (place.get("flat") or {}).values() if last != "flat" else ():
                 flat.pop(last, None)
+                if last == "horizon":
+                    flat.pop("commit", None)  # of a plan of another length
     return content
 
 

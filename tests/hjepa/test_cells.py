@@ -34,7 +34,12 @@ def test_planning_settings_of_the_demo_fit_every_number_of_levels() -> None:
     overrides = {"plan.horizon": ("[5, 3, 2]",), "plan.learning_rate": ("0.00001",), "train.batch": ("128",)}
     specs = expand("demo", Grid(overrides=overrides))
     assert [(spec["levels"], spec["depth"]) for spec in specs][-1] == (3, "trained")
-    found = {(spec["levels"], spec["depth"]): cells.planning_overrides(spec) for spec in specs}
+    found = {
+        (spec["levels"], spec["depth"]): [
+            text for text in cells.planning_overrides(spec) if not text.startswith("plan.flat=")
+        ]
+        for spec in specs
+    }
     rate = "plan.learning_rate=1.0e-05"
     assert found[1, "trained"] == ["plan.horizon=[5]", rate]
     assert found[2, "trained"] == ["plan.horizon=[5, 3]", rate]
@@ -45,6 +50,8 @@ def test_planning_settings_of_the_demo_fit_every_number_of_levels() -> None:
         planned = with_plan(trained, cells.planning_overrides(spec))
         assert planned.plan.horizon == (5, 3, 2)[: len(trained.levels)]
         assert planned.plan.learning_rate == 0.00001
+        # What is asked for counts for the flat agent too, whose own horizon and commitment go together.
+        assert not any({"horizon", "commit"} & set(own) for own in planned.plan.flat.values())
 
 
 def test_settings_of_planning_share_the_weights(fake: ModuleType) -> None:

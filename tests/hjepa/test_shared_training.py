@@ -56,7 +56,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_cells_share_trainings_and_trajectories(calls: list[Any], tmp_path: Path) -> None:
     overrides = {"plan.commit": ("1", "3")}
-    specs = expand(TINY, Grid(overrides=overrides, train_seeds=(0, 1), metric=("l2", "commute")))
+    specs = expand(TINY, Grid(overrides=overrides, train_seeds=(0, 1), metric=("l2", "commute"), tasks="far"))
     result = ablation.ablate(specs, tmp_path, engines.InProcess())
     assert not result.failed and len(result.records) == len(specs) == 40
     fits = [call for call in calls if call[0] == "fit"]
@@ -76,7 +76,7 @@ def test_cells_share_trainings_and_trajectories(calls: list[Any], tmp_path: Path
 
 def test_a_failed_training_fails_its_cells_once_and_is_tried_again(calls: list[Any], tmp_path: Path) -> None:
     overrides = {"train.learning_rate": ("1", "9")}
-    specs = expand(TINY, Grid(overrides=overrides, levels=(3,), metric=("l2", "commute")))
+    specs = expand(TINY, Grid(overrides=overrides, levels=(3,), metric=("l2", "commute"), tasks="far"))
     for _ in range(2):
         calls.clear()
         result = ablation.ablate(specs, tmp_path, engines.InProcess())
@@ -90,8 +90,8 @@ def test_a_failed_training_fails_its_cells_once_and_is_tried_again(calls: list[A
 def test_two_workers_that_need_the_same_weights_train_them_once(tmp_path: Path, fake: ModuleType) -> None:
     import fake_training
 
-    grid = Grid(levels=(3,), metric=("l2", "commute"))
-    specs = [*expand(TINY, grid), *expand(TINY, Grid(levels=(3,), train_seeds=(4,)))]
+    grid = Grid(levels=(3,), metric=("l2", "commute"), tasks="far")
+    specs = [*expand(TINY, grid), *expand(TINY, Grid(levels=(3,), train_seeds=(4,), tasks="far"))]
     for spec in specs:
         spec["train_seed"] += 4  # the fake cell fails for smaller ones
     result = ablation.ablate(specs, tmp_path, engines.LocalProcesses(3), fake_training.run_cell)
