@@ -52,11 +52,8 @@ def run(out: Path, note: Callable[[str], None] = lambda text: None) -> list[Reco
     )
     with workers(WORKERS) as pool:
         jobs = {
-            pool.submit(plan_cell, out, levels, metric, "test", EPISODES): (
-                levels,
-                metric,
-            )
-            for levels, metric in todo
+            pool.submit(plan_cell, out, *cell, "test", EPISODES): cell  # (levels, metric)
+            for cell in todo
         }
         for job in as_completed(jobs):
             name = _name(jobs[job])

@@ -22,7 +22,7 @@ from hjepa.agent import Agent, Episodes
 from hjepa.errors import InputError
 from hjepa.models import LevelModel
 from hjepa.perception import Observation
-from hjepa.requests import ORACLES, SUBGOALS
+from hjepa.requests import SUBGOALS
 from hjepa.truth import Truth
 from planners.noise import combine, uniform
 from planners.planner import Planner
@@ -33,14 +33,14 @@ from planners.rollouts import ALIGNED
 from planners.top_down import LevelPlanner
 from tasks import EpisodeBatch
 
-__all__ = ["ORACLES", "OracleAgent"]
+__all__ = ["OracleAgent"]
 
 
 class OracleAgent(Agent):
     """An agent with one part replaced by the truth.
 
     Args:
-        oracle: one of `ORACLES`, or ``subgoals:k``.
+        oracle: one of `hjepa.requests.ORACLES`, or ``subgoals:k``.
         arguments: of `hjepa.agent.Agent`.
 
     Raises:

@@ -13,9 +13,7 @@ from levels.level import Level
 from levels.metrics import METRICS
 from levels.probes import PositionProbe
 from levels.settings import World
-
-DOOR = 4
-"""Object code of a door in a symbolic grid, `tasks.observations.DOOR`."""
+from tasks.observations import DOOR
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Quantiles of one-stride distances that calibration keeps."""

@@ -97,8 +97,9 @@ class Truth:
         flat = latent.flatten(1, -2) if latent.ndim > 2 else latent.unsqueeze(1)
         table = self.latents[level][rows]
         known = table.isfinite().all(-1)
-        squared = torch.where(known[..., None], table, 0.0)
-        distance = squared.square().sum(-1)[:, None] - 2 * flat @ squared.transpose(1, 2)
+        finite = torch.where(known[..., None], table, 0.0)
+        # Squared distance, less what is the same for every state.
+        distance = finite.square().sum(-1)[:, None] - 2 * flat @ finite.transpose(1, 2)
         distance = distance.masked_fill(~known[:, None], torch.inf)
         if allowed is not None:
             distance = distance.masked_fill(~allowed.reshape(distance.shape), torch.inf)
@@ -128,9 +129,7 @@ class Truth:
         for _ in range(steps):
             choices = self.following[rows, state]
             left = self.steps[rows[:, None], choices, goal[:, None]].long()
-            state = torch.where(
-                left.amin(1) == 0, goal, choices.gather(1, left.argmin(1, keepdim=True))[:, 0]
-            )
+            state = choices.gather(1, left.argmin(1, keepdim=True))[:, 0]
             arrived = self.steps[rows, state, goal] == 0
             state = torch.where(arrived, goal, state)
         return state
