@@ -87,7 +87,7 @@ class Agent:
         self.metric_flops = 0.0
         self.models = [LevelModel(self.stack, k, self.settings.margin) for k in range(self.stack.depth)]
         if self.settings.metric == "imagined":
-            self.metric_flops = imagined_flops(self.models)
+            self.metric_flops = imagined_flops(self.models, self.settings.walks)
         self.phases = [self._planners(phase) for phase in range(PHASES if self.settings.front > 1 else 1)]
         planners = self.phases[0]
         first = planners[0]
@@ -125,7 +125,7 @@ class Agent:
         metrics: list[Tensor | None] = [None] * self.depth
         if self.settings.metric == "imagined":
             ends = torch.stack([self._encode(agent), goals[0]], 1)
-            metrics = [*imagined_metrics(self.stack, self.models[0], ends, memories, keys)]
+            metrics = [*imagined_metrics(self.stack, self.models, ends, memories, keys, self.settings.walks)]
         state = self.planner.start(goals, memories, keys, metrics)
         state.flops += self.write_flops + self.metric_flops
         return Episodes(state, memories, floor)

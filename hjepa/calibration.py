@@ -35,9 +35,12 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
     action = action.view(plans, each, length - 1, *action.shape[2:]).to(device)
     memories = stack.write(grid)
     latents = stack.encode(agent, memories)
+    walks = stack.config.plan.walks
+    lag = walks.lag * stack.config.spans[min(walks.level, stack.depth) - 1]
+    lag = min(lag, (length - 1) // 2)
     for k, latent in enumerate(latents):
         _fill(stack, f"commute_{k}", commute_metric(latent.flatten(0, 1)))
-        own = torch.stack([commute_metric(plan) for plan in latent])
+        own = torch.stack([commute_metric(plan, lag) for plan in latent])
         for m, name in enumerate(METRICS):
             metric = own if name == "imagined" else stack.metric(name, k)
             distance = _stride_distance(latent, stack.config.spans[k], metric)

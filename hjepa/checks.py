@@ -99,6 +99,18 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"plan.front is {plan.front}", "give 1 for an even pace, or more")
     if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:
         refuse("plan.share, iterations, block and max_candidates must be positive", "mend them")
+    walks = plan.walks
+    if min(walks.level, walks.count, walks.lag) < 1 or walks.steps <= walks.lag:
+        refuse(
+            f"plan.walks has level {walks.level}, count {walks.count}, steps {walks.steps}, lag {walks.lag}",
+            "give 1 or more of each, and more steps than lag",
+        )
+    for number, level in enumerate(config.levels[1 : walks.level], 2):
+        if level.encoder != "shared":
+            refuse(
+                f"plan.walks.level is {walks.level}, but level {number} has a latent of its own",
+                "set plan.walks.level=1 or give the level encoder shared",
+            )
     _check_limits(plan, count, refuse)
     _check_flat(plan, first.rollout, refuse)
 
@@ -141,7 +153,7 @@ def _check_limits(plan: PlanSettings, levels: int, refuse: Callable[[str, str], 
 
 def _check_flat(plan: PlanSettings, rollout: int, refuse: Callable[[str, str], None]) -> None:
     """Refuse settings of the flat agent that do not exist or cannot work."""
-    known = {item.name for item in fields(plan)} - {"metric", "share", "flat"}
+    known = {item.name for item in fields(plan)} - {"metric", "share", "walks", "flat"}
     for metric, values in plan.flat.items():
         if metric not in METRICS or not isinstance(values, dict):
             refuse(f"plan.flat of metric {metric!r}", f"give settings for one of {', '.join(METRICS)}")

@@ -69,6 +69,23 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class WalkSettings:
+    """Walks in imagination that the metric ``imagined`` of an episode is computed from.
+
+    Attributes:
+        level: that imagines them, or the top level in use if it has fewer. Above 1 it has to share level 1's latent.
+        count: walks from the start, and as many from the goal.
+        steps: of that level in each walk.
+        lag: steps of that level between the two latents of a pair, see `levels.metrics.commute_metric`.
+    """
+
+    level: int = 1
+    count: int = 64
+    steps: int = 64
+    lag: int = 4
+
+
+@dataclass(frozen=True)
 class PlanSettings:
     """How the agent plans.
 
@@ -102,6 +119,7 @@ class PlanSettings:
             not what `ground` imagines; the number of proposals follows from it. None: no limit.
         patience: an episode whose best cost gained less than 1 % in so many steps of Adam stops there. None:
             none does.
+        walks: of the metric ``imagined``.
         flat: per metric, values that replace the ones above where one level plans alone, as `hjepa tune` finds
             them; its horizon is one number.
     """
@@ -130,6 +148,7 @@ class PlanSettings:
     max_milliseconds: float | None = None
     max_rollouts: int | None = None
     patience: int | None = None
+    walks: WalkSettings = field(default_factory=WalkSettings)
     flat: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def alone(self) -> PlanSettings:

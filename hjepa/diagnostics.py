@@ -74,7 +74,8 @@ def diagnose(
     if agent.settings.metric == "imagined":
         start = truth.encode(0, path[:, 0], rows)
         goal = truth.encode(0, truth.goal, rows)
-        metrics = [*imagined_metrics(stack, agent.models[0], torch.stack([start, goal], 1), memories, keys)]
+        ends = torch.stack([start, goal], 1)
+        metrics = [*imagined_metrics(stack, agent.models, ends, memories, keys, agent.settings.walks)]
     found = []
     for k in range(stack.depth):
         ahead = truth.spans[k] * agent.settings.horizon[k]

@@ -40,7 +40,8 @@ def commute_metric(latents: Tensor, lag: int = 1, largest: float = 0.999, floor:
     """The commute-time map of latents along trajectories.
 
     Whitens the latents, takes their symmetrised covariance at ``lag``, and weighs each of its modes by
-    ``r / (1 - r)``, r its autocorrelation.
+    ``lag * r / (1 - r)``, r its autocorrelation: for slow modes that is the time in which they decay, whatever the
+    lag. Single steps hold momentum and noise that die out over a larger lag, so slow modes stand out.
 
     Args:
         latents: (T, L, D), T trajectories of L successive latents.
@@ -72,5 +73,5 @@ def commute_metric(latents: Tensor, lag: int = 1, largest: float = 0.999, floor:
     lagged = early.T @ late / len(early)
     autocorrelation, modes = torch.linalg.eigh((lagged + lagged.T) / 2)
     autocorrelation = autocorrelation.clamp(0.0, largest)
-    weight = (autocorrelation / (1 - autocorrelation)).sqrt()
+    weight = (lag * autocorrelation / (1 - autocorrelation)).sqrt()
     return (whiten @ modes * weight).to(latents.dtype)

@@ -146,9 +146,10 @@ with torch.no_grad():
     ends = stack.encode(at, memories, upto=LEVELS)
     walked = torch.from_numpy(trace.agent[EPISODE, : int(trace.results.steps[EPISODE]) + 1])
     way = stack.encode(walked[None], memories, upto=LEVELS)[-1][0]
-stretch = imagined_metrics(
-    stack.truncate(LEVELS), LevelModel(stack, 0, 1.0), ends[0], memories[:LEVELS], torch.tensor([EPISODE])
-)[-1][0]
+part = stack.truncate(LEVELS)
+models = [LevelModel(part, k, 1.0) for k in range(LEVELS)]
+keys, walks = torch.tensor([EPISODE]), stack.config.plan.walks
+stretch = imagined_metrics(part, models, ends[0], memories[:LEVELS], keys, walks)[-1][0]
 target = int(np.flatnonzero((states == goal).all(-1))[0])
 first = next(d for d in trace.decisions if d.level == LEVELS and EPISODE in d.rows.tolist())
 plan = first.plan.latents[first.rows.tolist().index(EPISODE)]

@@ -1,4 +1,4 @@
-"""Stock MiniGrid environments as tasks: floor plans, starts and goals are those of the unmodified environment.
+"""Stock MiniGrid environments as tasks, and your own: floor plans, starts and goals are the unmodified environment's.
 
 The *layout* of seed s is exactly what ``gymnasium.make(id).reset(seed=s)`` builds. Seeds come from the split's
 range (see :mod:`tasks.floorplans`), and of these only the ones are used whose *content* the split owns: a hash of
@@ -78,6 +78,9 @@ class Layout:
 def stock_environment(task_id: str) -> Any:
     """The unmodified environment, bare of wrappers, one per process.
 
+    Args:
+        task_id: Gymnasium id, or ``module:id`` to import the module that registers it first.
+
     Raises:
         ValueError: no such environment, not one of MiniGrid's, or one with rules of its own.
     """
@@ -86,6 +89,10 @@ def stock_environment(task_id: str) -> Any:
 
     try:
         env = gymnasium.make(task_id).unwrapped
+    except ImportError as error:
+        raise ValueError(
+            f"{task_id!r} names a module that cannot be imported ({error}); put its folder on PYTHONPATH"
+        ) from None
     except gymnasium.error.Error as error:
         raise ValueError(
             f"unknown MiniGrid environment {task_id!r} ({error}); see gymnasium.registry"

@@ -71,16 +71,23 @@ _ENTRY_POINTS = {
 
 
 def task_spec(task_id: str) -> TaskSpec:
-    """The task with this id: a registered one, or any other stock MiniGrid environment that is supported.
+    """The task with this id: one of ours, or any MiniGrid environment of Gymnasium's registry that is supported.
+
+    Args:
+        task_id: an environment of your own may be named ``module:Id-v0``, as Gymnasium has it: the module is imported
+            first, in whichever process asks, and registers it.
 
     Raises:
         ValueError: an unknown id (the message lists the known ones), or an environment that is not supported.
     """
     if task_id in _SPECS:
         return _SPECS[task_id]
-    if task_id.startswith("MiniGrid-"):
+    if task_id.startswith("MiniGrid-") or ":" in task_id or task_id in gymnasium.registry:
         return _generic(task_id)
-    raise ValueError(f"unknown task {task_id!r}; known tasks: {', '.join(_SPECS)}")
+    raise ValueError(
+        f"unknown task {task_id!r}; known tasks: {', '.join(_SPECS)}; and any"
+        " MiniGrid environment in Gymnasium's registry, also as module:id"
+    )
 
 
 _generic = functools.lru_cache(maxsize=64)(minigrid_spec)

@@ -17,6 +17,9 @@ METRIC_COLOURS = ("#000000", "#56B4E9", "#E69F00", GOAL)
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
+AGENT = ("task", "split", "tasks", "levels", "depth", "metric", "train_seed")
+"""What tells agents and their tasks apart, apart from how they plan."""
+
 
 def grouped(records: Sequence[Record], names: Sequence[str]) -> dict[tuple[Hashable, ...], list[Record]]:
     """Records by the values of some fields, in sorted order (null first).
@@ -37,8 +40,34 @@ def grouped(records: Sequence[Record], names: Sequence[str]) -> dict[tuple[Hasha
 
 
 def varying(records: Sequence[Record], names: Sequence[str]) -> list[str]:
-    """The fields among ``names`` in which the records differ."""
-    return [name for name in names if len({record[name] for record in records}) > 1]
+    """The fields among ``names`` in which the records differ.
+
+    The planner counts only where agents that are otherwise alike differ in it: a flat agent that was tuned for itself
+    belongs beside the others, see `planner_note`.
+    """
+    agents = grouped(records, (*AGENT, *(name for name in names if name != "planner")))
+    return [
+        name
+        for name in names
+        if any(len({record[name] for record in group}) > 1 for group in agents.values())
+        or (name != "planner" and len({record[name] for record in records}) > 1)
+    ]
+
+
+def planner_note(records: Sequence[Record]) -> str:
+    """Which planner each number of levels used, where that is not the same for all; otherwise nothing."""
+    planners = {record["planner"] for record in records}
+    if len(planners) < 2 or "planner" in varying(records, ("planner",)):
+        return ""
+    usual = max(sorted(planners), key=[record["planner"] for record in records].count)
+    others = sorted({(r["levels"], r["metric"], r["planner"]) for r in records if r["planner"] != usual})
+    named = [f"{levels_name(levels)}, {metric}: {planner}" for levels, metric, planner in others]
+    return f"planner: {usual} ({'; '.join(named)})"
+
+
+def levels_name(count: int) -> str:
+    """ "1 level", "2 levels"."""
+    return f"{count} level" + ("s" if count != 1 else "")
 
 
 def interval(rate: float, episodes: int) -> tuple[float, float]:

@@ -85,7 +85,9 @@ def landscape(
         # From walks that begin at the goal, the only place that is known here.
         first = stack.encode(agents[None, -1:], memories, upto=1)[0].expand(-1, 2, -1)
         part, key = stack.truncate(level), torch.zeros(1, dtype=torch.int64, device=device)
-        chosen = imagined_metrics(part, LevelModel(stack, 0, 1.0), first, memories[:level], key)[-1][0]
+        models = [LevelModel(part, k, 1.0) for k in range(level)]
+        walks = stack.config.plan.walks
+        chosen = imagined_metrics(part, models, first, memories[:level], key, walks)[-1][0]
     apart = squared_distance(latents[:-1], latents[-1:], chosen)
     energy = np.full(walls.shape, np.nan)
     energy[cells[:, 0], cells[:, 1]] = apart.reshape(-1, 4).amin(1).cpu().numpy()

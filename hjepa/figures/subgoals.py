@@ -118,10 +118,14 @@ def draw_level(axes: Axes, walk: Walk, level: int, first: int, last: int, top: b
     draw_agent(axes, walk.path[first], face="white", gid="start")
     draw_agent(axes, walk.path[last], gid="end")
     skipped = len(plans) - len(made)
-    note = f", skipped {skipped} times" if skipped else ""
+    note = f", skipped {_times(skipped)}" if skipped else ""
     aim = "aims at the goal" if top else f"aims at level {level + 1}'s subgoals"
     axes.set_title(f"Level {level}: {aim}", fontsize=TITLE, color=colour, fontweight="bold")
-    axes.set_xlabel(f"planned {len(made)} times{note}", fontsize=BODY, color=INK)
+    axes.set_xlabel(f"planned {_times(len(made))}{note}", fontsize=BODY, color=INK)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def draw_plans(axes: Axes, plans: list[Imagined], level: int, first: int, last: int) -> None:
@@ -251,14 +255,10 @@ def draw_left(axes: Axes, walk: Walk, first: int, last: int) -> None:
     if first == 0:
         ideal = np.arange(0, min(walk.shortest, last) + 1)
         axes.plot(ideal, walk.shortest - ideal, color=MUTED, linewidth=1.2, linestyle=":", gid="ideal")
-        axes.annotate(
-            "along a shortest path",
-            (ideal[-1], walk.shortest - ideal[-1]),
-            xytext=(5, 5),
-            textcoords="offset points",
-            fontsize=SMALL,
-            color=MUTED,
-        )
+        axes.text(
+            0.99, 0.93, "dotted: along a shortest path", transform=axes.transAxes, ha="right", va="top",
+            fontsize=SMALL, color=MUTED,
+        )  # fmt: skip
     plain_axes(axes)
     axes.set(xlim=(first, last), ylim=(0, None))
     axes.set_xlabel("environment step", fontsize=BODY)

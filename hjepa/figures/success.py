@@ -21,7 +21,9 @@ from hjepa.figures.groups import (
     draw_bounds,
     draw_rate,
     grouped,
+    levels_name,
     panel_title,
+    planner_note,
     success_axis,
     varying,
 )
@@ -47,7 +49,7 @@ def success_by_levels(records: Sequence[Record]) -> Figure:
     metrics = sorted({record["metric"] for record in records})
     figure, axes = _panels(len(panels), "Success by number of levels", 5.2)
     for panel, group in zip(axes, panels.values()):
-        series = grouped(group, ("metric", "depth"))
+        series = _stacks(group)
         gap = 0.5 / max(len(series), 1)
         for place, ((metric, depth), members) in enumerate(series.items()):
             number = metrics.index(str(metric))
@@ -58,8 +60,8 @@ def success_by_levels(records: Sequence[Record]) -> Figure:
                 spread = np.linspace(-0.3, 0.3, len(same)) * gap if len(same) > 1 else np.zeros(1)
                 for record, offset in zip(same, spread):
                     x = float(record["levels"]) + shift + offset
-                    gid = f"rate-{metric}-{depth}"
-                    filled = depth == "trained"
+                    gid = f"rate-{metric}-{record['depth']}"
+                    filled = record["depth"] == "trained"
                     draw_rate(
                         panel, x, record["success_rate"], record["episodes"], colour, marker, filled, gid
                     )
@@ -189,6 +191,16 @@ def _panels(count: int, title: str, width: float) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
+def _stacks(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
+    """Series by metric and kind of depth. What was cut out of a stack stands with the whole of that stack."""
+    cut = {record["checkpoint_sha256"] for record in records if record["depth"] == "truncated"}
+    series: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        kind = "truncated" if record["checkpoint_sha256"] in cut else "trained"
+        series.setdefault((record["metric"], kind), []).append(record)
+    return dict(sorted(series.items()))
+
+
 def _held(group: list[Record], lo: int) -> tuple[int, int]:
     """The fewest and the most episodes that a record has in one bin."""
     counts = [entry["episodes"] for record in group for entry in record["by_distance"] if entry["lo"] == lo]
@@ -208,7 +220,7 @@ def _level_handles(records: Sequence[Record]) -> list[Line2D]:
             [],
             color=level_colour(n),
             marker=MARKERS[(n - 1) % len(MARKERS)],
-            label=f"{n} level" + ("s" if n > 1 else ""),
+            label=levels_name(n),
         )
         for n in sorted({record["levels"] for record in records})
     ]
@@ -225,5 +237,6 @@ def _legend(figure: Figure, handles: list[Line2D], records: Sequence[Record]) ->
                                         label=names[kind])]  # fmt: skip
     width = figure.get_size_inches()[0]
     columns = max(1, min(len(handles), int(width / 2.7)))
+    notes = [note for note in ("bars: 95 % Wilson intervals over episodes", planner_note(records)) if note]
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False,
-                  title="bars: 95 % Wilson intervals over episodes", title_fontsize=SMALL)  # fmt: skip
+                  title="; ".join(notes), title_fontsize=SMALL)  # fmt: skip

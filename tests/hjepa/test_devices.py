@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hjepa.config import load_preset
+from hjepa.config import WalkSettings, load_preset
 from hjepa.imagination import imagined_metrics
 from hjepa.models import LevelModel
 from hjepa.perception import world_of
@@ -70,9 +70,9 @@ def test_every_level_plans_on_the_device(refiner: AdamRefiner | RefitRefiner) ->
 def test_the_metric_is_imagined_on_the_device() -> None:
     stack = stack_on_device()
     ends = torch.zeros(2, 2, 6, device=DEVICE)
-    found = imagined_metrics(
-        stack, LevelModel(stack, 0, 2.0), ends, memories_of(stack), torch.arange(2, device=DEVICE)
-    )
+    models = [LevelModel(stack, k, 2.0) for k in range(stack.depth)]
+    keys = torch.arange(2, device=DEVICE)
+    found = imagined_metrics(stack, models, ends, memories_of(stack), keys, WalkSettings())
     assert [metric.device for metric in found] == [DEVICE] * 3
 
 

@@ -103,6 +103,21 @@ def test_the_map_is_that_of_independent_modes() -> None:
     assert torch.allclose(metric @ metric.T, torch.diag(weight.square()), atol=0.05, rtol=0.05)
 
 
+def test_slow_modes_weigh_the_same_whatever_the_lag() -> None:
+    """lag * r^lag / (1 - r^lag) of a mode with autocorrelation r is its decay time, less so for fast modes."""
+    generator = torch.Generator().manual_seed(0)
+    memory = torch.tensor([0.98, 0.5])
+    state, states = torch.randn(256, 2, generator=generator), []
+    for _ in range(1000):
+        state = memory * state + (1 - memory.square()).sqrt() * torch.randn(256, 2, generator=generator)
+        states.append(state)
+    latents = torch.stack(states, 1)
+    single, apart = (commute_metric(latents, lag) for lag in (1, 5))
+    near, far = ((m @ m.T).diagonal() for m in (single, apart))
+    assert torch.isclose(near[0], far[0], rtol=0.1) and abs(near[0] - 49) < 5
+    assert far[1] < 0.3 * near[1], "a fast mode has died out over the larger lag"
+
+
 def test_distances_do_not_depend_on_the_latent_s_coordinates() -> None:
     table = torch.randn(16, 6, generator=torch.Generator().manual_seed(2)).double()
     latents = table[walk(path(), 16, 400)]
