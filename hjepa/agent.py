@@ -199,6 +199,8 @@ class Agent:
         due = horizon if top else config.levels[k + 1].stride
         metric = self.stack.metric(settings.metric, k)
         unit = self.stack.stride_quantile(settings.metric, k, 0.5)
+        # The same at all levels: in a unit that grows with the stride, support would outweigh the goal at the top.
+        nat = self.stack.stride_quantile(settings.metric, min(1, self.depth - 1), 0.5)
         lift = 0.0 if top else model.lift_flops
         return LevelPlanner(
             model=model,
@@ -210,8 +212,7 @@ class Agent:
             reached=self.stack.stride_quantile(settings.metric, k, settings.reached),
             step_cost=settings.step_cost * unit,
             haste=settings.haste,
-            support=settings.support
-            * (unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)),
+            support=settings.support * nat,
             support_free=settings.support_free,
             ground=settings.ground if k else 0,
             ground_weight=settings.ground_weight,

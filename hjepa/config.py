@@ -82,7 +82,7 @@ class WalkSettings:
     level: int = 1
     count: int = 64
     steps: int = 64
-    lag: int = 4
+    lag: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,8 @@ class PlanSettings:
         learning_rate: of Adam on the actions.
         elites: share of the proposals that Adam descends from; the others are only evaluated.
         margin: logits by which a proposed discrete action starts ahead.
-        support: weight of the support cost, in units of the typical squared distance of one step.
+        support: cost of an action of any level per nat that it is less likely than typical, in units of the typical
+            squared distance of a step of level 2 (of level 1, if it plans alone).
         support_free: nats per step without support cost.
         step_cost: cost of a step towards the goal, in the same unit.
         haste: weight of the mean distance on the way to the goal.

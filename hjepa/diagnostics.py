@@ -13,7 +13,7 @@ position_accuracy       share of states whose cell a probe reads from the latent
 effective_rank          directions of the latent in use: the exponential of the entropy of its variances
 imagined_feasible       share of the steps imagined under the level's prior that can really be taken
 imagined_beyond_walls   share of them that lead more than `BEYOND` steps further than the level's span
-support_distance        nats per step that the chosen actions are unlikely under the prior
+support_distance        nats per step by which the chosen actions are less likely than typical under the prior
 candidate_coverage      share of plans that come, in imagination, as near to their target as counts as reached
 subgoals_feasible       share of the subgoals it set that can be reached in its stride, from where it set them
 subgoals_gain           steps that a subgoal is closer to the goal than where it was set, over the stride: 1 at best
@@ -175,7 +175,7 @@ def _planned(
     agent: Agent, k: int, metric: Tensor | None, decisions: list[Decision]
 ) -> dict[str, float | None]:
     """What a level's plans promise."""
-    support = [-d.plan.support[~d.skipped] for d in decisions]
+    surprise = [d.plan.surprise[~d.skipped] for d in decisions]
     covered = []
     for d in decisions:
         if d.at_goal:
@@ -186,7 +186,7 @@ def _planned(
         reached = agent.planner.levels[k if d.at_goal else k + 1].reached
         covered.append((nearest <= reached)[~d.skipped].float())
     return {
-        "support_distance": _mean_of(support),
+        "support_distance": _mean_of(surprise),
         "candidate_coverage": _mean_of(covered),
     }
 

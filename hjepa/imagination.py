@@ -45,6 +45,8 @@ def imagined_metrics(
         per level (E, D_k, D_k).
     """
     walker = min(walks.level, stack.depth) - 1
+    # Distances count environment steps, whoever walks: thresholds and unit costs are measured in them.
+    scale = stack.config.spans[walker] ** 0.5
     metrics: list[list[Tensor]] = [[] for _ in range(stack.depth)]
     # One episode after another: the bits then do not depend on which episodes are begun together.
     for episode in range(len(ends)):
@@ -64,7 +66,7 @@ def imagined_metrics(
         for k in range(stack.depth):
             # Up to the walker all levels share one latent (checked with the configuration).
             latent = stack.level(k).encode(latent, own[k]) if k > walker else latent
-            metrics[k].append(commute_metric(latent[0], walks.lag))
+            metrics[k].append(commute_metric(latent[0], walks.lag) * scale)
     return [torch.stack(level) for level in metrics]
 
 

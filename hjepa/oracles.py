@@ -209,7 +209,7 @@ class OraclePlanner(Planner):
             latents=latent[:, None].repeat(1, problem.horizon, 1),
             cost=nothing,
             proposed_cost=nothing,
-            support=nothing,
+            surprise=nothing,
             rollouts=0,
             flops=nothing.double(),
         )

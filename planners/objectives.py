@@ -85,7 +85,10 @@ class SubgoalCost:
 
 
 class SupportCost:
-    """How unlike data the actions are: their mean negative log-density under the model's prior.
+    """How unlike data the actions are: how much less likely than typical under the model's prior.
+
+    Relative to the prior's entropy, because a level with many codes, or a state with many ways to go, makes every
+    single one unlikely.
 
     Args:
         weight: cost per nat.
@@ -101,7 +104,7 @@ class SupportCost:
         self.free = free
 
     def __call__(self, trajectory: Trajectory) -> Tensor:
-        return self.weight * (-trajectory.log_prior - self.free).clamp_min(0.0).mean(-1)
+        return self.weight * (trajectory.surprise - self.free).clamp_min(0.0).mean(-1)
 
 
 class SumCost:

@@ -62,7 +62,7 @@ class Planner:
             latents=trajectory.latents[row, best],
             cost=cost[row, best],
             proposed_cost=cost.amin(1) if refined.proposed_cost is None else refined.proposed_cost,
-            support=trajectory.log_prior[row, best].mean(-1),
+            surprise=trajectory.surprise[row, best].mean(-1),
             rollouts=proposed.rollouts + refined.rollouts + candidates.shape[1],
             flops=spent,
         )

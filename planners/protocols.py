@@ -25,8 +25,8 @@ class ActionSpace(Protocol):
         """Draw actions (..., A) from prior parameters (..., Q) with uniform numbers (..., noise_dim)."""
         ...
 
-    def log_prob(self, prior: Tensor, action: Tensor) -> Tensor:
-        """Log-density (...) of actions (..., A) under prior parameters (..., Q)."""
+    def surprise(self, prior: Tensor, action: Tensor) -> Tensor:
+        """Nats (...) by which actions (..., A) are less likely than typical under prior parameters (..., Q)."""
         ...
 
     def free(self, action: Tensor) -> Tensor:
@@ -98,13 +98,13 @@ class Trajectory:
         start: (E, D) latents of now.
         actions: (E, N, H, A).
         latents: (E, N, H, D); step h is after action h.
-        log_prior: (E, N, H) log-density of each action under the model's prior.
+        surprise: (E, N, H) nats by which each action is less likely than typical under the model's prior.
     """
 
     start: Tensor
     actions: Tensor
     latents: Tensor
-    log_prior: Tensor
+    surprise: Tensor
 
 
 @runtime_checkable
@@ -157,7 +157,7 @@ class Plan:
         latents: (E, H, D) that the model predicts for them.
         cost: (E,) by a fresh evaluation of the hard actions; infinite when no candidate has a finite one.
         proposed_cost: (E,) cost of the best proposal, before refinement.
-        support: (E,) mean log-density per step of the actions under the prior.
+        surprise: (E,) of the actions, mean per step, see `Trajectory`.
         rollouts: candidates imagined per episode, all iterations counted; where episodes did not end
             alike, the most. What each of them spent is in ``flops``.
         flops: (E,) float64, spent per episode, forward and backward.
@@ -167,7 +167,7 @@ class Plan:
     latents: Tensor
     cost: Tensor
     proposed_cost: Tensor
-    support: Tensor
+    surprise: Tensor
     rollouts: int
     flops: Tensor
 

@@ -17,31 +17,31 @@ def rollout(model: Model, problem: Problem, actions: Tensor) -> Trajectory:
     """Imagine candidates (E, N, H, A) from the problem's start."""
     _, candidates, horizon, _ = actions.shape
     latent = problem.start.unsqueeze(1).expand(-1, candidates, -1)
-    latents, log_prior = [], []
+    latents, surprise = [], []
     for step in range(horizon):
         action = actions[:, :, step]
         condition = model.condition(latent, problem.memory)
-        log_prior.append(model.space.log_prob(model.prior(condition), action))
+        surprise.append(model.space.surprise(model.prior(condition), action))
         latent = model.advance(latent, condition, action)
         latents.append(latent)
-    return Trajectory(problem.start, actions, torch.stack(latents, 2), torch.stack(log_prior, 2))
+    return Trajectory(problem.start, actions, torch.stack(latents, 2), torch.stack(surprise, 2))
 
 
 def sample_rollout(model: Model, problem: Problem, candidates: int) -> Trajectory:
     """Imagine candidates whose actions are drawn from the model's prior, step by step along the way."""
     noise = uniform(problem.keys, candidates, problem.horizon, model.space.noise_dim)
     latent = problem.start.unsqueeze(1).expand(-1, candidates, -1)
-    actions, latents, log_prior = [], [], []
+    actions, latents, surprise = [], [], []
     for step in range(problem.horizon):
         condition = model.condition(latent, problem.memory)
         prior = model.prior(condition)
         action = model.space.sample(prior, noise[:, :, step])
-        log_prior.append(model.space.log_prob(prior, action))
+        surprise.append(model.space.surprise(prior, action))
         latent = model.advance(latent, condition, action)
         actions.append(action)
         latents.append(latent)
     return Trajectory(
-        problem.start, torch.stack(actions, 2), torch.stack(latents, 2), torch.stack(log_prior, 2)
+        problem.start, torch.stack(actions, 2), torch.stack(latents, 2), torch.stack(surprise, 2)
     )
 
 

@@ -43,9 +43,13 @@ class Simplex:
         index = (uniform * cumulative[..., -1:] > cumulative).sum(-1).clamp_max(self.action_dim - 1)
         return F.one_hot(index, self.action_dim).to(prior.dtype)
 
-    def log_prob(self, prior: Tensor, action: Tensor) -> Tensor:
-        """Expected log-probability (...) of actions (..., A) under logits (..., A); linear in the action."""
-        return (action * prior.log_softmax(-1)).sum(-1)
+    def surprise(self, prior: Tensor, action: Tensor) -> Tensor:
+        """Nats (...) by which actions (..., A) are less likely than typical under logits (..., A).
+
+        Cross-entropy less entropy: 0 on average over the prior, linear in the action.
+        """
+        log_prior = prior.log_softmax(-1)
+        return ((log_prior.exp() - action) * log_prior).sum(-1)
 
     def free(self, action: Tensor) -> Tensor:
         """Logits (..., A), the action's own ahead by the margin."""
@@ -99,11 +103,14 @@ class Box:
         normal = math.sqrt(2) * torch.erfinv((2 * uniform - 1).clamp(-1 + 1e-6, 1 - 1e-6))
         return self.project(mean + log_std.exp() * normal)
 
-    def log_prob(self, prior: Tensor, action: Tensor) -> Tensor:
-        """Gaussian log-density (...) of actions (..., A), clamping not considered."""
+    def surprise(self, prior: Tensor, action: Tensor) -> Tensor:
+        """Nats (...) by which actions (..., A) are less likely than typical under the Gaussian.
+
+        Negative log-density less differential entropy: 0 on average, whatever the units of the action. Clamping is
+        not considered.
+        """
         mean, log_std = prior.chunk(2, -1)
-        error = ((action - mean) * (-log_std).exp()).square()
-        return -(0.5 * error + log_std + 0.5 * math.log(2 * math.pi)).sum(-1)
+        return 0.5 * (((action - mean) * (-log_std).exp()).square() - 1).sum(-1)
 
     def free(self, action: Tensor) -> Tensor:
         """The action itself."""

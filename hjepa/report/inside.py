@@ -31,7 +31,7 @@ DIAGNOSTICS = {
     "effective_rank": "how many directions of the latent are used",
     "imagined_feasible": "share of imagined steps that can really be taken",
     "imagined_beyond_walls": "share of imagined steps that lead far beyond what can be reached",
-    "support_distance": "nats by which chosen actions are unlikely under the prior; large: search has left the data",
+    "support_distance": "nats by which chosen actions are less likely than typical; large: search has left the data",
     "candidate_coverage": "share of plans that get to their target in imagination",
     "subgoals_feasible": "share of subgoals that can be reached in their stride",
     "subgoals_gain": "how much closer to the goal a subgoal is, in strides; 1 at best",

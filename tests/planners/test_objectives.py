@@ -12,12 +12,12 @@ from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
 from planners.protocols import Objective, Trajectory
 
 
-def trajectory(latents: Tensor, log_prior: Tensor | None = None) -> Trajectory:
+def trajectory(latents: Tensor, surprise: Tensor | None = None) -> Trajectory:
     """Latents (E, N, H, D) with zeros for all the rest."""
     episodes, candidates, horizon, dim = latents.shape
-    if log_prior is None:
-        log_prior = torch.zeros(episodes, candidates, horizon)
-    return Trajectory(torch.zeros(episodes, dim), torch.zeros(*latents.shape[:3], 2), latents, log_prior)
+    if surprise is None:
+        surprise = torch.zeros(episodes, candidates, horizon)
+    return Trajectory(torch.zeros(episodes, dim), torch.zeros(*latents.shape[:3], 2), latents, surprise)
 
 
 def one_dimensional(*paths: list[float]) -> Trajectory:
@@ -97,10 +97,10 @@ def test_subgoal_gradient_reaches_only_the_step_that_is_due(hand: SimpleNamespac
 
 
 def test_support_cost_is_the_mean_of_what_is_not_free() -> None:
-    log_prior = torch.tensor([[[-1.0, -4.0], [0.5, -2.0], [-2.0, -2.0]]])
+    surprise = torch.tensor([[[1.0, 4.0], [-0.5, 2.0], [2.0, 2.0]]])
     cost = SupportCost(weight=2.0, free=2.0)
-    assert cost(trajectory(torch.zeros(1, 3, 2, 1), log_prior)).tolist() == [[2.0, 0.0, 0.0]]
-    assert SupportCost(1.0)(trajectory(torch.zeros(1, 3, 2, 1), log_prior)).tolist() == [[2.5, 1.0, 2.0]]
+    assert cost(trajectory(torch.zeros(1, 3, 2, 1), surprise)).tolist() == [[2.0, 0.0, 0.0]]
+    assert SupportCost(1.0)(trajectory(torch.zeros(1, 3, 2, 1), surprise)).tolist() == [[2.5, 1.0, 2.0]]
 
 
 def test_sum_cost_adds_costs_and_operations(hand: SimpleNamespace) -> None:

@@ -47,8 +47,9 @@ def test_the_plan_describes_its_actions(hand: SimpleNamespace) -> None:
     assert found.actions.shape == (2, 3, 2) and found.latents.shape == (2, 3, 2)
     assert torch.allclose(found.latents, found.actions.cumsum(1))
     assert torch.allclose(found.cost, hand.squared(found.latents, goals[:, None]).amin(1))
-    density = torch.distributions.Normal(0.0, 0.5).log_prob(found.actions).sum(-1).mean(-1)
-    assert torch.allclose(found.support, density)
+    prior = torch.distributions.Normal(0.0, 0.5)
+    surprise = -(prior.log_prob(found.actions) + prior.entropy()).sum(-1).mean(-1)
+    assert torch.allclose(found.surprise, surprise)
 
 
 class Liar:
@@ -181,7 +182,7 @@ def test_plans_do_not_depend_on_who_is_planned_with_them(hand: SimpleNamespace, 
     together = solve([0, 1, 2, 3, 4])
     for rows in ([3], [4, 1], [2, 2, 0]):
         apart = solve(rows)
-        for name in ("actions", "latents", "cost", "proposed_cost", "support", "flops"):
+        for name in ("actions", "latents", "cost", "proposed_cost", "surprise", "flops"):
             assert torch.equal(getattr(apart, name), getattr(together, name)[rows]), name
 
 

@@ -113,7 +113,7 @@ def test_what_is_proposed_comes_with_its_trajectory(hand: SimpleNamespace) -> No
     afresh = rollout(model, problem, proposed.actions)
     assert proposed.trajectory is not None
     assert torch.allclose(proposed.trajectory.latents, afresh.latents)
-    assert torch.allclose(proposed.trajectory.log_prior, afresh.log_prior)
+    assert torch.allclose(proposed.trajectory.surprise, afresh.surprise)
     warm = posed(hand, 2, 3, warm=torch.zeros(2, 3, 2))
     assert PriorProposal(4)(model, warm).trajectory is None, "it would not be that of the warm start"
     assert not PriorProposal(4, warm=True).imagines

@@ -26,8 +26,8 @@ def test_rollout_equals_hand_computation(hand: SimpleNamespace) -> None:
     assert torch.equal(found.latents, expected)
     assert torch.equal(found.start, start) and torch.equal(found.actions, actions)
     # The prior's mean is the condition's zeros, its standard deviation one half.
-    density = torch.distributions.Normal(0.0, 0.5).log_prob(actions).sum(-1)
-    assert torch.allclose(found.log_prior, density)
+    prior = torch.distributions.Normal(0.0, 0.5)
+    assert torch.allclose(found.surprise, -(prior.log_prob(actions) + prior.entropy()).sum(-1))
 
 
 def test_rollout_through_walls_equals_hand_computation(hand: SimpleNamespace) -> None:
@@ -66,7 +66,7 @@ def test_sampled_rollout_draws_from_the_prior_along_the_way(hand: SimpleNamespac
     start = torch.zeros(2, 2)
     posed = hand.problem(start, GoalCost(start, hand.squared), 3)
     found = sample_rollout(Drunkard(), posed, 4)
-    assert found.actions.shape == (2, 4, 3, 5) and found.log_prior.shape == (2, 4, 3)
+    assert found.actions.shape == (2, 4, 3, 5) and found.surprise.shape == (2, 4, 3)
     assert found.actions.argmax(-1).unique(dim=1).tolist() == [[[1, 3, 3]], [[1, 3, 3]]]
     assert found.latents[0, 0].tolist() == [[1, 0], [1, 1], [1, 2]]
 
@@ -76,7 +76,7 @@ def test_sampled_rollout_is_the_rollout_of_its_actions(hand: SimpleNamespace) ->
     posed = hand.problem(start, GoalCost(start, hand.squared), 5)
     sampled = sample_rollout(model, posed, 7)
     again = rollout(model, posed, sampled.actions)
-    assert torch.equal(again.latents, sampled.latents) and torch.equal(again.log_prior, sampled.log_prior)
+    assert torch.equal(again.latents, sampled.latents) and torch.equal(again.surprise, sampled.surprise)
     assert len(sampled.actions.flatten(0, 2).unique(dim=0)) == 3 * 7 * 5, "every draw has its own noise"
 
 

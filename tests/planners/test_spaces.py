@@ -31,14 +31,16 @@ def test_simplex_draws_at_the_ends_of_the_noise() -> None:
     assert drawn.argmax(-1).tolist() == [0, 2]
 
 
-def test_simplex_log_prob_is_expected_log_probability() -> None:
+def test_simplex_surprise_is_cross_entropy_less_entropy() -> None:
     space, logits = Simplex(3), torch.tensor([1.0, -2.0, 0.5])
     chances = logits.softmax(-1)
+    entropy = -(chances * chances.log()).sum().item()
     for index in range(3):
-        expected = math.log(chances[index].item())
-        assert math.isclose(space.log_prob(logits, torch.eye(3)[index]).item(), expected, rel_tol=1e-5)
-    mixed = torch.tensor([0.5, 0.25, 0.25])
-    assert torch.allclose(space.log_prob(logits, mixed), (mixed * chances.log()).sum())
+        expected = -math.log(chances[index].item()) - entropy
+        assert math.isclose(space.surprise(logits, torch.eye(3)[index]).item(), expected, rel_tol=1e-5)
+    assert math.isclose(space.surprise(logits, chances).item(), 0.0, abs_tol=1e-6), "0 on average"
+    certain = torch.tensor([40.0, 0.0, 0.0])
+    assert math.isclose(space.surprise(certain, torch.eye(3)[0]).item(), 0.0, abs_tol=1e-6)
 
 
 def test_simplex_relaxed_actions_are_corners_bit_for_bit() -> None:
@@ -107,11 +109,12 @@ def test_box_draws_stay_within_the_bounds() -> None:
     assert ends.isfinite().all()
 
 
-def test_box_log_prob_is_the_gaussian_density() -> None:
+def test_box_surprise_is_that_of_the_gaussian_density() -> None:
     mean, std = torch.tensor([0.5, 2.0]), torch.tensor([0.3, 1.5])
     action = torch.tensor([[0.1, 1.0], [0.9, 3.9]])
-    expected = torch.distributions.Normal(mean, std).log_prob(action).sum(-1)
-    found = box().log_prob(torch.cat([mean, std.log()]), action)
+    normal = torch.distributions.Normal(mean, std)
+    expected = -(normal.log_prob(action) + normal.entropy()).sum(-1)
+    found = box().surprise(torch.cat([mean, std.log()]), action)
     assert torch.allclose(found, expected)
 
 
