@@ -99,16 +99,11 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"plan.front is {plan.front}", "give 1 for an even pace, or more")
     if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:
         refuse("plan.share, iterations, block and max_candidates must be positive", "mend them")
-    walks = plan.walks
-    if min(walks.level, walks.count, walks.lag) < 1 or walks.steps <= walks.lag:
-        refuse(
-            f"plan.walks has level {walks.level}, count {walks.count}, steps {walks.steps}, lag {walks.lag}",
-            "give 1 or more of each, and more steps than lag",
-        )
-    for number, level in enumerate(config.levels[1 : walks.level], 2):
+    _check_walks(plan, "plan.walks", refuse)
+    for number, level in enumerate(config.levels[1 : plan.walks.level], 2):
         if level.encoder != "shared":
             refuse(
-                f"plan.walks.level is {walks.level}, but level {number} has a latent of its own",
+                f"plan.walks.level is {plan.walks.level}, but level {number} has a latent of its own",
                 "set plan.walks.level=1 or give the level encoder shared",
             )
     _check_limits(plan, count, refuse)
@@ -151,15 +146,28 @@ def _check_limits(plan: PlanSettings, levels: int, refuse: Callable[[str, str], 
             )
 
 
+def _check_walks(plan: PlanSettings, where: str, refuse: Callable[[str, str], None]) -> None:
+    walks = plan.walks
+    if min(walks.level, walks.count, walks.lag) < 1 or walks.steps <= walks.lag:
+        refuse(
+            f"{where} has level {walks.level}, count {walks.count}, steps {walks.steps}, lag {walks.lag}",
+            "give 1 or more of each, and more steps than lag",
+        )
+
+
 def _check_flat(plan: PlanSettings, rollout: int, refuse: Callable[[str, str], None]) -> None:
     """Refuse settings of the flat agent that do not exist or cannot work."""
-    known = {item.name for item in fields(plan)} - {"metric", "share", "walks", "flat"}
+    known = {item.name for item in fields(plan)} - {"metric", "share", "flat"}
     for metric, values in plan.flat.items():
         if metric not in METRICS or not isinstance(values, dict):
             refuse(f"plan.flat of metric {metric!r}", f"give settings for one of {', '.join(METRICS)}")
         for name in sorted(set(values) - known):
             refuse(f"plan.flat.{metric} has {name!r}", f"choose from {', '.join(sorted(known))}")
+        own = values.get("walks", {})
+        if not isinstance(own, dict) or not set(own) <= set(vars(plan.walks)):
+            refuse(f"plan.flat.{metric}.walks is {own!r}", f"give {', '.join(vars(plan.walks))}")
         alone = replace(plan, metric=metric).alone()
+        _check_walks(alone, f"plan.flat.{metric}.walks", refuse)
         if not 1 <= alone.horizon[0] <= rollout:
             refuse(f"plan.flat.{metric}.horizon is {alone.horizon[0]}", f"choose from 1 to {rollout}")
         if not 1 <= alone.commit <= alone.horizon[0]:

@@ -122,7 +122,7 @@ class PlanSettings:
             none does.
         walks: of the metric ``imagined``.
         flat: per metric, values that replace the ones above where one level plans alone, as `hjepa tune` finds
-            them; its horizon is one number.
+            them; its horizon is one number, and of its walks only what differs need be given.
     """
 
     horizon: tuple[int, ...] = (8, 6, 4)
@@ -157,6 +157,8 @@ class PlanSettings:
         values = dict(self.flat.get(self.metric, {}))
         if "horizon" in values:
             values["horizon"] = (values["horizon"], *self.horizon[1:])
+        if "walks" in values:
+            values["walks"] = replace(self.walks, **values["walks"])
         return replace(self, **values, flat={})
 
 

@@ -29,8 +29,9 @@ OTHERS: tuple[dict[str, Any], ...] = (
     {"haste": 1.0},
     {"step_cost": 0.0},
     {"front": 1.0},
+    {"walks": {"lag": 4}},
 )
-"""What is changed one by one once horizon and commitment are found."""
+"""What is changed one by one once horizon and commitment are found; walks make the metric ``imagined`` alone."""
 
 Trial = dict[str, Any]
 
@@ -79,7 +80,8 @@ def tune(
         for metric in metrics:
             tried = score(metric, list(_horizons(stack, levels)))
             base: Trial = {key: best(tried)[key] for key in ("horizon", "commit") if key in tried[0]}
-            rows = score(metric, [{**base, **other} for other in OTHERS])
+            others = [other for other in OTHERS if metric == "imagined" or "walks" not in other]
+            rows = score(metric, [{**base, **other} for other in others])
             helped = [row for row in rows if _rank(row) > _rank(best(tried))]
             tried += rows
             together: Trial = dict(base)
@@ -127,6 +129,8 @@ def _horizons(stack: Stack, levels: int) -> Iterator[Trial]:
 
 def _settings(stack: Stack, levels: int, trial: Trial) -> Trial:
     """A trial as changes of the whole stack's settings, whose horizons come one per level."""
+    if "walks" in trial:
+        trial = {**trial, "walks": replace(stack.config.plan.walks, **trial["walks"])}
     if "horizon" not in trial:
         return trial
     horizons = list(stack.config.plan.horizon)

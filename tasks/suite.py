@@ -52,7 +52,7 @@ _SPECS = {
     for spec in (
         _nested("NestedRooms", 2, 64, 0.005),
         _nested("NestedRooms", 3, 128, 0.01),
-        _nested("NestedRooms", 4, 256, 0.02),
+        _nested("NestedRooms", 4, 256, 0.04),
         _nested("NestedRoomsFixed", 3, 128, 0.006, fixed_plan=FIXED_PLAN_SEED),
         _nested("NestedPoint", 2, 64, 0.02),
         _nested("NestedPoint", 3, 128, 0.03),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def test_what_is_asked_for_counts_for_the_flat_agent_too() -> None:
         ("{l2: {metric: l2}}", "choose from block, commit"),
         ("{l2: {planner: magic}}", "choose from adam"),
         ("{magic: {haste: 1}}", "settings for one of"),
+        ("{imagined: {walks: 3}}", "give level, count"),
+        ("{imagined: {walks: {lag: 99}}}", "more steps than lag"),
     ],
 )
 def test_flat_settings_that_cannot_work_are_refused(flat: str, reason: str) -> None:
@@ -65,3 +68,16 @@ def test_tuning_keeps_everything_and_chooses_the_best(
     assert found["metrics"]["l2"]["chosen"] == tuning.best(tried)
     assert max(row["success_rate"] for row in tried) == tuning.best(tried)["success_rate"]
     assert found["split"] == "validation" and len(found["checkpoint_sha256"]) == 64
+
+
+def test_the_flat_agent_may_have_walks_of_its_own(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_preset(TINY, ["plan.metric=imagined", "plan.flat={imagined: {walks: {lag: 3}}}"])
+    assert config.plan.walks.lag == 1 and config.plan.alone().walks == replace(config.plan.walks, lag=3)
+    save_stack(stack, tmp_path, {"task": stack.config.task})
+    monkeypatch.setattr(tuning, "OTHERS", ({"walks": {"lag": 3}},))
+    asked = (str(tmp_path), stack.config.task)
+    for metric, tries in (("imagined", 1), ("l2", 0)):
+        found = tuning.tune(*asked, (metric,), episodes=1, budget_tflops=0.05, workers=1)
+        assert sum("walks" in row for row in found["metrics"][metric]["tried"]) == tries
