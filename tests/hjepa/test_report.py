@@ -120,11 +120,11 @@ def test_numbers_with_one_record_are_that_records_numbers(demo_page: Path) -> No
     assert found > 50
 
 
-def test_the_demo_needs_two_levels_and_says_so_first(demo_page: Path) -> None:
+def test_what_the_demo_needs_is_said_first(demo_page: Path) -> None:
     text = demo_page.read_text()
-    assert text.index("<h1>Use 2 levels") < text.index("<svg") < text.index("random policy")
+    assert text.index("<h1>Use 3 levels") < text.index("<svg") < text.index("random policy")
     command = "hjepa plan --checkpoint RUN --task hjepa/NestedRoomsFixed-d3-v0 --levels"
-    assert f"{command} 2 --metric commute --planner adam --budget-tflops 0.006" in text
+    assert f"{command} 3 --metric commute --planner adam --budget-tflops 0.006" in text
     assert f"{command} 1 --metric l2 --planner sampling" in text, "the flat agent plans in its own way"
     figures = {file.name for file in (demo_page.parent / "page_figures").iterdir()}
     assert {"success_by_levels.png", "success_by_levels.pdf", "success_by_compute.pdf"} <= figures
