@@ -66,7 +66,7 @@ def planner_note(records: Sequence[Record]) -> str:
 
 
 def levels_name(count: int) -> str:
-    """ "1 level", "2 levels"."""
+    """A number of levels in words: 1 level, 2 levels."""
     return f"{count} level" + ("s" if count != 1 else "")
 
 

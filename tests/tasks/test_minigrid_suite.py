@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -327,3 +328,26 @@ def test_bad_requests_are_refused() -> None:
         twin.reset(options={"start": (1, 1, 0)})
     with pytest.raises(ValueError, match="agents of 8 int64 numbers|episodes are 25x25"):
         twin.reset(options={"episodes": tasks.sample_episodes(MULTI, "train", episodes=2)})
+
+
+OWN = """
+import gymnasium
+from minigrid.envs.fourrooms import FourRoomsEnv
+
+gymnasium.register("Mine-v0", entry_point=FourRoomsEnv)
+"""
+
+
+def test_an_environment_of_ones_own_is_imported_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_rooms.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    own, stock = "my_rooms:Mine-v0", minigrid_spec(FOUR)
+    assert tasks.task_spec(own) == dataclasses.replace(stock, id=own)
+    episodes = tasks.sample_episodes(own, "test", episodes=2, seed=0)
+    assert (episodes.oracle_steps > 0).all() and episodes.grid.shape == (2, stock.width, stock.height, 3)
+    with pytest.raises(ValueError, match="put its folder on PYTHONPATH"):
+        tasks.task_spec("no_such_module:Mine-v0")
+    with pytest.raises(ValueError, match="not a MiniGrid environment"):
+        tasks.task_spec("CartPole-v1")
