@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.imagination import imagined_flops, imagined_metrics
-from hjepa.models import LevelModel, perception_flops
+from hjepa.models import LevelModel, critic_flops, perception_flops
 from hjepa.perception import Observation, see
 from hjepa.stack import Stack
 from levels.metrics import squared_distance
@@ -88,6 +89,9 @@ class Agent:
         self.models = [LevelModel(self.stack, k, self.settings.margin) for k in range(self.stack.depth)]
         if self.settings.metric == "imagined":
             self.metric_flops = imagined_flops(self.models, self.settings.walks)
+        self.critic_flops = [0.0] * self.stack.depth
+        if self.settings.metric == "critic":
+            self.metric_flops, self.critic_flops = critic_flops(self.stack)
         self.phases = [self._planners(phase) for phase in range(PHASES if self.settings.front > 1 else 1)]
         planners = self.phases[0]
         first = planners[0]
@@ -123,10 +127,13 @@ class Agent:
         goals = self._encode_all(see(goal, self.stack.world, floor)[1], memories)
         keys = keys.to(self._device)
         metrics: list[Tensor | None] = [None] * self.depth
+        fields: list[Tensor | None] = [None] * self.depth
         if self.settings.metric == "imagined":
             ends = torch.stack([self._encode(agent), goals[0]], 1)
             metrics = [*imagined_metrics(self.stack, self.models, ends, memories, keys, self.settings.walks)]
-        state = self.planner.start(goals, memories, keys, metrics)
+        if self.settings.metric == "critic":
+            fields = self.steps_to_go(floor, goals)
+        state = self.planner.start(goals, memories, keys, metrics, fields)
         state.flops += self.write_flops + self.metric_flops
         return Episodes(state, memories, floor)
 
@@ -164,6 +171,35 @@ class Agent:
             kept = [part for part in written if part is not None]
             memories.append(torch.cat(kept)[: len(grid)].contiguous() if kept else None)
         return memories
+
+    @torch.no_grad()
+    def steps_to_go(self, floor: np.ndarray, goals: list[Tensor]) -> list[Tensor | None]:
+        """What each level's critic reads: floor plans (E, W, H, 3), goals per level (E, D) -> fields (E, C, W, H)."""
+        config = self.stack.config.critic
+        assert config is not None
+        grid = torch.from_numpy(np.ascontiguousarray(floor)).to(self._device)
+        fields: list[Tensor | None] = []
+        for k, goal in enumerate(goals):
+            critic = self.stack.critic(k)
+            if k and critic is self.stack.critic(k - 1):
+                fields.append(fields[-1])
+                continue
+            parts = []
+            for rows in torch.arange(len(goal)).split(self.settings.block):
+                plans, kept = pad(grid[rows], self.settings.block)
+                parts.append(
+                    critic.field(plans, pad(goal[rows], self.settings.block)[0], config.sweeps)[:kept]
+                )
+            fields.append(torch.cat(parts))
+        return fields
+
+    def _critic(self, k: int) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """Level k + 1's distance to the goal in the unit of its distance between latents; None without a critic."""
+        if self.settings.metric != "critic":
+            return None
+        critic = self.stack.critic(k)
+        unit = self.stack.stride_quantile("critic", k, 0.5) / self.stack.config.spans[k]
+        return lambda latent, field: unit * critic(latent, field)
 
     def _encode(self, agent: Tensor) -> Tensor:
         """Level 1's latents (E, D) of agents (E, A)."""
@@ -206,10 +242,12 @@ class Agent:
             model=model,
             stride=config.levels[k].stride,
             horizon=horizon,
-            to_goal=self._search(k, model, horizon, 0.0, phase),
+            to_goal=self._search(k, model, horizon, self.critic_flops[k] * horizon, phase),
             to_subgoal=self._search(k, model, due, lift, phase),
             distance=squared_distance if metric is None else partial(squared_distance, metric=metric),
             reached=self.stack.stride_quantile(settings.metric, k, settings.reached),
+            critic=self._critic(k),
+            critic_flops=self.critic_flops[k],
             step_cost=settings.step_cost * unit,
             haste=settings.haste,
             support=settings.support * nat,
@@ -233,9 +271,9 @@ class Agent:
         whole = sum(paces) * self.step_budget / PHASES + (paces[0] - paces[-1]) * interval
         return paces[phase] / whole
 
-    def _search(self, k: int, model: LevelModel, horizon: int, lift_flops: float, phase: int) -> Planner:
+    def _search(self, k: int, model: LevelModel, horizon: int, objective_flops: float, phase: int) -> Planner:
         """A planner with as many candidates as the level's share of the budget pays for."""
-        refine, one = self._refiner(k), model.flops * horizon + lift_flops
+        refine, one = self._refiner(k), model.flops * horizon + objective_flops
         spans = self.stack.config.spans
         interval = self.settings.commit if self.depth == 1 else spans[max(k, 1)]
         share = self.settings.share[k] / sum(self.settings.share[: self.depth])

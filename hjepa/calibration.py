@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hjepa.data import as_tensor
 from hjepa.stack import QUANTILES, Stack
-from levels.metrics import METRICS, commute_metric, squared_distance
+from levels.metrics import DISTANCES, commute_metric, squared_distance
 from tasks import TrajectoryStore
 
 
@@ -41,7 +41,7 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
     for k, latent in enumerate(latents):
         _fill(stack, f"commute_{k}", commute_metric(latent.flatten(0, 1)))
         own = torch.stack([commute_metric(plan, lag) for plan in latent])
-        for m, name in enumerate(METRICS):
+        for m, name in enumerate(DISTANCES):
             metric = own if name == "imagined" else stack.metric(name, k)
             distance = _stride_distance(latent, stack.config.spans[k], metric)
             stack.stride_distance[m, k] = torch.quantile(distance, torch.tensor(QUANTILES, device=device))

@@ -87,6 +87,14 @@ def check(config: RunConfig, where: str = "configuration") -> None:
             )
     if min(train.steps) < 1:
         refuse(f"train.steps {train.steps}", "give 1 or more per level")
+    critic = config.critic
+    if critic is not None and critic.plans > config.collect.plans:
+        refuse(
+            f"critic.plans is {critic.plans} of {config.collect.plans} floor plans",
+            "choose no more than there are",
+        )
+    if critic is None and plan.metric == "critic":
+        refuse("plan.metric is critic, but there is none", "give a critic section, as critic: {steps: 600}")
     if plan.planner not in PLANNERS:
         refuse(f"plan.planner {plan.planner!r}", f"choose from {', '.join(PLANNERS)}")
     if plan.metric not in METRICS:

@@ -69,6 +69,42 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class CriticSettings:
+    """The critic of a stack and its training, after that of all levels; see `levels.critic`.
+
+    Attributes:
+        modes: ways of being in a cell that moves depend on.
+        hidden: channels of the network that reads the floor plan.
+        sweeps: moves of the longest way that is found.
+        steps: optimiser steps.
+        plans: floor plans in a batch, with one goal each.
+        trajectories: on each of them.
+        learning_rate: at its peak.
+        under: weight of estimates that are too low, relative to those that are too high: the way is never longer
+            than the time a trajectory took.
+
+    Raises:
+        ValueError: a number that is not positive, or an ``under`` of more than 1.
+    """
+
+    modes: int = 4
+    hidden: int = 32
+    sweeps: int = 48
+    steps: int = 600
+    plans: int = 8
+    trajectories: int = 8
+    learning_rate: float = 5e-3
+    under: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"critic {name} is {value}; give a positive number")
+        if self.under > 1:
+            raise ValueError(f"critic under is {self.under}; choose from above 0 to 1")
+
+
+@dataclass(frozen=True)
 class WalkSettings:
     """Walks in imagination that the metric ``imagined`` of an episode is computed from.
 
@@ -93,7 +129,7 @@ class PlanSettings:
         horizon: steps per level when it aims at the goal.
         commit: steps a flat agent walks of a plan before it plans again.
         planner: one of `hjepa.checks.PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above.
-        metric: distance between latents, one of `levels.metrics.METRICS`.
+        metric: distance between latents, one of `levels.metrics_names.METRICS`.
         iterations: gradient steps, or rounds of sampling.
         learning_rate: of Adam on the actions.
         elites: share of the proposals that Adam descends from; the others are only evaluated.
@@ -172,6 +208,7 @@ class RunConfig:
         levels: level 1 first.
         train: training.
         plan: default planning.
+        critic: what estimates steps to the goal; None: nothing does.
     """
 
     task: str
@@ -179,6 +216,7 @@ class RunConfig:
     levels: tuple[LevelSettings, ...] = ()
     train: TrainSettings = field(default_factory=TrainSettings)
     plan: PlanSettings = field(default_factory=PlanSettings)
+    critic: CriticSettings | None = None
 
     @property
     def spans(self) -> list[int]:

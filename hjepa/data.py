@@ -35,8 +35,44 @@ class Batch:
         return Batch(self.level, self.grid.to(device), self.agent.to(device), self.action.to(device))
 
 
+@dataclass(frozen=True)
+class CriticBatch:
+    """Whole trajectories for the critics.
+
+    Attributes:
+        grid: (P, W, H, 3) floor plans.
+        agent: (P, n, L, A) agent vectors.
+        goal: number (P,) of a trajectory, and (P,) of a moment in it.
+    """
+
+    grid: Tensor
+    agent: Tensor
+    goal: tuple[Tensor, Tensor]
+
+    def to(self, device: torch.device) -> CriticBatch:
+        trajectory, moment = self.goal
+        return CriticBatch(
+            self.grid.to(device), self.agent.to(device), (trajectory.to(device), moment.to(device))
+        )
+
+
+def level_steps(config: RunConfig) -> int:
+    """Optimiser steps of the training of all levels."""
+    return max(config.train.steps) if config.train.schedule == "joint" else sum(config.train.steps)
+
+
+def critic_progress(config: RunConfig, step: int) -> float | None:
+    """The share of the critics' training done at a step; None if they do not train there."""
+    first = level_steps(config)
+    if config.critic is None or not first <= step < first + config.critic.steps:
+        return None
+    return (step - first) / config.critic.steps
+
+
 def active_levels(config: RunConfig, step: int) -> list[tuple[int, float]]:
     """Which levels train at a step, each with the share of its training that is done."""
+    if step >= level_steps(config):
+        return []
     if config.train.schedule == "joint":
         return [(k, step / max(config.train.steps)) for k in range(len(config.levels))]
     first = 0
@@ -49,7 +85,7 @@ def active_levels(config: RunConfig, step: int) -> list[tuple[int, float]]:
 
 def total_steps(config: RunConfig) -> int:
     """Optimiser steps of the whole training."""
-    return max(config.train.steps) if config.train.schedule == "joint" else sum(config.train.steps)
+    return level_steps(config) + (config.critic.steps if config.critic else 0)
 
 
 def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, step: int) -> Batch:
@@ -71,6 +107,21 @@ def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, ste
     )
 
 
+def draw_critic(store: TrajectoryStore, config: RunConfig, step: int) -> CriticBatch:
+    """The batch of the critics at one step: clips as long as there are, a later moment of one of them as the goal."""
+    settings = config.critic
+    assert settings is not None
+    rng = np.random.Generator(np.random.Philox(key=[config.train.seed, (step << 8) | 255]))
+    length, plans, each = int(store.lengths.max()), settings.plans, settings.trajectories
+    windows = store.windows(rng, plans * each, length, plans=plans)
+    moment = rng.integers(length // 4, length, plans)
+    return CriticBatch(
+        torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]])),
+        as_tensor(windows.agent).view(plans, each, length, -1),
+        (torch.from_numpy(rng.integers(0, each, plans)), torch.from_numpy(moment)),
+    )
+
+
 def as_tensor(values: np.ndarray) -> Tensor:
     """Integers as int64, other numbers as float32."""
     return torch.from_numpy(
@@ -78,7 +129,7 @@ def as_tensor(values: np.ndarray) -> Tensor:
     )
 
 
-class Batches(IterableDataset[list[Batch]]):
+class Batches(IterableDataset[list[Batch | CriticBatch]]):
     """Endless batches; where iteration begins is asked for when it begins, so that a resumed run goes on.
 
     Args:
@@ -97,11 +148,13 @@ class Batches(IterableDataset[list[Batch]]):
     ) -> None:
         self.store, self.config, self.lengths, self.first_step = store, config, lengths, first_step
 
-    def __iter__(self) -> Iterator[list[Batch]]:
-        step = self.first_step()
-        while levels := active_levels(self.config, step):
-            yield [draw(self.store, self.config, k, self.lengths[k], step) for k, _ in levels]
-            step += 1
+    def __iter__(self) -> Iterator[list[Batch | CriticBatch]]:
+        for step in range(self.first_step(), total_steps(self.config)):
+            levels = active_levels(self.config, step)
+            if levels:
+                yield [draw(self.store, self.config, k, self.lengths[k], step) for k, _ in levels]
+            else:
+                yield [draw_critic(self.store, self.config, step)]
 
 
 class TrajectoryData(L.LightningDataModule):
@@ -111,7 +164,7 @@ class TrajectoryData(L.LightningDataModule):
         super().__init__()
         self.store, self.config, self.lengths = store, config, lengths
 
-    def train_dataloader(self) -> DataLoader[list[Batch]]:
+    def train_dataloader(self) -> DataLoader[list[Batch | CriticBatch]]:
         def first_step() -> int:
             return 0 if self.trainer is None else self.trainer.global_step
 
@@ -119,6 +172,6 @@ class TrajectoryData(L.LightningDataModule):
         return DataLoader(Batches(self.store, self.config, self.lengths, first_step), batch_size=None)
 
     def transfer_batch_to_device(
-        self, batch: list[Batch], device: torch.device, dataloader_idx: int
-    ) -> list[Batch]:
+        self, batch: list[Batch | CriticBatch], device: torch.device, dataloader_idx: int
+    ) -> list[Batch | CriticBatch]:
         return [part.to(device) for part in batch]

@@ -5,7 +5,8 @@ these plans; an agent knows none of it.
 
 Per level:
 
-rank_correlation_map    Spearman's, of the metric's distance with the true steps, over the whole plan
+rank_correlation_map    Spearman's, of the metric's distance with the true steps, over the whole plan; of a critic, with
+                        the steps to the goal
 rank_correlation_span   the same among states no further apart than the level looks ahead
 descent                 the metric without search: share of episodes solved by hopping to whichever truly reachable
                         state it puts nearest to the goal, with as many steps a hop as the level looks ahead
@@ -76,22 +77,41 @@ def diagnose(
         goal = truth.encode(0, truth.goal, rows)
         ends = torch.stack([start, goal], 1)
         metrics = [*imagined_metrics(stack, agent.models, ends, memories, keys, agent.settings.walks)]
+    fields: list[Tensor | None] = [None] * stack.depth
+    if agent.settings.metric == "critic":
+        fields = agent.steps_to_go(
+            episodes.grid, [truth.encode(k, truth.goal, rows) for k in range(stack.depth)]
+        )
     found = []
     for k in range(stack.depth):
+        far = _to_goal(agent, truth, k, metrics[k], fields[k])
         ahead = truth.spans[k] * agent.settings.horizon[k]
         values: dict[str, float | None] = {}
-        values |= _latent(agent, truth, k, metrics[k], ahead)
+        values |= _latent(agent, truth, k, metrics[k], None if fields[k] is None else far, ahead)
+        values["descent"] = _descent(agent, truth, far, ahead)
         values |= _imagined(agent, truth, k, memories[k], keys)
         own = [d for d in decisions if d.level == k + 1]
-        values |= _planned(agent, k, metrics[k], own)
+        values |= _planned(agent, k, metrics[k], fields[k], own)
         if k:
             values |= _subgoals(truth, k, path, own)
         found.append(values)
     return found
 
 
-def _latent(agent: Agent, truth: Truth, k: int, metric: Tensor | None, ahead: int) -> dict[str, float | None]:
-    """How well latents tell where the agent is, and how well their distance tells the way."""
+def _to_goal(agent: Agent, truth: Truth, k: int, metric: Tensor | None, field: Tensor | None) -> Tensor:
+    """(E, S) the distance of every state to the goal, as planning measures it; infinite where padded."""
+    known = truth.latents[k].isfinite().all(-1)
+    latent = torch.where(known[..., None], truth.latents[k], 0.0)
+    if field is not None:
+        return agent.stack.critic(k)(latent, field).masked_fill(~known, torch.inf)
+    goal = truth.encode(k, truth.goal, torch.arange(len(latent), device=latent.device))
+    return squared_distance(latent, goal[:, None].expand_as(latent), metric).masked_fill(~known, torch.inf)
+
+
+def _latent(
+    agent: Agent, truth: Truth, k: int, metric: Tensor | None, to_go: Tensor | None, ahead: int
+) -> dict[str, float | None]:
+    """How well latents tell where the agent is, and how well their distance, or the critic, tells the way."""
     generator = torch.Generator().manual_seed(k)
     near, far, right, ranks = [], [], [], []
     probe = agent.stack.probes[k]
@@ -101,6 +121,10 @@ def _latent(agent: Agent, truth: Truth, k: int, metric: Tensor | None, ahead: in
         latent = truth.latents[k][row, :count].cpu()
         own = None if metric is None else (metric if metric.ndim == 2 else metric[row]).cpu()
         distance = squared_distance(latent[pair[0]], latent[pair[1]], own).numpy()
+        if to_go is not None:
+            # A critic knows the way to the goal alone.
+            pair[1] = truth.goal[row]
+            distance = to_go[row, pair[0]].cpu().numpy()
         steps = truth.steps[row, pair[0], pair[1]].cpu().numpy()
         within = steps <= ahead
         far.append(rank_correlation(distance, steps))
@@ -113,19 +137,13 @@ def _latent(agent: Agent, truth: Truth, k: int, metric: Tensor | None, ahead: in
     return {
         "rank_correlation_map": mean_known(far),
         "rank_correlation_span": mean_known(near),
-        "descent": _descent(agent, truth, k, metric, ahead),
         "position_accuracy": mean_known(right),
         "effective_rank": mean_known(ranks),
     }
 
 
-def _descent(agent: Agent, truth: Truth, k: int, metric: Tensor | None, ahead: int) -> float:
+def _descent(agent: Agent, truth: Truth, distance: Tensor, ahead: int) -> float:
     rows = torch.arange(len(truth.goal), device=truth.goal.device)
-    goal = truth.encode(k, truth.goal, rows)
-    known = truth.latents[k].isfinite().all(-1)
-    latent = torch.where(known[..., None], truth.latents[k], 0.0)
-    distance = squared_distance(latent, goal[:, None].expand_as(latent), metric)
-    distance = distance.masked_fill(~known, torch.inf)
     within = truth.within(ahead)
     here = truth.start
     arrived = torch.zeros_like(here, dtype=torch.bool)
@@ -172,7 +190,7 @@ def _imagined(
 
 
 def _planned(
-    agent: Agent, k: int, metric: Tensor | None, decisions: list[Decision]
+    agent: Agent, k: int, metric: Tensor | None, field: Tensor | None, decisions: list[Decision]
 ) -> dict[str, float | None]:
     """What a level's plans promise."""
     surprise = [d.plan.surprise[~d.skipped] for d in decisions]
@@ -181,6 +199,9 @@ def _planned(
         if d.at_goal:
             own = metric[d.rows] if metric is not None and metric.ndim == 3 else metric
             nearest = squared_distance(d.plan.latents, d.target[:, None], own).amin(1)
+            critic = agent.planner.levels[k].critic
+            if critic is not None and field is not None:
+                nearest = critic(d.plan.latents, field[d.rows]).amin(1)
         else:
             nearest = d.plan.cost
         reached = agent.planner.levels[k if d.at_goal else k + 1].reached

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -91,3 +92,19 @@ def perception_flops(stack: Stack) -> tuple[float, float]:
     memories: Sequence[Tensor | None] = stack.write(grid)
     encode = count_flops(lambda: stack.encode(agent, memories, upto=1)) / PROBED
     return count_flops(lambda: stack.write(grid)), encode
+
+
+def critic_flops(stack: Stack) -> tuple[float, list[float]]:
+    """Operations of making the critics' fields for one episode, and of reading one latent's steps to go, per level."""
+    device, config = stack.step_distance.device, stack.config.critic
+    assert config is not None
+    grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=device)
+    fields, reads = 0.0, []
+    for k in range(stack.depth):
+        critic = stack.critic(k)
+        latent = torch.zeros(1, PROBED, stack.level(k).settings.latent_dim, device=device)
+        field = torch.zeros(1, critic.modes, *stack.world.size, device=device)
+        reads.append(count_flops(partial(critic, latent, field)) / PROBED)
+        if not k or critic is not stack.critic(k - 1):
+            fields += count_flops(partial(critic.costs, grid)) + critic.field_operations(config.sweeps)
+    return fields, reads

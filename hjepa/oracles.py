@@ -91,7 +91,7 @@ class OracleAgent(Agent):
         level = replace(usual, model=OracleModel(self.models[k], truth, k, self.oracle == "dynamics"))
         if self.oracle == "cost":
             unit = self.stack.stride_quantile(self.settings.metric, k, 0.5) / truth.spans[k]
-            return replace(level, distance=TrueDistance(truth, k, unit))
+            return replace(level, distance=TrueDistance(truth, k, unit), critic=None)
         if k + 1 == self.depth and "subgoals" in self.oracle:
             search = OraclePlanner(truth, k, self.oracle == "random-subgoals")
             return replace(level, to_goal=search)

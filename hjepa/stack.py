@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hjepa.config import RunConfig, with_levels
+from hjepa.errors import InputError
+from levels.critic import Critic
 from levels.level import Level
-from levels.metrics import METRICS
+from levels.metrics_names import DISTANCES, distance_of
 from levels.probes import PositionProbe
 from levels.settings import World
 from tasks.observations import DOOR
@@ -29,6 +31,8 @@ class Stack(nn.Module):
     Attributes:
         levels: `levels.level.Level`, level 1 first.
         probes: read position and heading out of each level's latent; train nothing else.
+        critics: estimate steps to the goal, one for each latent that levels do not share; none without
+            `RunConfig.critic`.
     """
 
     stride_distance: Tensor
@@ -49,10 +53,16 @@ class Stack(nn.Module):
             self.register_buffer(f"commute_{k}", torch.eye(level.settings.latent_dim))
             self.register_buffer(f"action_low_{k}", -torch.ones(level.action_dim))
             self.register_buffer(f"action_high_{k}", torch.ones(level.action_dim))
-        # Squared distances over one stride of each level: (metric, level, quantile).
-        self.register_buffer("stride_distance", torch.ones(len(METRICS), len(built), len(QUANTILES)))
+        # Squared distances over one stride of each level: (distance, level, quantile).
+        self.register_buffer("stride_distance", torch.ones(len(DISTANCES), len(built), len(QUANTILES)))
         # Squared distance between level 1's latents one step apart, where something changed.
         self.register_buffer("step_distance", torch.ones(()))
+        # Last, so that levels begin the same with a critic and without.
+        self.critics = nn.ModuleList()
+        for k in self._own_latents() if config.critic is not None else ():
+            assert config.critic is not None
+            dim, critic = config.levels[k].latent_dim, config.critic
+            self.critics.append(Critic(dim, world, critic.modes, critic.hidden))
 
     @property
     def depth(self) -> int:
@@ -63,6 +73,26 @@ class Stack(nn.Module):
         """Level k + 1."""
         part = self.levels[k]
         assert isinstance(part, Level)
+        return part
+
+    def _own_latents(self) -> list[int]:
+        """Levels, from 0, with a latent of their own."""
+        return [k for k, level in enumerate(self.config.levels) if level.encoder != "shared"]
+
+    def critic(self, k: int) -> Critic:
+        """The critic that reads level k + 1's latent.
+
+        Raises:
+            InputError: a stack without critics.
+        """
+        if not len(self.critics):
+            raise InputError(
+                "the stack has no critic",
+                "metric critic",
+                "train it with a critic section, or choose another metric",
+            )
+        part = self.critics[sum(own <= k for own in self._own_latents()) - 1]
+        assert isinstance(part, Critic)
         return part
 
     def truncate(self, count: int) -> Stack:
@@ -77,6 +107,7 @@ class Stack(nn.Module):
             return self
         part = Stack(with_levels(self.config, count), self.world)
         part.levels, part.probes = self.levels[:count], self.probes[:count]
+        part.critics = self.critics[: len(part.critics)]
         for name, _ in list(part.named_buffers(recurse=False)):
             whole = getattr(self, name)
             setattr(part, name, whole[:, :count] if name == "stride_distance" else whole)
@@ -143,6 +174,32 @@ class Stack(nn.Module):
         terms["probe"] = probe.loss(latent, moments)
         return total + terms["probe"], terms
 
+    def critic_loss(
+        self, grid: Tensor, agent: Tensor, goal: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """Loss of all critics on whole trajectories; the gradient reaches them alone.
+
+        Args:
+            grid: (P, W, H, 3) floor plans.
+            agent: (P, n, L, A).
+            goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
+
+        Returns:
+            scalar, and per critic its terms.
+        """
+        settings = self.config.critic
+        assert settings is not None
+        with torch.no_grad():
+            latents = self.encode(agent, self.write(grid))
+        total, terms = torch.zeros((), device=agent.device), []
+        for k in self._own_latents():
+            loss, own = self.critic(k).loss(
+                latents[k], agent[..., :2].long(), grid, goal, settings.sweeps, settings.under
+            )
+            total = total + loss
+            terms.append(own)
+        return total, terms
+
     def _chunks(
         self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None]
     ) -> Tensor | None:
@@ -171,12 +228,15 @@ class Stack(nn.Module):
         return chunks if level.chunk_encoder is None else level.chunk_encoder(chunks)
 
     def metric(self, name: str, k: int) -> Tensor | None:
-        """The linear map of a metric at level k + 1; None for plain L2 and for what depends on the episode."""
-        return getattr(self, f"commute_{k}") if name == "commute" else None
+        """The linear map of a metric at level k + 1; None for plain L2 and for what depends on the episode.
+
+        Of `critic`, that of the distance it measures subgoals with.
+        """
+        return getattr(self, f"commute_{k}") if distance_of(name) == "commute" else None
 
     def stride_quantile(self, metric: str, k: int, quantile: float) -> float:
         """Squared distance over one stride of level k + 1 in the data, at one of `QUANTILES`."""
-        return float(self.stride_distance[METRICS.index(metric), k, QUANTILES.index(quantile)])
+        return float(self.stride_distance[DISTANCES.index(distance_of(metric)), k, QUANTILES.index(quantile)])
 
 
 def _number_doors(grid: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from torch import Tensor
 from hjepa.calibration import calibrate
 from hjepa.checkpoints import DESCRIPTION, describe, load_stack, save_stack
 from hjepa.config import RunConfig, dump, parse_config, to_plain
-from hjepa.data import Batch, TrajectoryData, active_levels, total_steps
+from hjepa.data import Batch, CriticBatch, TrajectoryData, active_levels, critic_progress, total_steps
 from hjepa.devices import accelerator, fix_threads, precision_plugin
 from hjepa.errors import InputError
 from hjepa.json_files import read_json, write_json
@@ -35,7 +35,7 @@ from tasks import TrajectoryStore, task_spec
 RESUME = "resume.ckpt"
 METRICS_FILE = "metrics.csv"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
-           "inverse", "look", "probe")  # fmt: skip
+           "inverse", "look", "probe", "critic")  # fmt: skip
 
 
 class TrainStack(L.LightningModule):
@@ -52,15 +52,21 @@ class TrainStack(L.LightningModule):
         self.config = config
         self.rows: list[dict[str, Any]] = []
 
-    def on_train_batch_start(self, batch: list[Batch], batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
         torch.manual_seed(self.config.train.seed * 1_000_003 + self.global_step)
 
-    def training_step(self, batch: list[Batch], batch_idx: int) -> Tensor:
-        """The sum of the losses of the levels that train at this step."""
+    def training_step(self, batch: list[Batch | CriticBatch], batch_idx: int) -> Tensor:
+        """The sum of the losses of what trains at this step."""
         progress = dict(active_levels(self.config, self.global_step))
         total = torch.zeros((), device=self.device)
         logging = (self.global_step + 1) % self.config.train.log_every == 0
         for part in batch:
+            if isinstance(part, CriticBatch):
+                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal)
+                total = total + loss
+                if logging:
+                    self._log_critics(loss, found)
+                continue
             memories = self.stack.write(part.grid)
             loss, terms = self.stack.loss(
                 part.level,
@@ -82,8 +88,15 @@ class TrainStack(L.LightningModule):
             )
         return total
 
+    def _log_critics(self, loss: Tensor, found: list[dict[str, Tensor]]) -> None:
+        """Mean errors in steps, under the levels whose latents the critics read."""
+        own = [k for k, level in enumerate(self.config.levels) if level.encoder != "shared"]
+        for k, terms in zip(own, found):
+            row = {"step": self.global_step + 1, "level": k + 1, "loss": loss.item()}
+            self.rows.append(row | {"critic": terms["steps"].item()})
+
     def configure_optimizers(self) -> Any:
-        """AdamW, a group per level; each level's rate warms up and decays within its own steps."""
+        """AdamW, a group per level and one of the critics; each one's rate warms up and decays within its own steps."""
         train = self.config.train
         groups = [
             {
@@ -92,21 +105,32 @@ class TrainStack(L.LightningModule):
             }
             for k in range(self.stack.depth)
         ]
+        rates = [self._rate(k) for k in range(self.stack.depth)]
+        if self.config.critic is not None:
+            groups.append(
+                {"params": [*self.stack.critics.parameters()], "lr": self.config.critic.learning_rate}
+            )
+            rates.append(self._critic_rate)
         optimizer = torch.optim.AdamW(groups, weight_decay=train.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, [self._rate(k) for k in range(self.stack.depth)]
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rates)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _rate(self, k: int) -> Callable[[int], float]:
         def rate(step: int) -> float:
-            progress = dict(active_levels(self.config, step)).get(k)
-            if progress is None:
-                return 0.0
-            warm = min(1.0, (progress + 1e-3) / 0.1)
-            return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+            return _warm_and_decay(dict(active_levels(self.config, step)).get(k))
 
         return rate
+
+    def _critic_rate(self, step: int) -> float:
+        return _warm_and_decay(critic_progress(self.config, step))
+
+
+def _warm_and_decay(progress: float | None) -> float:
+    """The share of the peak rate after a share of the training; 0 outside of it."""
+    if progress is None:
+        return 0.0
+    warm = min(1.0, (progress + 1e-3) / 0.1)
+    return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 class Keeper(Callback):

@@ -1,4 +1,4 @@
-"""One JEPA level and its parts: encoder, predictor, macro-actions, anti-collapse, memory, metrics, probes.
+"""One JEPA level and its parts: encoder, predictor, macro-actions, anti-collapse, memory, metrics, critic, probes.
 
 Nothing here has heard of an environment or of a planner. A level sees what the level below calls a latent
 (level 1: what the agent's encoder makes of an observation) and a grid that perception writes into memory once

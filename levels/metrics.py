@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from levels.metrics_names import METRICS
+from levels.metrics_names import DISTANCES
 
-__all__ = ["METRICS", "commute_metric", "squared_distance"]
+__all__ = ["DISTANCES", "commute_metric", "squared_distance"]
 
 
 def squared_distance(first: Tensor, second: Tensor, metric: Tensor | None = None) -> Tensor:

@@ -25,13 +25,20 @@ class GoalCost:
         distance: between latents.
         step_cost: cost of each step.
         haste: weight of the mean distance on the way.
+        flops: of measuring the distances of one candidate.
 
     Calling it gives (E, N).
     """
 
-    flops = 0.0
-
-    def __init__(self, goal: Tensor, distance: Distance, step_cost: float = 0.0, haste: float = 0.0) -> None:
+    def __init__(
+        self,
+        goal: Tensor,
+        distance: Distance,
+        step_cost: float = 0.0,
+        haste: float = 0.0,
+        flops: float = 0.0,
+    ) -> None:
+        self.flops = flops
         self.goal = goal[:, None, None]
         self.distance = distance
         self.step_cost = step_cost

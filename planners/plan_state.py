@@ -40,6 +40,7 @@ class LevelState:
     Attributes:
         memory: one row per episode, or None.
         metric: one map of differences per episode, (E, D, M), for metrics that depend on it; or None.
+        field: what a critic reads steps to the goal from, one row per episode; or None.
         goal: (E, D) latent of the goal.
         aims_at_goal: (E,) bool; the others aim at the target.
         target: (E, D_above) subgoal, a latent of the level above; None at the top.
@@ -54,6 +55,7 @@ class LevelState:
 
     memory: Tensor | None
     metric: Tensor | None
+    field: Tensor | None
     goal: Tensor
     aims_at_goal: Tensor
     target: Tensor | None

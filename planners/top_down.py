@@ -50,6 +50,9 @@ class LevelPlanner:
         distance: between its latents, (E, N, H, D), (E, 1, 1, D) -> (E, N, H); also of subgoals it sets. Where
             episodes have their own metric it is called with ``metric=`` (E, D, M).
         reached: distance within which its goal counts as reached.
+        critic: distance to the goal, of latents (E, N, H, D) and the episodes' fields (E, ...) -> (E, N, H), where
+            episodes have fields; subgoals are still measured by ``distance``. None: the goal is as well.
+        critic_flops: operations of the critic per latent.
         step_cost: cost of a step on the way to the goal.
         haste: weight of the mean distance on the way to the goal.
         support: weight of the support cost.
@@ -66,6 +69,8 @@ class LevelPlanner:
     to_subgoal: Planner
     distance: Callable[..., Tensor]
     reached: float
+    critic: Callable[[Tensor, Tensor], Tensor] | None = None
+    critic_flops: float = 0.0
     step_cost: float = 0.0
     haste: float = 0.0
     support: float = 0.0
@@ -136,6 +141,7 @@ class TopDownPlanner:
         memories: Sequence[Tensor | None],
         keys: Tensor,
         metrics: Sequence[Tensor | None] | None = None,
+        fields: Sequence[Tensor | None] | None = None,
     ) -> PlanState:
         """Begin E episodes.
 
@@ -144,6 +150,7 @@ class TopDownPlanner:
             memories: per level, one row per episode, or None.
             keys: (E,) int64.
             metrics: per level, (E, D_k, M) a metric of each episode, or None for the level's distance alone.
+            fields: per level, one row per episode of what its critic reads, or None for the distance alone.
 
         Raises:
             ValueError: not one goal and one memory per level, or not one row per episode.
@@ -155,7 +162,8 @@ class TopDownPlanner:
                 " give one of each per level"
             )
         metrics = metrics or [None] * len(goals)
-        for what, parts in (("goal", goals), ("memory", memories), ("metric", metrics)):
+        fields = fields or [None] * len(goals)
+        for what, parts in (("goal", goals), ("memory", memories), ("metric", metrics), ("field", fields)):
             for number, part in enumerate(parts, 1):
                 if part is not None and len(part) != count:
                     raise ValueError(
@@ -167,6 +175,7 @@ class TopDownPlanner:
             LevelState(
                 memory=memory,
                 metric=metric,
+                field=field,
                 goal=goal,
                 aims_at_goal=torch.full((count,), k + 1 == len(self.levels), device=device),
                 target=None if k + 1 == len(self.levels) else torch.zeros_like(goals[k + 1]),
@@ -179,7 +188,9 @@ class TopDownPlanner:
                 asked=none.clone(),
                 planned=none.clone(),
             )
-            for k, (level, goal, memory, metric) in enumerate(zip(self.levels, goals, memories, metrics))
+            for k, (level, goal, memory, metric, field) in enumerate(
+                zip(self.levels, goals, memories, metrics, fields)
+            )
         ]
         return PlanState(
             levels=states,
@@ -290,7 +301,11 @@ class TopDownPlanner:
         if at_goal:
             horizon, search = level.horizon, level.to_goal
             objective = GoalCost(
-                own.goal[index], self._distance(state, k, index), level.step_cost, level.haste
+                own.goal[index],
+                self._to_go(state, k, index),
+                level.step_cost,
+                level.haste,
+                level.critic_flops * horizon,
             )
         else:
             assert own.target is not None
@@ -330,6 +345,14 @@ class TopDownPlanner:
         distance, metric = self.levels[k].distance, state.levels[k].metric
         return distance if metric is None else partial(distance, metric=metric[index])
 
+    def _to_go(self, state: PlanState, k: int, index: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """The distance of latents of level k from the goal in some episodes: the critic's, where there is one."""
+        critic, field = self.levels[k].critic, state.levels[k].field
+        if critic is None or field is None:
+            return self._distance(state, k, index)
+        own = field[index]
+        return lambda latent, goal: critic(latent, own)
+
     def _ground(
         self, state: PlanState, k: int, index: Tensor, latents: list[Tensor], keys: Tensor
     ) -> tuple[Tensor, float]:
@@ -367,7 +390,7 @@ class TopDownPlanner:
         if at_goal:
             # Reached now or within the next step: too coarse a level to say more than the goal itself.
             near = torch.stack([latent, plan.latents[:, 0]], 1).unsqueeze(1)
-            distance = self._distance(state, k, rows)(near, own.goal[rows][:, None, None]).squeeze(1)
+            distance = self._to_go(state, k, rows)(near, own.goal[rows][:, None, None]).squeeze(1)
             skipped = distance.amin(1) <= level.reached
         assert below.target is not None
         below.aims_at_goal[rows] = skipped

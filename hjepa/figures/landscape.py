@@ -19,7 +19,8 @@ from hjepa.errors import InputError
 from hjepa.figures.floor import draw_goal
 from hjepa.figures.style import BODY, INK, MUTED, SMALL, TITLE, level_colour, new_figure
 from hjepa.statistics import rank_correlation
-from levels.metrics import METRICS, squared_distance
+from levels.metrics import squared_distance
+from levels.metrics_names import METRICS
 from tasks import distances
 from tasks.observations import grid_to_walls
 
@@ -58,7 +59,7 @@ def landscape(
         grid: (W, H, 3) the world without the agent, as `tasks.EpisodeBatch.grid[e]`.
         goal: (3,) x, y, heading.
         level: from 1.
-        metric: one of `levels.metrics.METRICS`.
+        metric: one of `levels.metrics_names.METRICS`; `critic` gives its steps to the goal.
 
     Raises:
         InputError: no such level or metric.
@@ -88,7 +89,15 @@ def landscape(
         models = [LevelModel(part, k, 1.0) for k in range(level)]
         walks = stack.config.plan.walks
         chosen = imagined_metrics(part, models, first, memories[:level], key, walks)[-1][0]
-    apart = squared_distance(latents[:-1], latents[-1:], chosen)
+    if metric == "critic":
+        critic, settings = stack.critic(level - 1), stack.config.critic
+        assert settings is not None
+        field = critic.field(
+            torch.from_numpy(np.ascontiguousarray(grid))[None].to(device), latents[-1:], settings.sweeps
+        )
+        apart = critic(latents[None, :-1], field)[0]
+    else:
+        apart = squared_distance(latents[:-1], latents[-1:], chosen)
     energy = np.full(walls.shape, np.nan)
     energy[cells[:, 0], cells[:, 1]] = apart.reshape(-1, 4).amin(1).cpu().numpy()
     steps = distances(walls[None], np.asarray(goal)[None])[0].min(-1)
@@ -127,7 +136,8 @@ def landscapes(stack: Stack, grid: np.ndarray, goal: np.ndarray, metric: str = "
 
 def _draw(figure: Figure, axes: Axes, found: Landscape, goal: np.ndarray, metric: str) -> None:
     colour = level_colour(found.level)
-    _heat(figure, axes, found.energy, goal, f"squared distance to the goal ({metric})")
+    label = "steps to the goal (critic)" if metric == "critic" else f"squared distance to the goal ({metric})"
+    _heat(figure, axes, found.energy, goal, label)
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=3)
     title = f"Level {found.level}\nrank correlation with true path: {found.rank_correlation:.2f}"

@@ -78,7 +78,9 @@ def test_run_folder_is_complete(run: Path) -> None:
     names = {file.name for file in (run / "stack").iterdir()}
     assert names == {"config.yaml", "metrics.csv", "model.json", "model.safetensors"}
     rows = (run / "stack" / "metrics.csv").read_text().splitlines()
-    assert len(rows) == 1 + 4 + 3 + 3  # header, and every second step of 8, 6 and 6
+    assert (
+        len(rows) == 1 + 4 + 3 + 3 + 3 * 2
+    )  # header, every second step of 8, 6 and 6, and of 4 for three critics
 
 
 def test_killed_fit_ends_in_the_same_weights(run: Path, tmp_path: Path) -> None:
@@ -102,13 +104,16 @@ def test_killed_fit_ends_in_the_same_weights(run: Path, tmp_path: Path) -> None:
 
 
 def test_plan_is_a_function_of_its_arguments(run: Path, tmp_path: Path) -> None:
-    first = plan(run, tmp_path / "a.json", "--metric", "l2,commute")
-    assert plan(run, tmp_path / "b.json", "--metric", "l2,commute", "--episode-batch", 4, workers=2) == first
+    first = plan(run, tmp_path / "a.json", "--metric", "l2,commute,critic")
+    assert (
+        plan(run, tmp_path / "b.json", "--metric", "l2,commute,critic", "--episode-batch", 4, workers=2)
+        == first
+    )
     assert [(record["metric"], record["levels"]) for record in first].count(("l2", 3)) == 1
     for record in json.loads((tmp_path / "a.json").read_text()):
         check_record(record, where="test")
         assert 0 < record["tflops_per_episode"] <= record["budget_tflops"]
-    assert plan(run, tmp_path / "c.json", "--metric", "l2,commute", "--seed", 1) != first
+    assert plan(run, tmp_path / "c.json", "--metric", "l2,commute,critic", "--seed", 1) != first
 
 
 def test_killed_plan_continues(run: Path, tmp_path: Path) -> None:

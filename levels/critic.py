@@ -1,0 +1,167 @@
+"""The critic: steps to the goal, from a latent and the floor plan, on plans never seen.
+
+A value iteration network (Tamar et al., arXiv 1602.02867) with the algebra of shortest paths: what a move costs in
+each cell is read off the floor plan by a small convolutional network, and the field of steps to go spreads from the
+goal's cell, ``V <- min(V, V of a neighbour + move, V of another mode + turn)``. It learns local costs alone, so it
+holds on plans of any shape. A latent reads the field where it believes to be, as memories are read
+(`levels.memory.MemoryReader`).
+
+It is trained on latents it cannot change, from the times that trajectories took from their states to a place they
+came to later. Such a time is at least as long as the way, so what is learned is a low expectile of it (Newey and
+Powell, Econometrica 1987; as in arXiv 2110.06169 for values).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from levels.memory import SYMBOLS
+from levels.networks import mlp
+from levels.settings import World
+
+FAR = 500.0
+"""Steps to go that stand for no way at all."""
+
+SHARPNESS = 8.0
+"""Steps that a nat less of belief that the goal is there puts a cell away from it."""
+
+HEAD_HIDDEN = 64
+"""Width of the network that tells where a latent is."""
+
+HINDSIGHT = 4.0
+"""Steps at which the error of an estimate begins to be measured relative to the root of the time."""
+
+
+class Critic(nn.Module):
+    """Steps to go of latents.
+
+    Args:
+        latent_dim: D.
+        world: size of the grid.
+        modes: C, ways of being in a cell that moves depend on; with headings, they become the headings.
+        hidden: channels of the network that reads the floor plan.
+    """
+
+    def __init__(self, latent_dim: int, world: World, modes: int = 4, hidden: int = 32) -> None:
+        super().__init__()
+        self.size, self.modes = world.size, modes
+        self.head = mlp(latent_dim, HEAD_HIDDEN, sum(world.size) + modes)
+        self.reader = nn.Sequential(
+            nn.Conv2d(sum(SYMBOLS), hidden, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.GELU(),
+            nn.Conv2d(hidden, 4 * modes + modes * modes, 1),
+        )
+
+    def costs(self, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Floor plans (P, W, H, 3) -> moves (P, C, 4, W, H) to the four neighbours, turns (P, C, C, W, H), positive."""
+        planes = [F.one_hot(grid[..., i].long(), n) for i, n in enumerate(SYMBOLS)]
+        read = self.reader(torch.cat(planes, -1).permute(0, 3, 1, 2).float())
+        # A step at first: too near, never too far, so that walls are learned and no way is given up.
+        moves, turns = F.softplus(read + 0.5).split([4 * self.modes, self.modes**2], 1)
+        return moves.unflatten(1, (self.modes, 4)), turns.unflatten(1, (self.modes, self.modes))
+
+    def field(self, grid: Tensor, goal: Tensor, sweeps: int) -> Tensor:
+        """Steps to go everywhere: floor plans (P, W, H, 3), goals (P, D) -> (P, C, W, H).
+
+        Args:
+            grid: floor plans.
+            goal: latents; the cell they are believed to be in counts, in any mode.
+            sweeps: moves, each with a turn, of the longest way that is found.
+        """
+        moves, turns = self.costs(grid)
+        along_x, along_y, _ = self._where(goal)
+        doubt = -(along_x[:, :, None] + along_y[:, None])
+        doubt = doubt - doubt.amin((1, 2), keepdim=True)
+        field = (SHARPNESS * doubt).clamp_max(FAR)[:, None].expand(-1, self.modes, -1, -1)
+        for _ in range(sweeps):
+            walled = F.pad(field, (1, 1, 1, 1), value=FAR)
+            inner = walled[:, :, 1:-1, 1:-1]
+            around = (
+                walled[:, :, 2:, 1:-1],
+                walled[:, :, :-2, 1:-1],
+                walled[:, :, 1:-1, 2:],
+                walled[:, :, 1:-1, :-2],
+            )
+            moved = (torch.stack(around, 2) + moves).amin(2)
+            field = torch.minimum(inner, moved)
+            field = torch.minimum(field, (field[:, None] + turns).amin(2))
+        return field
+
+    def forward(self, latent: Tensor, field: Tensor) -> Tensor:
+        """Steps to go: latents (P, ..., D), field (P, C, W, H) -> (P, ...)."""
+        flat = latent.flatten(1, -2)
+        along_x, along_y, mode = self._where(flat)
+        _, height = self.size
+        columns = torch.bmm(along_x.exp(), field.permute(0, 2, 3, 1).flatten(2))
+        cells = columns.view(*flat.shape[:2], height, self.modes)
+        modes = (along_y.exp().unsqueeze(-1) * cells).sum(2)
+        return (modes * mode.exp()).sum(-1).view(latent.shape[:-1])
+
+    def loss(
+        self,
+        latent: Tensor,
+        place: Tensor,
+        grid: Tensor,
+        goal: tuple[Tensor, Tensor],
+        sweeps: int,
+        under: float,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss on whole trajectories of P floor plans.
+
+        Args:
+            latent: (P, n, L, D), what the gradient does not reach.
+            place: (P, n, L, 2) integer cells x, y where the observations show the agent.
+            grid: (P, W, H, 3).
+            goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
+            sweeps: of the field.
+            under: weight of estimates that are too low, relative to those that are too high.
+
+        Returns:
+            scalar, and its terms: ``steps`` is the mean error in steps, ``look`` where latents believe to be.
+        """
+        latent = latent.detach()
+        plan = torch.arange(len(latent), device=latent.device)
+        trajectory, moment = goal
+        field = self.field(grid, latent[plan, trajectory, moment], sweeps)
+        estimate = self(latent, field)
+        taken = hindsight(place, place[plan, trajectory, moment])
+        # Where the sweeps have not come there is no estimate to mend, only a wrong place to read.
+        known = taken.isfinite() & (estimate < FAR / 2)
+        error = estimate[known] - taken[known]
+        scaled = (error.square() / (HINDSIGHT + taken[known])) * torch.where(error > 0, 1.0, under)
+        along_x, along_y, _ = self._where(latent.flatten(1, 2))
+        x, y = place.flatten(0, 2).long().unbind(-1)
+        look = F.nll_loss(along_x.flatten(0, 1), x) + F.nll_loss(along_y.flatten(0, 1), y)
+        return scaled.mean() + look, {"steps": error.detach().abs().mean(), "look": look.detach()}
+
+    def field_operations(self, sweeps: int) -> float:
+        """Additions and comparisons of the sweeps of one field; what the plan's reading takes comes on top."""
+        width, height = self.size
+        return 2.0 * sweeps * width * height * (4 * self.modes + self.modes**2)
+
+    def _where(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log probabilities (..., W), (..., H), (..., C) of column, row and mode."""
+        parts = self.head(latent).split([*self.size, self.modes], -1)
+        along_x, along_y, mode = (part.log_softmax(-1) for part in parts)
+        return along_x, along_y, mode
+
+
+def hindsight(place: Tensor, goal: Tensor) -> Tensor:
+    """Steps that trajectories took until they came to a place.
+
+    Args:
+        place: (P, n, L, 2) cells.
+        goal: (P, 2) a cell for each plan.
+
+    Returns:
+        (P, n, L) float, from each moment to the first one there that is not before it; infinite if there is none.
+    """
+    there = (place == goal[:, None, None]).all(-1)
+    moment = torch.arange(place.shape[2], device=place.device, dtype=torch.float32)
+    arrivals = torch.where(there, moment, torch.inf)
+    # The first arrival from each moment on: a running minimum from the end.
+    return arrivals.flip(-1).cummin(-1).values.flip(-1) - moment

@@ -1,0 +1,138 @@
+"""The critic: fields are shortest paths over its own costs, hindsight is the first arrival, levels stay as they are."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+from torch import Tensor
+
+from levels.critic import FAR, Critic, hindsight
+
+NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+
+
+@pytest.fixture(scope="module")
+def critic(toys: SimpleNamespace) -> Critic:
+    torch.manual_seed(3)
+    made = Critic(6, toys.WORLD, modes=3, hidden=8).eval().requires_grad_(False)
+    # A goal that is believed to be in one cell, and costs that differ from cell to cell.
+    made.head[-1].weight.mul_(200)
+    made.reader[-1].weight.mul_(6)
+    return made
+
+
+def shortest(critic: Critic, grid: Tensor, goal: Tensor) -> np.ndarray:
+    """Steps to go (C, W, H) by Dijkstra's algorithm over the critic's own costs."""
+    width, height = critic.size
+    moves, turns = (part[0].double().numpy() for part in critic.costs(grid))
+    number = np.arange(critic.modes * width * height).reshape(critic.modes, width, height)
+    edges: list[tuple[int, int, float]] = []
+    for mode, x, y in np.ndindex(*number.shape):
+        here = int(number[mode, x, y])
+        for way, (right, down) in enumerate(NEIGHBOURS):
+            if 0 <= x + right < width and 0 <= y + down < height:
+                edges.append((here, int(number[mode, x + right, y + down]), moves[mode, way, x, y]))
+        edges += [
+            (here, int(number[other, x, y]), turns[mode, other, x, y])
+            for other in range(critic.modes)
+            if other != mode
+        ]
+    begin, end, cost = zip(*edges)
+    graph = csr_array((cost, (end, begin)), shape=(number.size, number.size))
+    targets = number[:, int(goal[0]), int(goal[1])]
+    return dijkstra(graph, indices=targets).min(0).reshape(number.shape)
+
+
+def test_a_field_holds_the_shortest_ways_over_its_own_costs(critic: Critic, toys: SimpleNamespace) -> None:
+    for seed in range(3):
+        grid = toys.grids(1, seed)
+        guesses = torch.randn(64, 6, generator=torch.Generator().manual_seed(seed))
+        along_x, along_y, _ = critic._where(guesses)
+        surest = int((along_x.amax(-1) + along_y.amax(-1)).argmax())
+        goal, cell = guesses[surest, None], torch.stack([along_x[surest].argmax(), along_y[surest].argmax()])
+        assert float(along_x[surest].max() + along_y[surest].max()) > -1e-4
+        field = critic.field(grid, goal, sweeps=40)[0]
+        assert np.allclose(field.numpy(), shortest(critic, grid, cell), atol=1e-2)
+
+
+def test_few_sweeps_see_no_further(critic: Critic, toys: SimpleNamespace) -> None:
+    grid, goal = toys.grids(1), torch.randn(1, 6, generator=torch.Generator().manual_seed(0))
+    few, enough = critic.field(grid, goal, 2)[0], critic.field(grid, goal, 40)[0]
+    assert bool((few >= enough - 1e-4).all())
+    assert float(few.max()) == FAR > float(enough.max())
+
+
+def test_a_row_does_not_depend_on_the_others(critic: Critic, toys: SimpleNamespace) -> None:
+    grid = toys.grids(4)
+    latent = torch.randn(4, 8, 6, generator=torch.Generator().manual_seed(1))
+    field = critic.field(grid, latent[:, 0], 12)
+    order = torch.tensor([2, 0, 3, 1])
+    again = critic.field(grid[order], latent[order, 0], 12)
+    assert torch.equal(again, field[order])
+    assert torch.equal(critic(latent[order], again), critic(latent, field)[order])
+    shaped = critic(latent.view(4, 2, 4, 6), field)
+    assert torch.equal(shaped.flatten(1), critic(latent, field))
+
+
+def test_the_gradient_points_to_the_goal(critic: Critic, toys: SimpleNamespace) -> None:
+    grid = toys.grids(1)
+    latent = torch.randn(1, 8, 6, generator=torch.Generator().manual_seed(2)) / 20
+    field = critic.field(grid, latent[:, 0], 40)
+    leaf = latent.clone().requires_grad_()
+    before = critic(leaf, field)
+    (gradient,) = torch.autograd.grad(before.sum(), leaf)
+    after = critic(latent - 1e-4 * gradient, field)
+    assert bool((after <= before + 1e-6).all())
+    assert float(after.sum()) < float(before.detach().sum())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_hindsight_is_the_first_arrival(data: st.DataObject) -> None:
+    places = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=12))
+    goal = data.draw(st.integers(0, 3))
+    place = torch.tensor([[x, 1] for x in places])[None, None]
+    found = hindsight(place, torch.tensor([[goal, 1]]))[0, 0].tolist()
+    for moment, steps in enumerate(found):
+        later = [after for after, x in enumerate(places[moment:]) if x == goal]
+        assert steps == (later[0] if later else float("inf"))
+
+
+def test_it_learns_what_a_wall_costs() -> None:
+    """A corridor with a wall across: the way round takes as long as trajectories took, unlike the way through."""
+    from levels.settings import World
+
+    torch.manual_seed(0)
+    width, height = 5, 5
+    critic = Critic(2, World((width, height), 4), modes=1, hidden=16)
+    grid = torch.zeros(1, width, height, 3, dtype=torch.int64)
+    grid[..., 0] = 1
+    grid[0, 2, 1:, 0] = 2
+    # Up on the left, across above the wall, down on the right.
+    way = torch.tensor([(0, 4), (0, 3), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (4, 1), (4, 2), (4, 3),
+                        (4, 4), (3, 4), (3, 3), (3, 2), (3, 1), (3, 0), (2, 0), (1, 0), (1, 1), (1, 2), (1, 3), (1, 4)])  # fmt: skip
+    place = torch.stack([way, way.flip(0)])[None]
+    latent = (place.float() - 2) / 2
+    optimizer = torch.optim.Adam(critic.parameters(), 2e-2)
+    for step in range(150):
+        generator = torch.Generator().manual_seed(step)
+        goal = torch.randint(0, 2, (1,), generator=generator), torch.randint(6, 24, (1,), generator=generator)
+        loss, _ = critic.loss(latent, place, grid, goal, 24, 0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    critic.requires_grad_(False)
+    right, left = latent[:, :1, 13], latent[:, :1, 23]
+    through = float(critic(left, critic.field(grid, right[:, 0], 24)))
+    straight = float(critic(latent[:, :1, 5], critic.field(grid, latent[:, 0, 9], 24)))
+    assert 8 < through < 13  # ten steps round, two through the wall
+    assert 3 < straight < 6
+    # Trajectories never stood in the wall; the gradient never reaches what they saw.
+    assert latent.grad is None
