@@ -199,6 +199,8 @@ def test_the_example_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "collect.plans=1",
         "--set",
         "train.plans=1",
+        "--set",
+        "critic.plans=1",
     )
     hjepa("collect", "--preset", PRESET, *fixed, "--out", tmp_path / "data")
     hjepa("fit", "--preset", PRESET, *fixed, "--data", tmp_path / "data", "--out", tmp_path / "runs" / "demo")

@@ -116,8 +116,9 @@ def test_it_learns_what_a_wall_costs() -> None:
     grid[..., 0] = 1
     grid[0, 2, 1:, 0] = 2
     # Up on the left, across above the wall, down on the right.
-    way = torch.tensor([(0, 4), (0, 3), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (4, 1), (4, 2), (4, 3),
-                        (4, 4), (3, 4), (3, 3), (3, 2), (3, 1), (3, 0), (2, 0), (1, 0), (1, 1), (1, 2), (1, 3), (1, 4)])  # fmt: skip
+    up, down = [(0, y) for y in (4, 3, 2, 1)], [(4, y) for y in (1, 2, 3, 4)]
+    back = [(3, y) for y in (4, 3, 2, 1)] + [(x, 0) for x in (3, 2, 1)] + [(1, y) for y in (1, 2, 3, 4)]
+    way = torch.tensor(up + [(x, 0) for x in range(5)] + down + back)
     place = torch.stack([way, way.flip(0)])[None]
     latent = (place.float() - 2) / 2
     optimizer = torch.optim.Adam(critic.parameters(), 2e-2)
