@@ -159,7 +159,7 @@ def plan_request(spec: Mapping[str, Any], checkpoint: str, progress: Path | None
         task=spec["task"],
         levels=(spec["levels"],),
         episodes=spec["episodes"],
-        seed=spec["seed"],
+        seed=(spec["seed"],),
         split=spec["split"],
         tasks=spec["tasks"],
         metric=None if spec["metric"] is None else (spec["metric"],),

@@ -73,9 +73,9 @@ class CriticSettings:
     """The critic of a stack and its training, after that of all levels; see `levels.critic`.
 
     Attributes:
-        modes: ways of being in a cell that moves depend on.
         hidden: channels of the network that reads the floor plan.
         sweeps: moves of the longest way that is found.
+        train_sweeps: the same in training; costs are local, so that near goals teach what far ones need.
         steps: optimiser steps.
         plans: floor plans in a batch, with one goal each.
         trajectories: on each of them.
@@ -87,14 +87,14 @@ class CriticSettings:
         ValueError: a number that is not positive, or an ``under`` of more than 1.
     """
 
-    modes: int = 4
     hidden: int = 32
     sweeps: int = 48
+    train_sweeps: int = 32
     steps: int = 600
     plans: int = 8
     trajectories: int = 8
-    learning_rate: float = 5e-3
-    under: float = 0.1
+    learning_rate: float = 1e-2
+    under: float = 0.03
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
@@ -27,10 +28,12 @@ class Cell:
     """One record of a request.
 
     Attributes:
+        seed: of the episodes.
         oracle: None for the agent as it is.
         levels, metric, planner: as named on the command line; planner None: the settings' own.
     """
 
+    seed: int
     oracle: str | None
     levels: int
     metric: str
@@ -38,7 +41,7 @@ class Cell:
 
 
 def plan_command(request: PlanRequest) -> list[Record]:
-    """One record per oracle, number of levels, metric and planner; see `PlanRequest`.
+    """One record per seed, oracle, number of levels, metric and planner; see `PlanRequest`.
 
     Everything that cannot work is refused before the first episode.
 
@@ -77,7 +80,7 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         request.task,
         cell.levels,
         request.episodes,
-        request.seed,
+        cell.seed,
         request.split,
         request.tasks,
         request.budget_tflops,
@@ -100,10 +103,14 @@ def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
         InputError: an oracle that none of the numbers of levels has a part for.
     """
     plan = with_plan(stack.config, request.overrides).plan
-    for oracle, levels in rungs(request, stack.depth):
-        for metric in request.metric or (plan.metric,):
-            for planner in request.planner or (None,):
-                yield Cell(oracle, levels, metric, planner)
+    choices = itertools.product(
+        request.seed,
+        rungs(request, stack.depth),
+        request.metric or (plan.metric,),
+        request.planner or (None,),
+    )
+    for seed, (oracle, levels), metric, planner in choices:
+        yield Cell(seed, oracle, levels, metric, planner)
 
 
 def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:

@@ -20,7 +20,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -31,7 +31,6 @@ from hjepa.errors import InputError
 from hjepa.json_files import plain, read_json, write_json
 from hjepa.requests import DEPTHS
 from hjepa.statistics import spl, wilson
-from hjepa.tables import table
 
 __all__ = [
     "DEPTHS",
@@ -42,9 +41,9 @@ __all__ = [
     "by_distance",
     "check_record",
     "installed_versions",
+    "pooled",
     "read_json",
     "read_records",
-    "table",
     "without_timing",
     "write_json",
 ]
@@ -186,6 +185,39 @@ def build_record(
     record = plain(record)
     check_record(record, where="build_record")
     return record
+
+
+def pooled(records: Sequence[Record]) -> Record:
+    """One record of all episodes of records that differ in the evaluation seed alone; its seed is the first one's.
+
+    What was measured per record, as compute and time, is averaged over episodes.
+
+    Raises:
+        InputError: no records, or some that differ in the agent or the task.
+    """
+    same = ("task", "split", "tasks", "levels", "depth", "metric", "planner", "oracle", "budget_tflops",
+            "step_budget", "train_seed", "checkpoint_sha256")  # fmt: skip
+    if not records:
+        raise InputError("no records", "pooled", "give at least one")
+    first = records[0]
+    for name in same:
+        if any(record[name] != first[name] for record in records):
+            raise InputError(f"records differ in {name}", "pooled", "give those of one agent and task")
+    episodes = np.array([record["episodes"] for record in records], float)
+
+    def mean(name: str) -> Any:
+        values = [record[name] for record in records]
+        return None if None in values else np.average(np.array(values, float), axis=0, weights=episodes)
+
+    averaged = ("active_share", "tflops_per_episode", "random_success_rate", "violations", "plan_ms",
+                "seconds_per_episode", "peak_mb")  # fmt: skip
+    joined: dict[str, Any] = {
+        name: np.concatenate([record[name] for record in records])
+        for name in ("success", "steps", "oracle_steps")
+    }
+    facts: dict[str, Any] = {name: first[name] for name in (*same, "seed", "versions")}
+    record = build_record(**facts, **joined, **{name: mean(name) for name in averaged})
+    return record | {name: first[name] for name in first.keys() - record.keys()}
 
 
 def by_distance(success: ArrayLike, oracle_steps: ArrayLike) -> list[dict[str, Any]]:

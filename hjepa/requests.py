@@ -26,14 +26,14 @@ SUBGOALS = "subgoals:"
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """Plan episodes of one task with one checkpoint: a record per level count, metric and planner.
+    """Plan episodes of one task with one checkpoint: a record per seed, level count, metric and planner.
 
     Attributes:
         checkpoint: name of shipped weights or a run folder.
         task: task id.
         levels: numbers of levels to plan with; None: 1 to all of the checkpoint's.
         episodes: how many, at least 1.
-        seed: of the episodes and of the planner's noise.
+        seed: one or several, each of its own episodes and of the planner's noise on them.
         split: one of `SPLITS`.
         tasks: one of `TASK_KINDS`; None: the task's first, ``far`` on our floor plans.
         metric: metrics of the goal cost; None: the checkpoint's default.
@@ -55,7 +55,7 @@ class PlanRequest:
     task: str
     levels: Sequence[int] | None = None
     episodes: int = 200
-    seed: int = 0
+    seed: Sequence[int] = (0,)
     split: str = "test"
     tasks: str | None = None
     metric: Sequence[str] | None = None
@@ -77,7 +77,8 @@ class PlanRequest:
         _one_of("device", self.device, DEVICES)
         _one_of("precision", self.precision, PRECISIONS)
         _at_least("episodes", self.episodes, 1)
-        _at_least("seed", self.seed, 0)
+        for seed in self.seed:
+            _at_least("seed", seed, 0)
         _at_least("workers", self.workers, 1)
         if self.episode_batch is not None:
             _at_least("episode batch", self.episode_batch, 1)
@@ -87,6 +88,7 @@ class PlanRequest:
             _check_oracle(oracle)
         for name, values in (
             ("levels", self.levels),
+            ("seed", self.seed),
             ("metric", self.metric),
             ("planner", self.planner),
             ("oracle", self.oracle),

@@ -62,7 +62,7 @@ class Stack(nn.Module):
         for k in self._own_latents() if config.critic is not None else ():
             assert config.critic is not None
             dim, critic = config.levels[k].latent_dim, config.critic
-            self.critics.append(Critic(dim, world, critic.modes, critic.hidden))
+            self.critics.append(Critic(dim, world, critic.hidden))
 
     @property
     def depth(self) -> int:
@@ -194,7 +194,7 @@ class Stack(nn.Module):
         total, terms = torch.zeros((), device=agent.device), []
         for k in self._own_latents():
             loss, own = self.critic(k).loss(
-                latents[k], agent[..., :2].long(), grid, goal, settings.sweeps, settings.under
+                latents[k], agent[..., :3].long(), grid, goal, settings.train_sweeps, settings.under
             )
             total = total + loss
             terms.append(own)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-_EVALUATION = ("task", "split", "tasks", "seed", "episodes", "step_budget")
+from hjepa.records import pooled
+
+_TASK = ("task", "split", "tasks", "step_budget")
+_AGENT = (
+    *_TASK,
+    "levels",
+    "depth",
+    "metric",
+    "planner",
+    "oracle",
+    "budget_tflops",
+    "train_seed",
+    "checkpoint_sha256",
+)
 
 _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "levels": lambda record: str(record["levels"]),
@@ -32,14 +45,20 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     """A table of records, one block per evaluation, each with the random floor and the shortest path below.
 
     Columns are those of the contract in `hjepa.records`, and training seed and overrides where records differ in
-    them; the active share lists the levels from 1 up. A
-    number that was not measured is a dash. The shortest path's success is the share of episodes that
-    can be solved within the step budget.
+    them; the active share lists the levels from 1 up. A number that was not measured is a dash. The shortest path's
+    success is the share of episodes that can be solved within the step budget. Evaluations that differ in the seed
+    alone are pooled into one block.
     """
-    blocks: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    agents: dict[tuple[Any, ...], list[Any]] = {}
     for record in records:
-        blocks.setdefault(tuple(record[name] for name in _EVALUATION), []).append(record)
-    return "\n\n".join(_block(block) for block in blocks.values())
+        overrides = tuple(record.get("spec", {}).get("overrides", ()))
+        agents.setdefault((*(str(record[name]) for name in _AGENT), overrides), []).append(record)
+    blocks: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for same in agents.values():
+        task = tuple(same[0][name] for name in _TASK)
+        seeds = tuple((record["seed"], record["episodes"]) for record in same)
+        blocks.setdefault((*task, seeds), []).append(pooled(same) if len(same) > 1 else same[0])
+    return "\n\n".join(_block(block, [seed for seed, _ in key[-1]]) for key, block in blocks.items())
 
 
 def align(rows: Iterable[Sequence[str]]) -> str:
@@ -62,11 +81,11 @@ def success_text(rate: float, interval: Sequence[float] | None = None) -> str:
     return text if interval is None else f"{text} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
 
 
-def _block(records: Sequence[Mapping[str, Any]]) -> str:
+def _block(records: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> str:
     first = records[0]
     title = (
         f"{first['task']}: {first['episodes']} {first['tasks']} episodes of the {first['split']} split, "
-        f"seed {first['seed']}, at most {first['step_budget']} steps"
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}, at most {first['step_budget']} steps"
     )
     varying = {name: cell for name, cell in _VARYING.items() if len(set(map(cell, records))) > 1}
     columns = varying | _COLUMNS

@@ -2,7 +2,7 @@
 
 A value iteration network (Tamar et al., arXiv 1602.02867) with the algebra of shortest paths: what a move costs in
 each cell is read off the floor plan by a small convolutional network, and the field of steps to go spreads from the
-goal's cell, ``V <- min(V, V of a neighbour + move, V of another mode + turn)``. It learns local costs alone, so it
+goal's cell, ``V <- min(V, V of a neighbour + move, V of another heading + turn)``. It learns local costs alone, so it
 holds on plans of any shape. A latent reads the field where it believes to be, as memories are read
 (`levels.memory.MemoryReader`).
 
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from levels.encoders import HEADINGS
 from levels.memory import SYMBOLS
 from levels.networks import mlp
 from levels.settings import World
@@ -40,20 +41,22 @@ class Critic(nn.Module):
     Args:
         latent_dim: D.
         world: size of the grid.
-        modes: C, ways of being in a cell that moves depend on; with headings, they become the headings.
         hidden: channels of the network that reads the floor plan.
+
+    Attributes:
+        headings: C, those of the agent; 1 for one that has none.
     """
 
-    def __init__(self, latent_dim: int, world: World, modes: int = 4, hidden: int = 32) -> None:
+    def __init__(self, latent_dim: int, world: World, hidden: int = 32) -> None:
         super().__init__()
-        self.size, self.modes = world.size, modes
-        self.head = mlp(latent_dim, HEAD_HIDDEN, sum(world.size) + modes)
+        self.size, self.headings = world.size, 1 if world.continuous else HEADINGS
+        self.head = mlp(latent_dim, HEAD_HIDDEN, sum(world.size) + self.headings)
         self.reader = nn.Sequential(
             nn.Conv2d(sum(SYMBOLS), hidden, 3, padding=1),
             nn.GELU(),
             nn.Conv2d(hidden, hidden, 1),
             nn.GELU(),
-            nn.Conv2d(hidden, 4 * modes + modes * modes, 1),
+            nn.Conv2d(hidden, (4 + self.headings) * self.headings, 1),
         )
 
     def costs(self, grid: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,22 +64,22 @@ class Critic(nn.Module):
         planes = [F.one_hot(grid[..., i].long(), n) for i, n in enumerate(SYMBOLS)]
         read = self.reader(torch.cat(planes, -1).permute(0, 3, 1, 2).float())
         # A step at first: too near, never too far, so that walls are learned and no way is given up.
-        moves, turns = F.softplus(read + 0.5).split([4 * self.modes, self.modes**2], 1)
-        return moves.unflatten(1, (self.modes, 4)), turns.unflatten(1, (self.modes, self.modes))
+        moves, turns = F.softplus(read + 0.5).split([4 * self.headings, self.headings**2], 1)
+        return moves.unflatten(1, (self.headings, 4)), turns.unflatten(1, (self.headings, self.headings))
 
     def field(self, grid: Tensor, goal: Tensor, sweeps: int) -> Tensor:
         """Steps to go everywhere: floor plans (P, W, H, 3), goals (P, D) -> (P, C, W, H).
 
         Args:
             grid: floor plans.
-            goal: latents; the cell they are believed to be in counts, in any mode.
+            goal: latents; the cell they are believed to be in counts, at any heading.
             sweeps: moves, each with a turn, of the longest way that is found.
         """
         moves, turns = self.costs(grid)
         along_x, along_y, _ = self._where(goal)
         doubt = -(along_x[:, :, None] + along_y[:, None])
         doubt = doubt - doubt.amin((1, 2), keepdim=True)
-        field = (SHARPNESS * doubt).clamp_max(FAR)[:, None].expand(-1, self.modes, -1, -1)
+        field = (SHARPNESS * doubt).clamp_max(FAR)[:, None].expand(-1, self.headings, -1, -1)
         for _ in range(sweeps):
             walled = F.pad(field, (1, 1, 1, 1), value=FAR)
             inner = walled[:, :, 1:-1, 1:-1]
@@ -94,12 +97,12 @@ class Critic(nn.Module):
     def forward(self, latent: Tensor, field: Tensor) -> Tensor:
         """Steps to go: latents (P, ..., D), field (P, C, W, H) -> (P, ...)."""
         flat = latent.flatten(1, -2)
-        along_x, along_y, mode = self._where(flat)
+        along_x, along_y, heading = self._where(flat)
         _, height = self.size
         columns = torch.bmm(along_x.exp(), field.permute(0, 2, 3, 1).flatten(2))
-        cells = columns.view(*flat.shape[:2], height, self.modes)
-        modes = (along_y.exp().unsqueeze(-1) * cells).sum(2)
-        return (modes * mode.exp()).sum(-1).view(latent.shape[:-1])
+        cells = columns.view(*flat.shape[:2], height, self.headings)
+        turned = (along_y.exp().unsqueeze(-1) * cells).sum(2)
+        return (turned * heading.exp()).sum(-1).view(latent.shape[:-1])
 
     def loss(
         self,
@@ -114,9 +117,10 @@ class Critic(nn.Module):
 
         Args:
             latent: (P, n, L, D), what the gradient does not reach.
-            place: (P, n, L, 2) integer cells x, y where the observations show the agent.
+            place: (P, n, L, 3) integer cell x, y and heading that the observations show the agent at; (P, n, L, 2)
+                of one without headings.
             grid: (P, W, H, 3).
-            goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
+            goal: number (P,) of the trajectory, and (P,) of the moment in it, whose cell is the goal.
             sweeps: of the field.
             under: weight of estimates that are too low, relative to those that are too high.
 
@@ -128,26 +132,26 @@ class Critic(nn.Module):
         trajectory, moment = goal
         field = self.field(grid, latent[plan, trajectory, moment], sweeps)
         estimate = self(latent, field)
-        taken = hindsight(place, place[plan, trajectory, moment])
+        taken = hindsight(place[..., :2], place[plan, trajectory, moment, :2])
         # Where the sweeps have not come there is no estimate to mend, only a wrong place to read.
         known = taken.isfinite() & (estimate < FAR / 2)
         error = estimate[known] - taken[known]
         scaled = (error.square() / (HINDSIGHT + taken[known])) * torch.where(error > 0, 1.0, under)
-        along_x, along_y, _ = self._where(latent.flatten(1, 2))
-        x, y = place.flatten(0, 2).long().unbind(-1)
-        look = F.nll_loss(along_x.flatten(0, 1), x) + F.nll_loss(along_y.flatten(0, 1), y)
+        # Of a single heading there is none to tell.
+        shown = zip(self._where(latent.flatten(1, 2)), place.flatten(0, 2).long().unbind(-1))
+        look = torch.stack([F.nll_loss(belief.flatten(0, 1), true) for belief, true in shown]).sum()
         return scaled.mean() + look, {"steps": error.detach().abs().mean(), "look": look.detach()}
 
     def field_operations(self, sweeps: int) -> float:
         """Additions and comparisons of the sweeps of one field; what the plan's reading takes comes on top."""
         width, height = self.size
-        return 2.0 * sweeps * width * height * (4 * self.modes + self.modes**2)
+        return 2.0 * sweeps * width * height * (4 + self.headings) * self.headings
 
     def _where(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log probabilities (..., W), (..., H), (..., C) of column, row and mode."""
-        parts = self.head(latent).split([*self.size, self.modes], -1)
-        along_x, along_y, mode = (part.log_softmax(-1) for part in parts)
-        return along_x, along_y, mode
+        """Log probabilities (..., W), (..., H), (..., C) of column, row and heading."""
+        parts = self.head(latent).split([*self.size, self.headings], -1)
+        along_x, along_y, heading = (part.log_softmax(-1) for part in parts)
+        return along_x, along_y, heading
 
 
 def hindsight(place: Tensor, goal: Tensor) -> Tensor:

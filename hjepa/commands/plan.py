@@ -1,4 +1,4 @@
-"""Plan evaluation episodes with a checkpoint, and write one record per number of levels, metric and planner.
+"""Plan evaluation episodes with a checkpoint, and write one record per seed, number of levels, metric and planner.
 
 The result is a function of the arguments, whatever the episode batch. With --json a killed run continues
 where it stopped.
@@ -26,7 +26,13 @@ def add_arguments(parser: Any) -> None:
     add("--task", required=True, metavar="ID", help="`hjepa tasks` lists them")
     add("--levels", type=integers, metavar="1,2,3", help="numbers of levels; default: 1 to all")
     add("--episodes", type=int, default=200, metavar="N", help="default: 200")
-    add("--seed", type=int, default=0, metavar="S", help="of episodes and planner; default: 0")
+    add(
+        "--seed",
+        type=integers,
+        default=(0,),
+        metavar="S",
+        help="of episodes and planner; several, as 0,1,2, are pooled in the table; default: 0",
+    )
     add("--split", choices=list(SPLITS), default="test", help="default: test")
     add(
         "--tasks",
@@ -64,7 +70,8 @@ def run(options: Any) -> None:
     known_task(request.task)
 
     from hjepa.planning import plan_command
-    from hjepa.records import table, write_json
+    from hjepa.records import write_json
+    from hjepa.tables import table
 
     records = plan_command(request)
     print(table(records))

@@ -124,7 +124,7 @@ def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Pat
                 task=TASK,
                 levels=(1, 2, 3),
                 episodes=7,
-                seed=5,
+                seed=(5,),
                 split="validation",
                 tasks="uniform",
                 metric=("l2", "commute"),

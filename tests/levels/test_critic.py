@@ -21,7 +21,7 @@ NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 @pytest.fixture(scope="module")
 def critic(toys: SimpleNamespace) -> Critic:
     torch.manual_seed(3)
-    made = Critic(6, toys.WORLD, modes=3, hidden=8).eval().requires_grad_(False)
+    made = Critic(6, toys.WORLD, hidden=8).eval().requires_grad_(False)
     # A goal that is believed to be in one cell, and costs that differ from cell to cell.
     made.head[-1].weight.mul_(200)
     made.reader[-1].weight.mul_(6)
@@ -32,7 +32,7 @@ def shortest(critic: Critic, grid: Tensor, goal: Tensor) -> np.ndarray:
     """Steps to go (C, W, H) by Dijkstra's algorithm over the critic's own costs."""
     width, height = critic.size
     moves, turns = (part[0].double().numpy() for part in critic.costs(grid))
-    number = np.arange(critic.modes * width * height).reshape(critic.modes, width, height)
+    number = np.arange(critic.headings * width * height).reshape(critic.headings, width, height)
     edges: list[tuple[int, int, float]] = []
     for mode, x, y in np.ndindex(*number.shape):
         here = int(number[mode, x, y])
@@ -41,7 +41,7 @@ def shortest(critic: Critic, grid: Tensor, goal: Tensor) -> np.ndarray:
                 edges.append((here, int(number[mode, x + right, y + down]), moves[mode, way, x, y]))
         edges += [
             (here, int(number[other, x, y]), turns[mode, other, x, y])
-            for other in range(critic.modes)
+            for other in range(critic.headings)
             if other != mode
         ]
     begin, end, cost = zip(*edges)
@@ -111,7 +111,7 @@ def test_it_learns_what_a_wall_costs() -> None:
 
     torch.manual_seed(0)
     width, height = 5, 5
-    critic = Critic(2, World((width, height), 4), modes=1, hidden=16)
+    critic = Critic(2, World((width, height), 2, continuous=True), hidden=16)
     grid = torch.zeros(1, width, height, 3, dtype=torch.int64)
     grid[..., 0] = 1
     grid[0, 2, 1:, 0] = 2

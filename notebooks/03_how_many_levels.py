@@ -1,0 +1,380 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How many levels? An ablation, small and whole
+#
+# An ablation takes one thing away and measures what is lost. Here the thing is a level. There are two ways to take
+# levels away, and a claim about depth should say which one it means:
+#
+# - **truncated**: train one deep stack, then plan with its lowest levels only. One training serves every depth.
+# - **trained**: train a stack for each depth. Every depth gets weights of its own.
+#
+# This notebook runs a small ablation live, with both. Then it reads the published one, whose numbers mean something:
+# success against levels, what each level adds on the same episodes, and whether a better cost could replace the
+# hierarchy.
+
+# %%
+# %matplotlib inline
+import tempfile
+from importlib.resources import files
+from itertools import chain, pairwise
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import hjepa
+from hjepa.ablation import ablate
+from hjepa.devices import fix_threads
+from hjepa.evidence import Entry, blocks
+from hjepa.figures.groups import METRIC_COLOURS
+from hjepa.figures.measured import Row, rows_figure
+from hjepa.figures.style import plain_axes
+from hjepa.grids import expand, read_grid
+from hjepa.records import build_record, read_records
+
+fix_threads()
+work = Path(tempfile.mkdtemp())
+
+# %% [markdown]
+# ## A small ablation, live
+#
+# A grid lists values; every combination is a *cell*: one stack, planned with one number of levels. `expand` writes the
+# cells out, `ablate` collects trajectories, trains what the cells need (once for all cells that share it), plans, and
+# keeps one record per cell. Run it again and finished cells are skipped.
+#
+# The preset is `smoke` with a tenth of the training it would need, on episodes of any distance. **What it learns is not
+# the point**: after so few steps nobody plans well. The point is how the comparison is made.
+#
+# Two settings are compared. In `sequential` training one level learns after the other, and each takes the latents of the
+# level below as they are: no gradient flows down. In `joint`, here with `end_to_end`, all levels learn at once and the
+# upper ones pull at the lower ones.
+
+# %%
+SHORT = {"train.steps": ["[60, 40, 40]"], "collect.plans": ["32"], "train.clip": ["1e9"]}
+SMALL = {"train_seeds": (0,), "tasks": "uniform", "episodes": 24, "budget_tflops": (0.001,)}
+
+
+def small_ablation(**overrides):
+    """The cells of one way of training: both kinds of depth, 1 to 3 levels."""
+    swept = SHORT | {key: [str(value)] for key, value in overrides.items()}
+    depth = ("truncated", "trained")
+    return expand("smoke", read_grid("smoke", levels=(1, 2, 3), depth=depth, overrides=swept, **SMALL))
+
+
+sequential = small_ablation()
+for spec in sequential:
+    print(f"{spec['levels']} level(s), {spec['depth']}")
+
+# %%
+result = ablate(sequential, work / "sweep")
+hjepa.figures.success_by_levels(result.records)
+
+# %% [markdown]
+# At equal depth, do the open and the filled markers stand for two agents or for one? Episode by episode:
+
+# %%
+steps = {(record["levels"], record["depth"]): np.array(record["steps"]) for record in result.records}
+for levels in (1, 2):
+    alike = (steps[levels, "truncated"] == steps[levels, "trained"]).sum()
+    print(
+        f"{levels} level(s), cut or trained alone: as many steps in {alike} of {SMALL['episodes']} episodes"
+    )
+
+# %% [markdown]
+# ### Why both depths give the same levels
+#
+# Their levels hold the same numbers. Below, every weight of a level in the deep stack is held against the same level of a
+# stack that was trained with fewer levels.
+#
+# Three things make it so. No gradient flows from a level into the one below. A batch is a function of the training seed,
+# the step and the level, so level 1 sees the same data whether or not a level 2 comes after it. And the random state is
+# set anew at every step, from the seed and the step. When training is joint and end to end, the first of the three is
+# gone: levels 2 and 3 then change what level 1 learns, and a stack of one level is another agent than the lowest level
+# of three.
+#
+# Small print. (1) Usually the gradient is clipped by the length of all that trains at a step. That includes the probe that
+# reads places out of a latent for the figures, and a probe's first weights depend on how many levels were built before
+# it; so clipped steps can differ a little. Clipping is off here, to compare bit by bit. (2) After training, distances are
+# measured once on training trajectories, which are cut to whole strides of the top level. A stack of another depth cuts
+# elsewhere, so its unit of cost is another by a little. That is why single episodes above may differ although no weight
+# does.
+
+
+# %%
+def stacks_of(folder):
+    """Number of levels -> stack, of the run folders that an ablation left."""
+    runs = (run for run in (folder / "train").iterdir() if (run / "model.json").exists())
+    return {stack.depth: stack for stack in map(hjepa.load_stack, runs)}
+
+
+def largest_difference(one, other, level):
+    """Between all weights of a level in two stacks."""
+    pairs = zip(one.level(level - 1).parameters(), other.level(level - 1).parameters())
+    return max(float((a - b).abs().max()) for a, b in pairs)
+
+
+joint = small_ablation(**{"train.schedule": "joint", "train.end_to_end": True})
+ablate([spec | {"episodes": 1} for spec in joint if spec["depth"] == "trained"], work / "joint")
+pairs = [(1, 1), (2, 1), (2, 2)]  # depth of the shallow stack, level
+found = {}
+for name, folder in (("one after another", "sweep"), ("jointly, end to end", "joint")):
+    stacks = stacks_of(work / folder)
+    found[name] = [largest_difference(stacks[3], stacks[depth], level) for depth, level in pairs]
+    print(f"{name}:")
+    for (depth, level), difference in zip(pairs, found[name]):
+        print(
+            f"   level {level} of 3 against level {level} of {depth}: weights differ by at most {difference:.2g}"
+        )
+
+# %%
+figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
+plain_axes(axes, "x")
+for number, (name, hatch, colour) in enumerate(zip(found, ("", "//"), ("#0072B2", "#E69F00"))):
+    places = np.arange(len(pairs)) + 0.38 * number
+    axes.barh(places, found[name], 0.36, color=colour, hatch=hatch, edgecolor="white")
+    for place, value in zip(places, found[name]):
+        text = f" {value:.2g} ({name})" if value else f" 0: equal to the last bit ({name})"
+        axes.text(value, place, text, va="center")
+names = [f"level {level}: stack of 3\nagainst stack of {depth}" for depth, level in pairs]
+axes.set_yticks(np.arange(len(pairs)) + 0.19, names)
+axes.invert_yaxis()
+axes.set_xlim(0, 1.4 * max(map(max, found.values())))
+axes.set_xlabel("largest difference between two weights")
+axes.set_title("Does a level depend on the levels above it?", fontweight="bold")
+plt.show()
+
+# %% [markdown]
+# All shipped stacks are trained one level after another. So in what follows `truncated` may stand for both depths, up to
+# the small print. One part is outside of this: the *critic* is trained after the last level, on batches that count on
+# from there. A stack with fewer levels has the same levels, and a critic that learned the same from other batches.
+#
+# ## The whole ablation
+#
+# The published records (`hjepa/published/nested-d3/results.json`) come from the shipped four-level stack `nested-d3`: 4 x 4
+# rooms on floor plans that were never in training, tasks between opposite quarters. Its card says how it was made. Every
+# number below is computed from the records. If there are several evaluation seeds, their episodes are pooled.
+
+
+# %%
+def published(name):
+    """The records of one card, without those that plan with a piece of the truth."""
+    path = files("hjepa").joinpath("published", name, "results.json")
+    return [record for record in read_records(str(path)) if record["oracle"] is None]
+
+
+def pooled(records):
+    """One record per agent: its per-episode lists over all evaluation seeds, one after another."""
+    agents = {}
+    for record in sorted(records, key=lambda record: record["seed"]):
+        same = (
+            "task",
+            "split",
+            "tasks",
+            "levels",
+            "depth",
+            "metric",
+            "planner",
+            "budget_tflops",
+            "train_seed",
+        )
+        agents.setdefault((*(record[name] for name in same), record["checkpoint_sha256"]), []).append(record)
+    whole = []
+    for parts in agents.values():
+        total = sum(part["episodes"] for part in parts)
+        lists = {
+            name: list(chain.from_iterable(part[name] for part in parts))
+            for name in ("success", "steps", "oracle_steps")
+        }
+
+        def mean(name, parts=parts, total=total):
+            return sum(np.multiply(part[name], part["episodes"]) for part in parts) / total
+
+        given = ("task", "split", "tasks", "seed", "levels", "depth", "metric", "planner", "step_budget")
+        given += ("budget_tflops", "train_seed", "checkpoint_sha256")
+        means = {
+            name: float(mean(name)) for name in ("tflops_per_episode", "random_success_rate", "violations")
+        }
+        kept = {name: parts[0][name] for name in given}
+        whole.append(build_record(**kept, **lists, **means, active_share=mean("active_share")))
+    return whole
+
+
+records = published("nested-d3")
+agents = pooled(records)
+seeds = sorted({record["seed"] for record in records})
+print(f"{len(records)} records, evaluation seeds {seeds}, {agents[0]['episodes']} episodes for each agent")
+print("levels  metric      solved %  (95 % interval)  path / shortest  GFLOP an episode")
+for agent in sorted(agents, key=lambda agent: (agent["metric"], agent["levels"])):
+    low, high = agent["success_ci95"]
+    ratio = "   - " if agent["path_ratio"] is None else f"{agent['path_ratio']:5.2f}"
+    print(
+        f"{agent['levels']:4}    {agent['metric']:10} {100 * agent['success_rate']:7.1f}   ({100 * low:5.1f}, {100 * high:5.1f})"
+        f"        {ratio}          {1e3 * agent['tflops_per_episode']:.1f}"
+    )
+
+# %% [markdown]
+# ### Success against levels
+#
+# Every agent may spend the same compute per episode. The flat agent (one level) plans with settings that were tuned for it
+# alone, so it is no straw man. The metric is what a level measures distance with: `l2` is the plain distance of latents;
+# the others know something of walls (`04_inside_the_costs` looks at them one by one).
+
+# %%
+hjepa.figures.success_by_levels(agents)
+
+# %% [markdown]
+# ### What does one more level add?
+#
+# All agents played the same episodes. So the right comparison is episode by episode: how much more often does the agent
+# with one level more arrive *where the other one does not*? The interval of such a *paired* difference is narrower
+# than the two intervals above suggest, because hard episodes are hard for both. An interval that leaves out zero says:
+# on these floor plans, with these weights, the level helps (or harms). It says nothing about another training; for
+# that, train several seeds (`hjepa ablate --train-seeds 0,1,2`).
+
+# %%
+block = blocks([Entry(record) for record in records])[0]
+cut = {record["checkpoint_sha256"] for record in records if record["depth"] == "truncated"}
+deep = [agent for agent in block.agents if agent.checkpoints & cut or not cut]
+agent_of = {(agent.setting.metric, agent.levels): agent for agent in deep}
+metrics = sorted({metric for metric, _ in agent_of})
+counts = sorted({levels for _, levels in agent_of})
+
+
+def difference(upper, lower):
+    """Paired difference of success of two agents (metric, levels), with its 95 % interval."""
+    return block.compare(agent_of[upper], agent_of[lower]).difference
+
+
+rows = [
+    Row(f"{more} levels − {less}", [(more, difference((metric, more), (metric, less)))], f"metric {metric}")
+    for metric in metrics
+    for less, more in pairwise(counts)
+    if {(metric, less), (metric, more)} <= set(agent_of)
+]
+label = "more episodes solved, in points of a hundred (bars: 95 % interval, paired)"
+rows_figure(rows, 760, label, zero=True)
+
+# %% [markdown]
+# ### Cost metric x hierarchy
+#
+# Two cures for the same disease. An agent that walks into a wall that stands between it and its goal can be cured by a
+# *better cost*, which knows that the far side of a wall is far; or by *hierarchy*, by a level that looks beyond the wall. Does
+# one of them make the other superfluous? Take both away, one at a time: plain distance or the best metric of the file,
+# flat or with three levels. The *interaction* is what hierarchy adds under the best metric minus what it adds under the plain
+# one: below zero, the two cures overlap; above zero, they need each other; at zero, each does its own part.
+
+# %%
+FLAT, DEEP = 1, 3
+best = max((m for m in metrics if m != "l2"), key=lambda m: block.rate(agent_of[m, FLAT]).value)
+print(f"the best metric of the file, by what a flat agent makes of it: {best}")
+corners = {(m, n): block.rate(agent_of[m, n]) for m in ("l2", best) for n in (FLAT, DEEP)}
+table = {key: agent_of[key].success for key in corners}
+gains = {m: table[m, DEEP] - table[m, FLAT] for m in ("l2", best)}
+every = gains[best] - gains["l2"]
+every = every[:, ~np.isnan(every).any(0)]
+rng = np.random.default_rng(0)
+drawn = every[:, rng.integers(0, every.shape[1], (4000, every.shape[1]))].mean((0, 2))
+effects = {
+    f"hierarchy, under {'plain l2' if m == 'l2' else m}": difference((m, DEEP), (m, FLAT))
+    for m in ("l2", best)
+} | {
+    f"metric {best}, {'flat' if n == FLAT else f'{n} levels'}": difference((best, n), ("l2", n))
+    for n in (FLAT, DEEP)
+}
+lines = [(name, e.value, e.lo, e.hi) for name, e in effects.items()]
+lines.append(
+    (
+        f"interaction: hierarchy under {best}\nminus hierarchy under plain l2",
+        float(every.mean()),
+        *np.quantile(drawn, [0.025, 0.975]),
+    )
+)
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.3), width_ratios=(1, 1.25), layout="constrained")
+values = np.array([[corners[m, n].value for n in (FLAT, DEEP)] for m in ("l2", best)])
+left.imshow(values, cmap="cividis", vmin=0, vmax=1)
+for row, metric in enumerate(("l2", best)):
+    for column, count in enumerate((FLAT, DEEP)):
+        one = corners[metric, count]
+        text = f"{100 * one.value:.1f} %\n({100 * one.lo:.0f} to {100 * one.hi:.0f})"
+        ink = "white" if one.value < 0.5 else "black"
+        left.text(column, row, text, ha="center", va="center", color=ink, fontsize=14)
+left.set_xticks([0, 1], ["flat\n(1 level)", f"hierarchy\n({DEEP} levels)"], fontsize=11)
+left.set_yticks([0, 1], ["plain\nl2", f"metric\n{best}"], fontsize=11)
+left.tick_params(length=0)
+left.set_title("Success (95 % interval)")
+plain_axes(right, "x")
+for place, (name, value, low, high) in enumerate(lines):
+    colour = "#D55E00" if name.startswith("interaction") else "#0072B2"
+    right.errorbar(
+        100 * value, place, xerr=[[100 * (value - low)], [100 * (high - value)]],
+        fmt="D" if name.startswith("interaction") else "o", color=colour, capsize=4, markersize=8, linewidth=2,
+    )  # fmt: skip
+right.axvline(0, color="black", linewidth=1)
+right.set_yticks(range(len(lines)), [name for name, *_ in lines], fontsize=11)
+right.set_ylim(len(lines) - 0.5, -0.5)
+right.set_xlabel("added to success, in points of a hundred")
+right.set_title("What each cure adds, and how they go together")
+figure.suptitle("Cost metric x hierarchy: the same episodes four times", fontweight="bold")
+plt.show()
+
+
+# %% [markdown]
+# ### Where does a level help?
+#
+# Looking further should matter where the way is long. So the same episodes by length of their shortest path. A bucket with
+# few episodes has a wide bar: read bars, not points.
+
+# %%
+hjepa.figures.success_by_distance([agent for agent in agents if agent["metric"] in ("l2", best)])
+
+# %% [markdown]
+# ### Is there one right number?
+#
+# It depends on how long ways are. The same kind of stack on 2 x 2, 4 x 4 and 8 x 8 rooms, with the best metric that each file
+# holds. Once the span of a level is longer than the whole way, it is skipped (`active_share` in the records says how
+# often), and one level more can only cost compute and add a source of mistakes.
+
+# %%
+SIZES = {"nested-d2": "2 x 2 rooms", "nested-d3": "4 x 4 rooms", "nested-d4": "8 x 8 rooms"}
+figure, panels = plt.subplots(1, 3, figsize=(12.5, 4), sharey=True, layout="constrained")
+order = ("l2", "commute", "imagined", "critic")
+for panel, (name, rooms) in zip(panels, SIZES.items()):
+    own = blocks([Entry(record) for record in published(name)])[0]
+    metric = max((agent.setting.metric for agent in own.agents), key=order.index)
+    points = sorted((agent.levels, own.rate(agent)) for agent in own.agents if agent.setting.metric == metric)
+    plain_axes(panel)
+    xs, rates = zip(*points)
+    bars = np.array([[r.value - r.lo, r.hi - r.value] for r in rates]).T
+    colour = METRIC_COLOURS[0]
+    panel.errorbar(xs, [r.value for r in rates], bars, fmt="o-", color=colour, capsize=4, markersize=8)
+    steps = np.mean(own.oracle_steps)
+    said = {x: f"{x}\n{100 * rate.value:.1f} %" for x, rate in points}
+    panel.set_xticks(range(1, 5), [said.get(x, f"{x}\nnot run") for x in range(1, 5)])
+    panel.set(xlabel="levels of the agent, and success", xlim=(0.5, 4.5), ylim=(-0.02, 1.08))
+    panel.set_title(f"{rooms} (metric {metric})\nmean shortest way: {steps:.0f} steps")
+panels[0].set_ylabel("success rate")
+panels[0].set_yticks(np.linspace(0, 1, 6), [f"{p} %" for p in range(0, 101, 20)])
+figure.suptitle("Success by levels on three sizes (bars: 95 % intervals)", fontweight="bold")
+plt.show()
+
+# %% [markdown]
+# ## How to go on
+#
+# - `hjepa ablate --preset nested-d3 --levels 1,2,3,4 --metric l2,critic --out sweep` runs the whole one; `hjepa report sweep`
+#   makes a page of it, with every number's file.
+# - `04_inside_the_costs`: what the metrics see, and which part of an agent holds it back.
+# - `05_your_own_task`: an ablation of a world of your own, from nothing.
