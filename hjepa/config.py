@@ -82,9 +82,6 @@ class CriticSettings:
         learning_rate: at its peak.
         under: weight of estimates that are too low, relative to those that are too high: the way is never longer
             than the time a trajectory took.
-
-    Raises:
-        ValueError: a number that is not positive, or an ``under`` of more than 1.
     """
 
     hidden: int = 32
@@ -95,13 +92,6 @@ class CriticSettings:
     trajectories: int = 8
     learning_rate: float = 1e-2
     under: float = 0.03
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value > 0:
-                raise ValueError(f"critic {name} is {value}; give a positive number")
-        if self.under > 1:
-            raise ValueError(f"critic under is {self.under}; choose from above 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -355,4 +345,6 @@ def _entry(place: Any, part: str, text: str) -> Any:
 def _reason(error: Exception) -> str:
     """The innermost line of a parser's message, which repeats itself at every level of nesting."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
-    return one_line(lines[-1] if lines else error)
+    # Of a section that may be left out it ends with what was given, and that it is not nothing.
+    telling = [line for line in lines if not line.startswith(("Given value", "Expected a <class 'NoneType'>"))]
+    return one_line((telling or lines)[-1] if lines else error)

@@ -97,11 +97,11 @@ def perception_flops(stack: Stack) -> tuple[float, float]:
 def critic_flops(stack: Stack) -> tuple[float, list[float]]:
     """Operations of making the critics' fields for one episode, and of reading one latent's steps to go, per level."""
     device, config = stack.step_distance.device, stack.config.critic
-    assert config is not None
     grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=device)
     fields, reads = 0.0, []
     for k in range(stack.depth):
         critic = stack.critic(k)
+        assert config is not None
         latent = torch.zeros(1, PROBED, stack.level(k).settings.latent_dim, device=device)
         field = torch.zeros(1, critic.headings, *stack.world.size, device=device)
         reads.append(count_flops(partial(critic, latent, field)) / PROBED)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hjepa import records
+from hjepa import records, tables
 from hjepa.errors import InputError
 
 # Written out by hand from the contract, so that a renamed field fails here.
@@ -184,11 +184,13 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 
 
 def test_table_has_a_block_per_evaluation_and_both_baselines() -> None:
-    text = records.table([make(), make(levels=1, active_share=[1.0], seconds_per_episode=None), make(seed=1)])
+    text = tables.table(
+        [make(), make(levels=1, active_share=[1.0], seconds_per_episode=None), make(split="validation")]
+    )
     first, second = text.split("\n\n")
     lines = first.splitlines()
     assert "4 far episodes of the test split, seed 0, at most 64 steps" in lines[0]
-    assert "seed 1" in second
+    assert "validation split, seed 0" in second
     header, two, one, random, shortest = lines[1:]
     for column in ("levels", "depth", "metric", "planner", "success", "path ratio", "SPL", "TFLOP/episode"):
         assert column in header
@@ -201,4 +203,22 @@ def test_table_has_a_block_per_evaluation_and_both_baselines() -> None:
 
 
 def test_table_without_a_random_floor_leaves_its_row_out() -> None:
-    assert "random" not in records.table([make(random_success_rate=None)])
+    assert "random" not in tables.table([make(random_success_rate=None)])
+
+
+def test_records_of_several_seeds_are_pooled_episode_by_episode() -> None:
+    parts = [make(seed=0), make(seed=1, success=np.array([1, 1, 1, 0]), steps=np.array([10, 30, 8, 64]))]
+    whole = records.pooled(parts)
+    assert whole["episodes"] == 8 and whole["success"] == [1, 1, 0, 0, 1, 1, 1, 0]
+    assert whole["success_rate"] == 5 / 8 and whole["success_ci95"][0] < 5 / 8 < whole["success_ci95"][1]
+    assert whole["path_ratio"] == pytest.approx((1 + 1.5 + 1 + 1.5 + 1) / 5)
+    assert whole["active_share"] == parts[0]["active_share"]
+    records.check_record(whole)
+    with pytest.raises(InputError, match="differ in levels"):
+        records.pooled([parts[0], make(levels=1, active_share=[1.0])])
+    with pytest.raises(InputError, match="no records"):
+        records.pooled([])
+    text = tables.table([*parts, make(seed=0, levels=1, active_share=[1.0])])
+    assert "seeds 0, 1" in text and "62.5 %" in text
+    # Another set of episodes is another block.
+    assert text.count("shortest path") == 2
