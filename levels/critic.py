@@ -13,6 +13,8 @@ Powell, Econometrica 1987; as in arXiv 2110.06169 for values).
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -63,8 +65,9 @@ class Critic(nn.Module):
         """Floor plans (P, W, H, 3) -> moves (P, C, 4, W, H) to the four neighbours, turns (P, C, C, W, H), positive."""
         planes = [F.one_hot(grid[..., i].long(), n) for i, n in enumerate(SYMBOLS)]
         read = self.reader(torch.cat(planes, -1).permute(0, 3, 1, 2).float())
-        # A step at first: too near, never too far, so that walls are learned and no way is given up.
-        moves, turns = F.softplus(read + 0.5).split([4 * self.headings, self.headings**2], 1)
+        # About a step at first: too near, never too far, so that walls are learned and no way is given up. A wall is as
+        # long as the longest way round, so costs grow by factors.
+        moves, turns = read.clamp_max(math.log(FAR)).exp().split([4 * self.headings, self.headings**2], 1)
         return moves.unflatten(1, (self.headings, 4)), turns.unflatten(1, (self.headings, self.headings))
 
     def field(self, grid: Tensor, goal: Tensor, sweeps: int) -> Tensor:
