@@ -89,7 +89,7 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"train.steps {train.steps}", "give 1 or more per level")
     critic = config.critic
     for name, value in vars(critic).items() if critic is not None else ():
-        if not value > 0:
+        if value is not None and not value > 0:
             refuse(f"critic.{name} is {value}", "give a positive number")
     if critic is not None and critic.under > 1:
         refuse(f"critic.under is {critic.under}", "choose from above 0 to 1")

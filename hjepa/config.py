@@ -76,6 +76,8 @@ class CriticSettings:
         hidden: channels of the network that reads the floor plan.
         sweeps: moves of the longest way that is found.
         train_sweeps: the same in training; costs are local, so that near goals teach what far ones need.
+        farthest: longest time to a goal that is learned from; None: any. With fewer ``train_sweeps`` than the longest
+            way has moves, a state whose way they do not hold would teach that the walls in between are thin.
         steps: optimiser steps.
         plans: floor plans in a batch, with one goal each.
         trajectories: on each of them.
@@ -87,6 +89,7 @@ class CriticSettings:
     hidden: int = 32
     sweeps: int = 48
     train_sweeps: int = 32
+    farthest: int | None = None
     steps: int = 600
     plans: int = 8
     trajectories: int = 8
@@ -346,5 +349,7 @@ def _reason(error: Exception) -> str:
     """The innermost line of a parser's message, which repeats itself at every level of nesting."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
     # Of a section that may be left out it ends with what was given, and that it is not nothing.
-    telling = [line for line in lines if not line.startswith(("Given value", "Expected a <class 'NoneType'>"))]
+    telling = [
+        line for line in lines if not line.startswith(("Given value", "Expected a <class 'NoneType'>"))
+    ]
     return one_line((telling or lines)[-1] if lines else error)

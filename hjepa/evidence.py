@@ -10,7 +10,7 @@ that are the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjepa.errors import InputError
-from hjepa.records import DISTANCE_EDGES, Record
+from hjepa.records import DEPTHS, DISTANCE_EDGES, Record
 from hjepa.statistics import (
     crossed_improvement,
     crossed_iqm,
@@ -152,6 +152,7 @@ class Block:
         task, split, tasks, step_budget: which evaluation.
         episodes: (E,) of (evaluation seed, number, length of the shortest path), sorted.
         agents: sorted by setting, levels and depth.
+        flat_planners: setting -> planner of its flat agents, where tuning gave them another than the hierarchies.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -165,6 +166,7 @@ class Block:
         for entry in entries:
             where = (setting_of(entry), entry.record["levels"], entry.record["depth"])
             groups.setdefault(where, []).append(entry)
+        groups, self.flat_planners = _with_their_hierarchy(groups)
         self.agents = [self._agent(*where, found) for where, found in sorted(groups.items(), key=_order)]
 
     @cached_property
@@ -336,6 +338,30 @@ def setting_of(entry: Entry) -> Setting:
         -1.0 if budget is None else float(budget),
         entry.variant,
     )
+
+
+def _with_their_hierarchy(
+    groups: dict[tuple[Setting, int, str], list[Entry]],
+) -> tuple[dict[tuple[Setting, int, str], list[Entry]], dict[Setting, str]]:
+    """Flat agents with a planner of their own moved to the setting of the hierarchies they are compared with.
+
+    A flat agent is tuned, its planner too (`hjepa tune`). Where all hierarchies of the same metric, oracle, budget and
+    variant have one other planner, and no flat agent has that one, the comparison is meant.
+    """
+    moved, planners = dict(groups), {}
+    for setting, levels, depth in groups:
+        if levels != 1:
+            continue
+        others = {
+            other.planner
+            for other, count, _ in groups
+            if count > 1 and replace(other, planner="") == replace(setting, planner="")
+        }
+        home = replace(setting, planner=next(iter(others), setting.planner))
+        if len(others) == 1 and home != setting and all((home, 1, kind) not in groups for kind in DEPTHS):
+            moved[home, 1, depth] = moved.pop((setting, levels, depth))
+            planners[home] = setting.planner
+    return moved, planners
 
 
 def _episode_keys(record: Record) -> list[tuple[int, int, float]]:

@@ -194,7 +194,13 @@ class Stack(nn.Module):
         total, terms = torch.zeros((), device=agent.device), []
         for k in self._own_latents():
             loss, own = self.critic(k).loss(
-                latents[k], agent[..., :3].long(), grid, goal, settings.train_sweeps, settings.under
+                latents[k],
+                agent[..., :3].long(),
+                grid,
+                goal,
+                settings.train_sweeps,
+                settings.under,
+                settings.farthest,
             )
             total = total + loss
             terms.append(own)

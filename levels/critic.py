@@ -115,6 +115,7 @@ class Critic(nn.Module):
         goal: tuple[Tensor, Tensor],
         sweeps: int,
         under: float,
+        farthest: int | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss on whole trajectories of P floor plans.
 
@@ -126,6 +127,7 @@ class Critic(nn.Module):
             goal: number (P,) of the trajectory, and (P,) of the moment in it, whose cell is the goal.
             sweeps: of the field.
             under: weight of estimates that are too low, relative to those that are too high.
+        farthest: longest time that is learned from; None: any.
 
         Returns:
             scalar, and its terms: ``steps`` is the mean error in steps, ``look`` where latents believe to be.
@@ -138,6 +140,8 @@ class Critic(nn.Module):
         taken = hindsight(place[..., :2], place[plan, trajectory, moment, :2])
         # Where the sweeps have not come there is no estimate to mend, only a wrong place to read.
         known = taken.isfinite() & (estimate < FAR / 2)
+        if farthest is not None:
+            known &= taken <= farthest
         error = estimate[known] - taken[known]
         scaled = (error.square() / (HINDSIGHT + taken[known])) * torch.where(error > 0, 1.0, under)
         # Of a single heading there is none to tell.

@@ -55,6 +55,9 @@ def settings_section(blocks: Sequence[Block], pictures: Pictures) -> str:
     wide, narrow = (level_panels(panels, width) for width in (960, 358))
     pictures.keep("success_by_setting", wide)
     caption = f"Success against levels in every setting that was run. From {links(sources)}."
+    tuned = {f"{s.metric}: {planner}" for block in blocks for s, planner in block.flat_planners.items()}
+    if tuned:
+        caption += f" One level plans as it was tuned, {', '.join(sorted(tuned))}."
     return picture("success_by_setting", wide, narrow, "success by levels in every setting", caption)
 
 

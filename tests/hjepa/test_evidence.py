@@ -141,3 +141,16 @@ def test_no_answer_where_nothing_beats_chance_and_none_from_oracles(made_up: Mak
 def test_a_tie_goes_to_fewer_levels(made_up: Make) -> None:
     even = graded(made_up, {1: 2.0, 2: 2.0})
     assert pick(even, {a.levels: a for a in even.agents}) == (1, 1)
+
+
+def test_a_flat_agent_with_a_planner_of_its_own_is_compared_with_the_hierarchies(made_up: Make) -> None:
+    flat, two, three = made_up(1, 0.3, planner="sampling"), made_up(2, 0.6), made_up(3, 0.7)
+    found = block(flat, two, three)
+    (setting,) = found.settings()
+    assert [agent.levels for agent in found.agents] == [1, 2, 3]
+    assert setting.planner == "adam" and found.flat_planners == {setting: "sampling"}
+    # Where a flat agent plans as they do, or they do not agree, nothing moves.
+    for others in ((made_up(1, 0.2), two), (two, made_up(3, 0.7, planner="cem")), ()):
+        apart = block(flat, *others)
+        assert apart.flat_planners == {}
+        assert {agent.setting.planner for agent in apart.agents if agent.levels == 1} >= {"sampling"}
