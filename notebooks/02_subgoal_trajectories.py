@@ -20,6 +20,8 @@
 
 # %%
 # %matplotlib inline
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -40,7 +42,9 @@ fix_threads()
 TASK, EPISODE = "hjepa/NestedRooms-d3-v0", 9
 stack = hjepa.load_stack("nested-d3")
 LEVELS = 3
-trace = hjepa.watch(stack, TASK, levels=LEVELS, episodes=EPISODE + 1, seed=0)
+# Not the critic, which knows the way to the goal: here the levels have to find it.
+settings = replace(stack.config.plan, metric="imagined")
+trace = hjepa.watch(stack, TASK, levels=LEVELS, episodes=EPISODE + 1, seed=0, settings=settings)
 walls, start, goal = (
     trace.episodes.walls[EPISODE],
     trace.episodes.start[EPISODE],
@@ -81,7 +85,7 @@ HTML(hjepa.figures.to_html(hjepa.figures.plan_animation(trace, episode=EPISODE))
 # %%
 figure, panels = plt.subplots(1, LEVELS, figsize=(4.1 * LEVELS, 4.4))
 for count, panel in zip(range(1, LEVELS + 1), panels):
-    seen = hjepa.watch(stack, TASK, levels=count, episodes=EPISODE + 1, seed=0)
+    seen = hjepa.watch(stack, TASK, levels=count, episodes=EPISODE + 1, seed=0, settings=settings)
     steps = int(seen.results.steps[EPISODE])
     path = seen.agent[EPISODE, : steps + 1]
     draw_floor_plan(panel, walls)
@@ -183,7 +187,7 @@ plt.show()
 # to the goal was it (1 would be a whole stride closer), and did the agent stand there when it was due?
 
 # %%
-record = hjepa.evaluate(stack, TASK, levels=LEVELS, episodes=20, seed=0, diagnostics=True)
+record = hjepa.evaluate(stack, TASK, levels=LEVELS, episodes=20, seed=0, settings=settings, diagnostics=True)
 for name in ("imagined_feasible", "subgoals_feasible", "subgoals_gain", "subgoals_reached"):
     values = [level.get(name) for level in record["diagnostics"]]
     print(f"{name:20}", *["   -  " if value is None else f"{value:6.2f}" for value in values])

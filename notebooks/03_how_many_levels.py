@@ -28,7 +28,7 @@
 # %matplotlib inline
 import tempfile
 from importlib.resources import files
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -38,11 +38,11 @@ import hjepa
 from hjepa.ablation import ablate
 from hjepa.devices import fix_threads
 from hjepa.evidence import Entry, blocks
-from hjepa.figures.groups import METRIC_COLOURS
+from hjepa.figures.groups import METRIC_COLOURS, grouped
 from hjepa.figures.measured import Row, rows_figure
 from hjepa.figures.style import plain_axes
 from hjepa.grids import expand, read_grid
-from hjepa.records import build_record, read_records
+from hjepa.records import pooled, read_records
 
 fix_threads()
 work = Path(tempfile.mkdtemp())
@@ -174,45 +174,23 @@ def published(name):
     return [record for record in read_records(str(path)) if record["oracle"] is None]
 
 
-def pooled(records):
-    """One record per agent: its per-episode lists over all evaluation seeds, one after another."""
-    agents = {}
-    for record in sorted(records, key=lambda record: record["seed"]):
-        same = (
-            "task",
-            "split",
-            "tasks",
-            "levels",
-            "depth",
-            "metric",
-            "planner",
-            "budget_tflops",
-            "train_seed",
-        )
-        agents.setdefault((*(record[name] for name in same), record["checkpoint_sha256"]), []).append(record)
-    whole = []
-    for parts in agents.values():
-        total = sum(part["episodes"] for part in parts)
-        lists = {
-            name: list(chain.from_iterable(part[name] for part in parts))
-            for name in ("success", "steps", "oracle_steps")
-        }
-
-        def mean(name, parts=parts, total=total):
-            return sum(np.multiply(part[name], part["episodes"]) for part in parts) / total
-
-        given = ("task", "split", "tasks", "seed", "levels", "depth", "metric", "planner", "step_budget")
-        given += ("budget_tflops", "train_seed", "checkpoint_sha256")
-        means = {
-            name: float(mean(name)) for name in ("tflops_per_episode", "random_success_rate", "violations")
-        }
-        kept = {name: parts[0][name] for name in given}
-        whole.append(build_record(**kept, **lists, **means, active_share=mean("active_share")))
-    return whole
+def per_agent(records):
+    """One record per agent, its episodes pooled over the evaluation seeds."""
+    same = (
+        "task",
+        "levels",
+        "depth",
+        "metric",
+        "planner",
+        "budget_tflops",
+        "train_seed",
+        "checkpoint_sha256",
+    )
+    return [pooled(parts) for parts in grouped(records, same).values()]
 
 
 records = published("nested-d3")
-agents = pooled(records)
+agents = per_agent(records)
 seeds = sorted({record["seed"] for record in records})
 print(f"{len(records)} records, evaluation seeds {seeds}, {agents[0]['episodes']} episodes for each agent")
 print("levels  metric      solved %  (95 % interval)  path / shortest  GFLOP an episode")

@@ -22,6 +22,7 @@
 # %%
 # %matplotlib inline
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 
 import matplotlib.pyplot as plt
@@ -31,13 +32,16 @@ import torch
 import hjepa
 import tasks
 from hjepa.devices import fix_threads
+from hjepa.diagnostics import diagnose
+from hjepa.evaluation import make_agent, play
 from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal
 from hjepa.figures.style import level_colour, plain_axes
 from hjepa.imagination import imagined_metrics
 from hjepa.models import LevelModel
 from hjepa.records import read_records
 from levels.metrics import squared_distance
-from planners.objectives import GoalCost
+from planners.noise import combine
+from planners.objectives import GoalCost, SumCost, SupportCost
 from planners.planner import Planner
 from planners.proposals import PriorProposal
 from planners.protocols import Problem
@@ -80,7 +84,7 @@ def draw_energy(panel, energy, grey="#C4C4C4"):
     return image
 
 
-figure, panels = plt.subplots(1, 5, figsize=(15.5, 4.1), layout="constrained")
+figure, panels = plt.subplots(1, 5, figsize=(15.5, 4.6), layout="compressed")
 for panel, metric in zip(panels, METRICS):
     found = hjepa.figures.landscape(stack, grid, goal, 1, metric)
     bar = figure.colorbar(draw_energy(panel, found.energy), ax=panel, location="bottom", shrink=0.85)
@@ -131,7 +135,7 @@ def outline(panel, inside, colour):
 
 shape = episodes.walls[EPISODE].shape
 away = as_map(np.where(steps[here] < 0, np.inf, steps[here]), shape)
-figure, panels = plt.subplots(2, stack.depth, figsize=(3.6 * stack.depth, 7.9), layout="constrained")
+figure, panels = plt.subplots(2, stack.depth, figsize=(3.6 * stack.depth, 8.6), layout="compressed")
 for row, metric in zip(panels, ("l2", "critic")):
     for k, panel in enumerate(row):
         energy = hjepa.figures.landscape(stack, grid, goal, k + 1, metric).energy
@@ -162,6 +166,7 @@ plt.show()
 
 
 # %%
+@cache
 def energies(number, metric, k=0):
     """Energy of all states of an episode's floor plan, (S,)."""
     with torch.no_grad():
@@ -171,6 +176,7 @@ def energies(number, metric, k=0):
         return distance_to_goal(metric, number, k)(latents[:, :, None], None)[0, :, 0].numpy()
 
 
+@cache
 def begin(number):
     """Latents of start and goal per level, (1, 2, D), and memories, of one episode."""
     with torch.no_grad():
@@ -179,6 +185,7 @@ def begin(number):
         return stack.encode(ends, memories), memories
 
 
+@cache
 def distance_to_goal(metric, number, k=0):
     """The energy of level k + 1 as a function of latents (1, N, H, D), as planning measures it."""
     ends, memories = begin(number)
@@ -275,7 +282,7 @@ def read(latents, k=0):
     return stack.probes[k].expected(latents).numpy()
 
 
-figure, panels = plt.subplots(1, 3, figsize=(14, 5.2), layout="constrained")
+figure, panels = plt.subplots(1, 3, figsize=(14, 5.6), layout="compressed")
 for panel, metric in zip(panels, ("l2", "imagined", "critic")):
     draw_energy(panel, hjepa.figures.landscape(stack, grid, goal, 1, metric).energy).set_alpha(0.55)
     problem = problem_of(EPISODE, metric, seed=1)
@@ -290,56 +297,87 @@ for panel, metric in zip(panels, ("l2", "imagined", "critic")):
     draw_agent(panel, start)
     draw_goal(panel, goal, size=16, face="white")
     panel.set_title(
-        f"metric {metric}\nbest cost: drawn {drawn_cost:.3g}, after Adam {cost:.3g}, least {floor:.3g}"
+        f"metric {metric}\nbest as drawn {drawn_cost:.0f}, after Adam {cost:.0f}, least {floor:.0f}"
     )
 lines = [plt.Line2D([], [], color=c, linewidth=w) for c, w in (("0.35", 1), ("#D55E00", 2.2))]
 cross = plt.Line2D([], [], color="black", marker="x", linestyle="", markersize=11, markeredgewidth=3)
 names = ["plans as drawn", "after 16 steps of Adam", "least energy within eight true steps"]
 figure.legend([*lines, cross], names, loc="outside lower center", ncols=3, frameon=False)
-figure.suptitle("Level 1, eight steps: sixteen plans before and after gradient descent", fontweight="bold")
+figure.suptitle(
+    "Level 1, eight steps: sixteen plans before and after gradient descent", y=1.03, fontweight="bold"
+)
 plt.show()
 
 # %% [markdown]
-# How much do the steps of Adam bring, over the best of as many plans merely drawn? Averaged over the twelve episodes. At 0 the
-# best plan ends in the least energy within reach, at 1 it is no better than the best as drawn.
+# What are the steps of Adam worth? Here the best of 32 plans is taken after none, one, four and sixteen of them, over the
+# twelve episodes. The energy at its best step is measured twice: as level 1 *imagined* it, and in *truth*, by walking
+# the same actions in the real world. At 1 it is the least that can truly be reached.
+#
+# Whatever lies below 1 is not a better plan. It is a latent that no state within reach has, and the search has found
+# it: gradient descent looks for low cost, and a wrong prediction is a cheap way there. What is good in imagination only shows
+# as a gap between the two lines. The critic leaves less room for it: it reads the map at the place where a latent believes
+# to be, and on the map there is nothing below the least. Because of the gap an agent walks only a few steps of a plan before
+# it looks again, mends a plan at once when what happened is not what was imagined, and is charged for unlikely actions
+# (`plan.support`).
+
 
 # %%
-rounds = (1, 2, 4, 8, 16)
-figure, axes = plt.subplots(figsize=(7.5, 4), layout="constrained")
-plain_axes(axes)
-for metric in ("l2", "imagined", "critic"):
-    left = np.full((len(episodes), len(rounds)), np.nan)
+@torch.no_grad()
+def true_energy(number, metric, actions):
+    """The least energy along the way when (H,) actions are walked in the real world."""
+    agent, way = episodes.start[number], []
+    for action in actions:
+        agent = tasks.step_agents(episodes.walls[number], agent, action)
+        way.append(agent)
+    _, memories = begin(number)
+    latents = stack.encode(torch.from_numpy(np.stack(way))[None], memories, upto=1)[0]
+    return float(distance_to_goal(metric, number)(latents[:, :, None], None).min())
+
+
+@torch.no_grad()
+def best_after(problem, iterations, count=32):
+    """The best plan's imagined cost and its actions, after so many steps of Adam."""
+    drawn = PriorProposal(count)(models[0], problem)
+    found = drawn.trajectory
+    if iterations:
+        refined = AdamRefiner(iterations, 1.0)(models[0], problem, drawn).candidates
+        found = rollout(models[0], problem, refined)
+    cost = problem.objective(found)[0]
+    return float(cost.min()), found.actions[0, cost.argmin()].argmax(-1).tolist()
+
+
+rounds = (0, 1, 4, 16)
+figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.2), sharey=True, layout="constrained")
+for panel, metric in zip(panels, ("l2", "imagined", "critic")):
+    relative = np.zeros((2, len(episodes), len(rounds)))
     for number in range(len(episodes)):
-        problem = problem_of(number, metric, seed=1)
-        lowest, _ = least(number, metric)
+        problem, (lowest, _) = problem_of(number, metric, seed=1), least(number, metric)
         for place, count in enumerate(rounds):
-            _, _, drawn_cost, cost = descend(problem, count)
-            if drawn_cost - lowest > 1e-3:  # else the best was drawn already
-                left[number, place] = (cost - lowest) / (drawn_cost - lowest)
-    used = (~np.isnan(left[:, 0])).sum()
-    axes.errorbar(
-        rounds, np.nanmean(left, 0), np.nanstd(left, 0) / np.sqrt(used), fmt=f"{MARKERS[metric]}-",
-        color=METRICS[metric], capsize=3, markersize=8, label=f"metric {metric} ({used} episodes)",
-    )  # fmt: skip
-axes.set(
-    xscale="log",
-    xlabel="steps of Adam",
-    ylabel="cost above the least in reach,\nas a share of before",
-    ylim=(-0.03, 1.05),
-)
-axes.set_xticks(rounds, rounds)
-axes.minorticks_off()
-axes.legend()
-axes.set_title("What gradient descent adds to sampling (bars: standard error)", fontweight="bold")
+            imagined, actions = best_after(problem, count)
+            relative[:, number, place] = imagined / lowest, true_energy(number, metric, actions) / lowest
+    plain_axes(panel)
+    panel.axhline(1, color="0.4", linestyle=":", linewidth=1.5)
+    for values, style, name in zip(relative, ("o-", "s--"), ("as imagined", "in truth")):
+        colour = "#0072B2" if name == "as imagined" else "#D55E00"
+        spread = values.std(0) / np.sqrt(len(values))
+        panel.errorbar(
+            range(len(rounds)), values.mean(0), spread, fmt=style, color=colour, capsize=3, label=name
+        )
+    panel.set_xticks(range(len(rounds)), rounds)
+    panel.set(xlabel="steps of Adam", title=f"metric {metric}")
+panels[0].set_ylabel("energy of the best plan /\nleast that can truly be reached")
+panels[0].legend()
+figure.suptitle("What gradient descent finds: imagined and true (bars: standard error)", fontweight="bold")
 plt.show()
 
 # %% [markdown]
 # ## Two ways round, found from different starts of the search
 #
 # Rooms around a crossing can be walked round either way. Below are a start and a goal between which both ways are equally
-# long (found with the true distances, which the agent never sees). The third level plans forty times, each time from other
-# random proposals, in the metric `critic`. A search that keeps only the one best plan hides that there were two; many starts
-# find both, and their costs are nearly the same.
+# long (found with the true distances, which the agent never sees). Level 2 plans sixty times, with nothing changed but the
+# random key of its proposals, in the metric `critic`. A search that keeps only the one best plan hides that there were two;
+# many starts find both, and at nearly the same cost. Gradient descent alone would not go from one to the other: between
+# them stands a wall.
 
 
 # %%
@@ -350,7 +388,7 @@ def find_two_ways():
         rng = np.random.default_rng(number)
         for start, goal in rng.integers(0, len(states), (4000, 2)):
             total = steps[start, goal]
-            if 16 <= total <= 22:
+            if 12 <= total <= 15:
                 on_path = (steps[start] + steps[:, goal] == total) & (abs(steps[start] - total // 2) <= 1)
                 cells = np.unique(states[on_path, :2], axis=0)
                 apart = np.abs(cells[:, None] - cells[None]).sum(-1)
@@ -361,51 +399,48 @@ def find_two_ways():
 
 
 number, start, goal, sides, length = find_two_ways()
-top, tries = 2, 40
+k, tries = 1, 60
 floor = torch.from_numpy(episodes.grid[number : number + 1])
 with torch.no_grad():
     memories = stack.write(floor)
     ends = stack.encode(torch.from_numpy(np.stack([start, goal]))[None], memories)
-    critic = stack.critic(top)
-    field = critic.field(floor, ends[top][:, 1], config.critic.sweeps).expand(tries, -1, -1, -1)
-objective = GoalCost(ends[top][:, 1].expand(tries, -1), lambda z, _: critic(z, field), haste=1.0)
-problem = Problem(
-    ends[top][:, 0].expand(tries, -1),
-    memories[top].expand(tries, -1, -1, -1),
-    3,
-    objective,
-    torch.arange(tries),
-)
-plans = Planner(PriorProposal(32), AdamRefiner(2, 1.0))(models[top], problem)
-places = read(plans.latents, top)
-side = np.abs(places[:, :2, None] - sides).sum(-1).min(1).argmin(-1)
+    critic = stack.critic(k)
+    field = critic.field(floor, ends[k][:, 1], config.critic.sweeps).expand(tries, -1, -1, -1)
+to_go = GoalCost(ends[k][:, 1].expand(tries, -1), lambda latent, goal: critic(latent, field), step_cost=0.2)
+objective = SumCost([to_go, SupportCost(weight=3.0, free=1.0)])
+memory = memories[k].expand(tries, -1, -1, -1)
+problem = Problem(ends[k][:, 0].expand(tries, -1), memory, 4, objective, torch.arange(tries))
+plans = Planner(PriorProposal(64), AdamRefiner(2, 1.0))(models[k], problem)
+places = read(plans.latents, k)
+with torch.no_grad():
+    left = critic(plans.latents, field).numpy()  # steps to go after each step of each plan
+arrived = left.min(1) < config.spans[k] / 2
+side = np.abs(places[:, :, None] - sides).sum(-1).min(1).argmin(-1)
 
-figure, panels = plt.subplots(1, 2, figsize=(12.5, 5.4), width_ratios=(1, 1.15), layout="constrained")
+figure, panels = plt.subplots(1, 2, figsize=(12.5, 5.6), width_ratios=(1, 1.15), layout="constrained")
 draw_floor_plan(panels[0], episodes.walls[number])
-bins = np.linspace(float(plans.cost.min()), float(plans.cost.max()) + 1e-6, 16)
-stacked = []
-for way, (colour, marker) in enumerate((("#0072B2", "o"), ("#D55E00", "s"))):
+plain_axes(panels[1], "x")
+for way, (name, colour, marker) in enumerate(
+    (("one way", "#0072B2", "o"), ("the other way", "#D55E00", "s"))
+):
     jitter = np.random.default_rng(way)
-    for line in places[side == way]:
-        line = np.vstack([start[:2], line + jitter.uniform(-0.15, 0.15, line.shape)])
-        panels[0].plot(*line.T, f"{marker}-", color=colour, linewidth=1, markersize=4, alpha=0.55)
-    stacked.append(plans.cost[torch.from_numpy(side == way)].numpy())
-panels[1].hist(
-    stacked, bins=bins, color=["#0072B2", "#D55E00"],
-    label=[f"{len(part)} plans one way (blue)" if way == 0 else f"{len(part)} plans the other (orange)" for way, part in enumerate(stacked)],
-)  # fmt: skip
+    own = np.flatnonzero(arrived & (side == way))
+    for plan in own:
+        line = np.vstack([start[:2], places[plan, : left[plan].argmin() + 1]])
+        line[1:] += jitter.uniform(-0.18, 0.18, (len(line) - 1, 2))
+        panels[0].plot(*line.T, f"{marker}-", color=colour, linewidth=1.2, markersize=5, alpha=0.55)
+    costs = plans.cost.numpy()[own]
+    panels[1].plot(costs, way + jitter.uniform(-0.2, 0.2, len(own)), marker, color=colour, alpha=0.6)
+    if len(own):
+        print(f"{name}: {len(own)} plans, the best costs {costs.min():.2f}")
+print(f"{(~arrived).sum()} of {tries} plans end elsewhere (not drawn)")
 draw_agent(panels[0], start)
 draw_goal(panels[0], goal)
-panels[0].set_title(f"{tries} plans of level {top + 1}; both ways take {length} steps")
-plain_axes(panels[1])
-panels[1].set(xlabel="cost of the plan (steps)", ylabel="plans")
-panels[1].legend()
-panels[1].set_title("what they cost")
+panels[0].set_title(f"Plans of level {k + 1}; both ways take {length} steps")
+panels[1].set_yticks([0, 1], ["one way\n(blue)", "the other way\n(orange)"])
+panels[1].set(xlabel="cost of the plan", ylim=(1.6, -0.6), title="What they cost: one mark per random key")
 figure.suptitle("One problem, two good plans", fontweight="bold")
 plt.show()
-for name, part in zip(("one way (blue)", "the other (orange)"), stacked):
-    if len(part):
-        print(f"{name}: best plan costs {part.min():.2f}")
 
 # %% [markdown]
 # ## The oracle ladder
@@ -449,7 +484,8 @@ for (name, ladder), panels in zip(ladders.items(), grid_of_panels):
     panels[0].set_yticks(range(len(rungs)), rungs)
     panels[0].set_ylim(len(rungs) - 0.5, -0.5)
     panels[0].set(xlim=(-2, 102), xlabel="success, % (bars: 95 % interval)")
-    panels[1].set(xlim=(0.95, None), xlabel="steps walked / shortest path, where solved")
+    panels[1].margins(x=0.15)
+    panels[1].set(xlabel="steps walked / shortest path, where solved")
     panels[0].set_title(f"{name}, {ladder[0]['episodes']} {ladder[0]['split']} tasks", loc="left")
 figure.suptitle("One part replaced by the truth at a time (black: none)", fontweight="bold")
 plt.show()
@@ -460,12 +496,22 @@ plt.show()
 # Two levels and plain distance, a weak agent on purpose. The first episode that it does not solve:
 
 # %%
+spec = tasks.task_spec(TASK)
 plain = replace(config.plan, metric="l2")
-trace = hjepa.watch(stack, TASK, levels=2, episodes=12, seed=0, settings=plain)
+watched = {}
+for metric in ("l2", "critic"):
+    agent = make_agent(stack, spec, levels=2, settings=replace(config.plan, metric=metric), record=True)
+    watched[metric] = agent, play(agent, spec, episodes, first=0, seed=0)
+_, trace = watched["l2"]
 failures = np.flatnonzero(trace.results.success == 0)
 failed = int(failures[0])
-print(f"not solved, of 12 episodes: {failures.tolist()}; a closer look at episode {failed}")
+print(f"not solved, of {len(episodes)} episodes: {failures.tolist()}; a closer look at episode {failed}")
 hjepa.figures.subgoals(trace, episode=failed, start=0, stop=40)
+
+# %% [markdown]
+# Follow the numbers. Level 2's subgoals are places that the agent can reach and does reach. They lead to where the plain
+# distance is small. A cross in the strip means that level 2 was *skipped*: it took the goal to be within its stride and left
+# the rest to level 1. If that happens on the wrong side of a wall, level 1 alone has to find the way round, and cannot.
 
 # %% [markdown]
 # **What did it believe?** Two curves along the way that it walked: what it minimised (the plain distance to the goal), and what
@@ -511,32 +557,37 @@ changes = {
     "metric imagined": {"settings": replace(config.plan, metric="imagined")},
     "metric critic": {"settings": replace(config.plan, metric="critic")},
 }
-print(f"episode {failed}; the shortest way has {episodes.oracle_steps[failed]} steps")
+alone = episodes.select(np.array([failed]))
+print(f"episode {failed}; the shortest way has {alone.oracle_steps[0]} steps")
 for name, change in changes.items():
-    given = {"levels": 2, "settings": plain} | change
-    record = hjepa.evaluate(stack, TASK, episodes=failed + 1, seed=0, **given)
-    outcome = (
-        f"arrives in {record['steps'][failed]} steps" if record["success"][failed] else "does not arrive"
-    )
+    agent = make_agent(stack, spec, **{"levels": 2, "settings": plain} | change)
+    results = play(agent, spec, alone, first=failed, seed=0).results
+    outcome = f"arrives in {results.steps[0]} steps" if results.success[0] else "does not arrive"
     print(f"   {name:25} {outcome}")
 
 # %% [markdown]
-# **Is that so in general?** `diagnostics=True` measures it per level on all twelve episodes. `rank_correlation_map`: how well
-# the metric orders states. `descent`: the perfect search from above, from the start. `subgoals_feasible`: can a
-# subgoal be reached in its stride. `subgoals_gain`: how much closer to the goal it is (1: a whole stride).
-# `subgoals_reached`: does the agent stand there when it is due.
+# **Is that so in general?** `diagnose` measures it per level on all twelve episodes (`hjepa plan --diagnostics` writes the same
+# into records). `rank_correlation_map`: how well the cost orders states. `imagined_feasible`: can what the level imagines be
+# done. `subgoals_feasible`: can a subgoal be reached in its stride. `subgoals_gain`: how much closer to the goal it is (1: a
+# whole stride). `subgoals_reached`: does the agent stand there when it is due.
 
 # %%
-columns = {}
-for metric in ("l2", "critic"):
-    settings = replace(config.plan, metric=metric)
-    record = hjepa.evaluate(stack, TASK, levels=2, episodes=12, seed=0, settings=settings, diagnostics=True)
-    columns[metric] = record["diagnostics"]
-    print(f"metric {metric:8} {sum(record['success'])} of 12 solved")
-print(f"{'':24}{'l2':>18}{'critic':>18}\n{'level':24}" + 2 * f"{1:>9}{2:>9}")
-for name in ("rank_correlation_map", "descent", "subgoals_feasible", "subgoals_gain", "subgoals_reached"):
-    values = [level.get(name) for levels in columns.values() for level in levels]
-    print(f"{name:24}" + "".join("        -" if value is None else f"{value:9.2f}" for value in values))
+columns = []
+for metric, (agent, seen) in watched.items():
+    keys = combine(0, torch.arange(len(episodes)))
+    columns += diagnose(agent, seen.episodes, torch.from_numpy(seen.agent), seen.decisions, keys)
+    print(f"metric {metric:8} {seen.results.success.sum()} of {len(episodes)} solved")
+print(f"\n{'':22}{'metric l2':>18}{'metric critic':>18}\n{'':22}" + 2 * f"{'level 1':>9}{'level 2':>9}")
+names = (
+    "rank_correlation_map",
+    "imagined_feasible",
+    "subgoals_feasible",
+    "subgoals_gain",
+    "subgoals_reached",
+)
+for name in names:
+    values = [column.get(name) for column in columns]
+    print(f"{name:22}" + "".join("        -" if value is None else f"{value:9.2f}" for value in values))
 
 # %% [markdown]
 # Read it from the bottom. Subgoals that can be reached and are reached, and yet lead nowhere, are the mark of a bad cost:
