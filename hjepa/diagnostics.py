@@ -154,7 +154,7 @@ def _descent(agent: Agent, truth: Truth, distance: Tensor, ahead: int) -> float:
 
 
 def _sees_goal(truth: Truth, distance: Tensor) -> Tensor:
-    """(E,) whether nothing is nearer to the goal than its cell, at any heading, so that a hop ends there once it can."""
+    """(E,) whether nothing is nearer to the goal than its cell, at any heading: then a hop ends there once it can."""
     rows = torch.arange(len(truth.goal), device=truth.goal.device)
     elsewhere = truth.steps[rows, :, truth.goal] != 0
     return distance.masked_fill(elsewhere, torch.inf).amin(1) <= distance.amin(1)

@@ -243,6 +243,8 @@ def evaluate(
         peak_mb=peak_mb(),
         **(facts or {}),
     )
+    # Further than the contract: a level that plans once, far from the goal, has a small share of all plans.
+    record["active_episodes"] = (results.planned > 0).mean(0).tolist()
     if diagnostics:
         watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)

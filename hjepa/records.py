@@ -7,11 +7,13 @@ never NaN.
 | fields | meaning |
 |---|---|
 | `task, split, tasks, seed` | which evaluation episodes |
-| `levels, depth, metric, planner, oracle, budget_tflops, step_budget, train_seed, checkpoint_sha256` | who
-acted | | `episodes` and the lists `success, steps, oracle_steps` | what happened, episode by episode | |
-`success_rate, success_ci95, path_ratio, spl, random_success_rate, by_distance` | summary of success | |
-`active_share, tflops_per_episode, violations` | summary of planning | | `plan_ms, seconds_per_episode,
-peak_mb, versions` | timing: the only fields that two equal runs may differ in |
+| `levels, depth, metric, planner, oracle` | who acted |
+| `budget_tflops, step_budget, train_seed, checkpoint_sha256` | with what |
+| `episodes` and the lists `success, steps, oracle_steps` | what happened, episode by episode |
+| `success_rate, success_ci95, path_ratio, spl, random_success_rate, by_distance` | summary of success |
+| `active_share, tflops_per_episode, violations` | summary of planning |
+| `active_episodes` | share of episodes in which each level planned at all; records of old have none |
+| `plan_ms, seconds_per_episode, peak_mb, versions` | timing: all that two equal runs may differ in |
 """
 
 from __future__ import annotations
@@ -217,7 +219,10 @@ def pooled(records: Sequence[Record]) -> Record:
     }
     facts: dict[str, Any] = {name: first[name] for name in (*same, "seed", "versions")}
     record = build_record(**facts, **joined, **{name: mean(name) for name in averaged})
-    return record | {name: first[name] for name in first.keys() - record.keys()}
+    if all("active_episodes" in record for record in records):
+        record["active_episodes"] = plain(mean("active_episodes"))
+    # What else a record may hold, as its specification, is the first one's; an average of some would be none of all.
+    return record | {name: first[name] for name in first.keys() - record.keys() - {"active_episodes"}}
 
 
 def by_distance(success: ArrayLike, oracle_steps: ArrayLike) -> list[dict[str, Any]]:

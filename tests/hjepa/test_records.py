@@ -222,3 +222,9 @@ def test_records_of_several_seeds_are_pooled_episode_by_episode() -> None:
     assert "seeds 0, 1" in text and "62.5 %" in text
     # Another set of episodes is another block.
     assert text.count("shortest path") == 2
+
+
+def test_pooling_averages_what_records_of_old_do_not_have() -> None:
+    parts = [make(seed=0) | {"active_episodes": [1.0, 0.5]}, make(seed=1) | {"active_episodes": [1.0, 1.0]}]
+    assert records.pooled(parts)["active_episodes"] == [1.0, 0.75]
+    assert "active_episodes" not in records.pooled([parts[0], make(seed=1)])
