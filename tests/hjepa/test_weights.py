@@ -36,7 +36,7 @@ def test_weights_come_from_the_preset_of_their_name_and_have_a_card(name: str) -
     assert {record["checkpoint_sha256"] for record in records} == {found["sha256"]}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nested-")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nested-d")])
 def test_level_1_imagines_unseen_plans_exactly(name: str) -> None:
     stack = hjepa.load_stack(name)
     episodes = sample_episodes(stack.config.task, "validation", episodes=4, seed=3)
