@@ -238,6 +238,7 @@ class Agent:
         # The same at all levels: in a unit that grows with the stride, support would outweigh the goal at the top.
         nat = self.stack.stride_quantile(settings.metric, min(1, self.depth - 1), 0.5)
         lift = 0.0 if top else model.lift_flops
+        reached = settings.critic_reached if settings.metric == "critic" else settings.reached
         return LevelPlanner(
             model=model,
             stride=config.levels[k].stride,
@@ -245,7 +246,7 @@ class Agent:
             to_goal=self._search(k, model, horizon, self.critic_flops[k] * horizon, phase),
             to_subgoal=self._search(k, model, due, lift, phase),
             distance=squared_distance if metric is None else partial(squared_distance, metric=metric),
-            reached=self.stack.stride_quantile(settings.metric, k, settings.reached),
+            reached=self.stack.stride_quantile(settings.metric, k, reached),
             critic=self._critic(k),
             critic_flops=self.critic_flops[k],
             step_cost=settings.step_cost * unit,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling")
 SCHEDULES = ("sequential", "joint")
 
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Quantiles of one-stride distances that calibration keeps."""
+
 
 def check(config: RunConfig, where: str = "configuration") -> None:
     """Raise InputError for a configuration whose parts cannot work together."""
@@ -108,6 +111,9 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"plan.commit is {plan.commit}", f"choose from 1 to level 1's horizon {plan.horizon[0]}")
     if not 0 < plan.elites <= 1:
         refuse(f"plan.elites is {plan.elites}", "choose from above 0 to 1")
+    for name, quantile in (("reached", plan.reached), ("critic_reached", plan.critic_reached)):
+        if quantile not in QUANTILES:
+            refuse(f"plan.{name} is {quantile}", f"choose from {', '.join(map(str, QUANTILES))}")
     if not plan.front >= 1:
         refuse(f"plan.front is {plan.front}", "give 1 for an even pace, or more")
     if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:

@@ -141,6 +141,8 @@ class PlanSettings:
         max_candidates: most candidates of one call.
         block: episodes per planner call.
         reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
+        critic_reached: the same under the metric ``critic``, which knows better than a distance when it is time to
+            hand the goal down.
         warm_start: try what is left of a level's last plan among its proposals.
         max_milliseconds: of one planner call, a block of episodes at one level: after that no further iteration
             begins, and the best plan so far is used. What is planned then depends on the machine, so results
@@ -174,6 +176,7 @@ class PlanSettings:
     max_candidates: int = 512
     block: int = 8
     reached: float = 0.25
+    critic_reached: float = 0.9
     warm_start: bool = False
     max_milliseconds: float | None = None
     max_rollouts: int | None = None

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hjepa.checks import QUANTILES
 from hjepa.config import RunConfig, with_levels
 from hjepa.errors import InputError
 from levels.critic import Critic
@@ -16,9 +17,6 @@ from levels.metrics_names import DISTANCES, distance_of
 from levels.probes import PositionProbe
 from levels.settings import World
 from tasks.observations import DOOR
-
-QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Quantiles of one-stride distances that calibration keeps."""
 
 
 class Stack(nn.Module):

@@ -42,6 +42,9 @@ def test_a_stack_without_critics_says_so(judged: Stack) -> None:
         load_preset("demo", ["critic.plans=9"])
     with pytest.raises(InputError, match="critic.under is 2"):
         load_preset("demo", ["critic.under=2", "critic.plans=1"])
+    for name in ("reached", "critic_reached"):
+        with pytest.raises(InputError, match=f"plan.{name} is 0.4; choose from 0.1, 0.25"):
+            load_preset("demo", [f"plan.{name}=0.4"])
     bare = Stack(replace(judged.config, critic=None), judged.world)
     with pytest.raises(InputError, match="the stack has no critic"):
         make_agent(bare, task_spec(TASK), settings=judged.config.plan)
@@ -143,6 +146,15 @@ def test_the_landscape_of_a_critic_is_its_field(judged: Stack) -> None:
     episodes = sample_episodes(TASK, "validation", episodes=1, seed=0)
     found = landscape(judged, episodes.grid[0], episodes.goal[0], 2, "critic")
     assert np.isfinite(found.energy).sum() == np.isfinite(found.path).sum()
+
+
+def test_a_goal_is_handed_down_from_further_away_under_the_critic(judged: Stack) -> None:
+    spec, part = task_spec(TASK), replace(judged.config.plan, reached=0.25, critic_reached=0.75)
+    judged.stride_distance[:] = torch.arange(5.0)
+    for metric, quantile in (("critic", 3.0), ("commute", 1.0)):
+        agent = make_agent(judged, spec, 4, 0.005, replace(part, metric=metric))
+        assert [level.reached for level in agent.planner.levels] == [quantile] * 4
+    judged.stride_distance.fill_(1.0)
 
 
 def test_an_agent_with_another_metric_has_no_fields(judged: Stack) -> None:
