@@ -7,7 +7,8 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from levels.metrics import METRICS, commute_metric, squared_distance
+from levels.metrics import commute_metric, squared_distance
+from levels.metrics_names import DISTANCES, METRICS
 
 
 def ring(count: int = 16) -> Tensor:
@@ -172,7 +173,7 @@ def test_every_episode_may_have_its_own_map() -> None:
 
 
 def test_what_cannot_work_is_refused() -> None:
-    assert METRICS == ("l2", "commute", "imagined")
+    assert (*DISTANCES, "critic") == METRICS == ("l2", "commute", "imagined", "critic")
     with pytest.raises(ValueError, match="trajectories of 3 latents are too short for lag 3"):
         commute_metric(torch.randn(2, 3, 4), lag=3)
     with pytest.raises(ValueError, match="lag is 0"):
