@@ -64,7 +64,12 @@ def test_several_tasks(tmp_path: Path) -> None:
         expand(str(TINY), Grid(task=(task, "hjepa/NestedRooms-d3-v0")))
     with pytest.raises(InputError, match="unknown task 'mars'"):
         expand(str(TINY), Grid(task=("mars",)))
-    fixed = {"task": ("hjepa/NestedRoomsFixed-d3-v0",), "collect.plans": ("1",), "train.plans": ("1",)}
+    fixed = {
+        "task": ("hjepa/NestedRoomsFixed-d3-v0",),
+        "collect.plans": ("1",),
+        "train.plans": ("1",),
+        "critic.plans": ("1",),
+    }
     both = ("hjepa/NestedRooms-d3-v0", "hjepa/NestedRoomsFixed-d3-v0")
     assert {spec["task"] for spec in expand(str(TINY), Grid(task=both, overrides=fixed))} == set(both)
 

@@ -32,7 +32,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         (levels,) = request.levels
         return [
             build_record(
-                **{name: getattr(request, name) for name in ("task", "split", "tasks", "seed")},
+                **{name: getattr(request, name) for name in ("task", "split", "tasks")},
+                seed=request.seed[0],
                 **{"levels": levels, "depth": "truncated", "metric": "l2", "planner": "adam"},
                 **{"step_budget": 64, "success": [1], "steps": [9], "oracle_steps": [9]},
                 **{"active_share": [1.0] * levels, "tflops_per_episode": 0.1},
