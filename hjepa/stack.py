@@ -57,7 +57,7 @@ class Stack(nn.Module):
         self.register_buffer("step_distance", torch.ones(()))
         # Last, so that levels begin the same with a critic and without.
         self.critics = nn.ModuleList()
-        for k in self._own_latents() if config.critic is not None else ():
+        for k in self.own_latents() if config.critic is not None else ():
             assert config.critic is not None
             dim, critic = config.levels[k].latent_dim, config.critic
             self.critics.append(Critic(dim, world, critic.hidden))
@@ -73,7 +73,7 @@ class Stack(nn.Module):
         assert isinstance(part, Level)
         return part
 
-    def _own_latents(self) -> list[int]:
+    def own_latents(self) -> list[int]:
         """Levels, from 0, with a latent of their own."""
         return [k for k, level in enumerate(self.config.levels) if level.encoder != "shared"]
 
@@ -89,7 +89,7 @@ class Stack(nn.Module):
                 "metric critic",
                 "train it with a critic section, or choose another metric",
             )
-        part = self.critics[sum(own <= k for own in self._own_latents()) - 1]
+        part = self.critics[sum(own <= k for own in self.own_latents()) - 1]
         assert isinstance(part, Critic)
         return part
 
@@ -190,7 +190,7 @@ class Stack(nn.Module):
         with torch.no_grad():
             latents = self.encode(agent, self.write(grid))
         total, terms = torch.zeros((), device=agent.device), []
-        for k in self._own_latents():
+        for k in self.own_latents():
             loss, own = self.critic(k).loss(
                 latents[k],
                 agent[..., :3].long(),

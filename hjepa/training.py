@@ -90,8 +90,7 @@ class TrainStack(L.LightningModule):
 
     def _log_critics(self, loss: Tensor, found: list[dict[str, Tensor]]) -> None:
         """Mean errors in steps, under the levels whose latents the critics read."""
-        own = [k for k, level in enumerate(self.config.levels) if level.encoder != "shared"]
-        for k, terms in zip(own, found):
+        for k, terms in zip(self.stack.own_latents(), found):
             row = {"step": self.global_step + 1, "level": k + 1, "loss": loss.item()}
             self.rows.append(row | {"critic": terms["steps"].item()})
 

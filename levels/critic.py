@@ -127,7 +127,7 @@ class Critic(nn.Module):
             goal: number (P,) of the trajectory, and (P,) of the moment in it, whose cell is the goal.
             sweeps: of the field.
             under: weight of estimates that are too low, relative to those that are too high.
-        farthest: longest time that is learned from; None: any.
+            farthest: longest time that is learned from; None: any.
 
         Returns:
             scalar, and its terms: ``steps`` is the mean error in steps, ``look`` where latents believe to be.
@@ -142,6 +142,9 @@ class Critic(nn.Module):
         known = taken.isfinite() & (estimate < FAR / 2)
         if farthest is not None:
             known &= taken <= farthest
+        if not bool(known.any()):
+            # The goals themselves, or a mean of nothing would be no number.
+            known[plan, trajectory, moment] = True
         error = estimate[known] - taken[known]
         scaled = (error.square() / (HINDSIGHT + taken[known])) * torch.where(error > 0, 1.0, under)
         # Of a single heading there is none to tell.

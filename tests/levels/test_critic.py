@@ -137,3 +137,15 @@ def test_it_learns_what_a_wall_costs() -> None:
     assert 3 < straight < 6
     # Trajectories never stood in the wall; the gradient never reaches what they saw.
     assert latent.grad is None
+
+
+def test_a_batch_without_any_estimate_has_a_loss_all_the_same(
+    toys: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    critic = Critic(6, toys.WORLD, hidden=8)
+    monkeypatch.setattr("levels.critic.FAR", 1e-6)  # no estimate is below half of it
+    latent, place = torch.randn(2, 2, 5, 6), toys.agents(2, 2, 5)
+    goal = torch.tensor([0, 1]), torch.tensor([4, 3])
+    loss, terms = critic.loss(latent, place, toys.grids(2), goal, 3, 0.1)
+    assert bool(loss.isfinite()) and bool(terms["steps"].isfinite())
