@@ -243,12 +243,15 @@ class Agent:
             model=model,
             stride=config.levels[k].stride,
             horizon=horizon,
-            to_goal=self._search(k, model, horizon, self.critic_flops[k] * horizon, phase),
+            to_goal=self._search(
+                k, model, horizon, self.critic_flops[k] * (horizon + (settings.pace is not None)), phase
+            ),
             to_subgoal=self._search(k, model, due, lift, phase),
             distance=squared_distance if metric is None else partial(squared_distance, metric=metric),
             reached=self.stack.stride_quantile(settings.metric, k, reached),
             critic=self._critic(k),
             critic_flops=self.critic_flops[k],
+            pace=None if settings.pace is None else settings.pace * unit,
             step_cost=settings.step_cost * unit,
             haste=settings.haste,
             support=settings.support * nat,

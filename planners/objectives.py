@@ -20,12 +20,16 @@ class GoalCost:
     alone leaves time to waste: a goal 18 steps away is reached in 24 steps by many plans, and replanning after
     each 8 of them wastes the slack again and again. So a share of the cost is the mean distance on the way.
 
+    An upper level's model has holes, steps that lead through walls, and search finds them. Where the distance counts
+    steps, no step can bring the goal nearer than it is long: what a step gains beyond that is charged instead.
+
     Args:
         goal: (E, D).
         distance: between latents.
         step_cost: cost of each step.
         haste: weight of the mean distance on the way.
         flops: of measuring the distances of one candidate.
+        pace: the most that the distance can shrink in a step; None: unknown.
 
     Calling it gives (E, N).
     """
@@ -37,8 +41,10 @@ class GoalCost:
         step_cost: float = 0.0,
         haste: float = 0.0,
         flops: float = 0.0,
+        pace: float | None = None,
     ) -> None:
         self.flops = flops
+        self.pace = pace
         self.goal = goal[:, None, None]
         self.distance = distance
         self.step_cost = step_cost
@@ -46,12 +52,27 @@ class GoalCost:
 
     def per_step(self, trajectory: Trajectory) -> Tensor:
         """(E, N, H): what the plan would cost if it ended with each step."""
-        distance = self.distance(trajectory.latents, self.goal)
+        distance = self._credible(trajectory)
         steps = torch.arange(1, distance.shape[-1] + 1, device=distance.device)
         return distance + self.step_cost * steps + self.haste * distance.cumsum(-1) / steps
 
     def __call__(self, trajectory: Trajectory) -> Tensor:
         return self.per_step(trajectory).amin(-1)
+
+    def _credible(self, trajectory: Trajectory) -> Tensor:
+        """(E, N, H) distances to the goal, those that shrink too fast reflected at what can be true."""
+        distance = self.distance(trajectory.latents, self.goal)
+        if self.pace is None:
+            return distance
+        # As many rows as an episode's candidates, so that bits do not depend on the company.
+        now = trajectory.start[:, None, None].expand(-1, distance.shape[1], -1, -1)
+        before = self.distance(now, self.goal)[..., 0]
+        told = []
+        for claimed in distance.unbind(-1):
+            nearest = before - self.pace
+            before = torch.maximum(claimed, 2 * nearest - claimed)
+            told.append(before)
+        return torch.stack(told, -1)
 
 
 class SubgoalCost:

@@ -53,6 +53,7 @@ class LevelPlanner:
         critic: distance to the goal, of latents (E, N, H, D) and the episodes' fields (E, ...) -> (E, N, H), where
             episodes have fields; subgoals are still measured by ``distance``. None: the goal is as well.
         critic_flops: operations of the critic per latent.
+        pace: the most that the critic's distance can shrink in a step; None: unknown.
         step_cost: cost of a step on the way to the goal.
         haste: weight of the mean distance on the way to the goal.
         support: weight of the support cost.
@@ -71,6 +72,7 @@ class LevelPlanner:
     reached: float
     critic: Callable[[Tensor, Tensor], Tensor] | None = None
     critic_flops: float = 0.0
+    pace: float | None = None
     step_cost: float = 0.0
     haste: float = 0.0
     support: float = 0.0
@@ -305,7 +307,8 @@ class TopDownPlanner:
                 self._to_go(state, k, index),
                 level.step_cost,
                 level.haste,
-                level.critic_flops * horizon,
+                level.critic_flops * (horizon + (level.pace is not None)),
+                level.pace if own.field is not None else None,
             )
         else:
             assert own.target is not None

@@ -26,8 +26,8 @@ from tasks.observations import (
     RED,
     compose_image,
     grid_to_barriers,
+    grid_to_lava,
     grid_to_walls,
-    walls_to_grid,
 )
 
 __all__ = ["BatchedGridWorld", "BatchedMiniGrid", "BatchedNestedRooms", "step_agents"]
@@ -55,6 +55,7 @@ class BatchedGridWorld(BatchedWorld):
         self._grid = self._floor.copy()  # as the floor, with the door states of now
         self._image = self._floor.copy()
         self._barriers = grid_to_barriers(self._floor, doors)
+        self._lava = grid_to_lava(self._floor)
 
     @property
     def walls(self) -> np.ndarray:
@@ -69,6 +70,7 @@ class BatchedGridWorld(BatchedWorld):
     def _begin(self, slots: np.ndarray) -> None:
         floor, agent = self._floor[slots], self._agent[slots]
         self._barriers[slots] = grid_to_barriers(floor, self.doors)
+        self._lava[slots] = grid_to_lava(floor)
         self._image[slots] = compose_image(floor, agent)
         # The world without the agent: what the image shows everywhere but under the agent.
         grid, rows = self._image[slots], np.arange(len(slots))
@@ -93,6 +95,9 @@ class BatchedGridWorld(BatchedWorld):
     def _arrived(self) -> np.ndarray:
         return (self._agent[:, 0] == self._goal[:, 0]) & (self._agent[:, 1] == self._goal[:, 1])
 
+    def _lost(self) -> np.ndarray:
+        return self._lava[self._rows, self._agent[:, 0], self._agent[:, 1]]
+
     def _observation(self) -> Observation:
         if self.copy:
             return {"image": self._image.copy(), "direction": self._agent[:, 2].copy()}
@@ -104,7 +109,7 @@ class BatchedNestedRooms(BatchedGridWorld):
 
     Args:
         num_envs: E.
-        depth, room, split, tasks, fixed_plan, step_budget, show_goal: as in
+        depth, room, split, tasks, fixed_plan, step_budget, show_goal, lava: as in
             :class:`tasks.nested_rooms.NestedRooms`.
         copy, render_mode: as in :class:`tasks.batched_world.BatchedWorld`.
 
@@ -123,6 +128,7 @@ class BatchedNestedRooms(BatchedGridWorld):
         tasks: str = "far",
         step_budget: int = 128,
         show_goal: bool = False,
+        lava: bool = False,
         copy: bool = True,
         render_mode: str | None = None,
     ) -> None:
@@ -137,11 +143,17 @@ class BatchedNestedRooms(BatchedGridWorld):
             render_mode=render_mode,
         )
         self.show_goal = show_goal
-        self._world: dict[str, Any] = {"depth": depth, "room": room, "fixed_plan": fixed_plan}
+        self._world: dict[str, Any] = {
+            "depth": depth,
+            "room": room,
+            "fixed_plan": fixed_plan,
+            "lava": lava,
+            "step_budget": step_budget,
+        }
 
     def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:
         episode = draw_episode(rng, **self._world, split=self.split, tasks=self.tasks, **options)
-        return walls_to_grid(episode.plan.walls), episode.start, episode.goal, episode.plan.seed
+        return episode.grid, episode.start, episode.goal, episode.plan.seed
 
     def _begin(self, slots: np.ndarray) -> None:
         if self.show_goal:

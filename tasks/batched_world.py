@@ -113,6 +113,10 @@ class BatchedWorld(VectorEnv, ABC):
     def _arrived(self) -> np.ndarray:
         """Which agents (E,) are at their goals."""
 
+    def _lost(self) -> np.ndarray:
+        """Which agents (E,) can go no further."""
+        return np.zeros(self.num_envs, dtype=bool)
+
     @abstractmethod
     def _observation(self) -> Observation:
         """What is observed now."""
@@ -214,7 +218,7 @@ class BatchedWorld(VectorEnv, ABC):
         self._show(before)
         arrived = running & self._arrived()
         reward = np.where(arrived, 1 - 0.9 * (self._steps / self.step_budget), 0.0)
-        self._terminated |= arrived
+        self._terminated |= arrived | (running & self._lost())
         self._truncated |= running & (self._steps >= self.step_budget)
         return self._observation(), reward, self._terminated.copy(), self._truncated.copy(), {}
 

@@ -9,12 +9,21 @@ cell, goal cell} instead of by the plan: a hash of the pair decides which split 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from tasks.floorplans import SPLIT_BUCKETS, FloorPlan, floor_plan, split_seeds
-from tasks.observations import BARRIER, compose_image, grid_to_barriers, grid_to_walls
+from tasks.hazards import lay_across
+from tasks.observations import (
+    BARRIER,
+    LAVA_CELL,
+    compose_image,
+    grid_to_barriers,
+    grid_to_lava,
+    grid_to_walls,
+    walls_to_grid,
+)
 from tasks.randomness import bucket
 
 TASK_KINDS = ("far", "uniform", "own")
@@ -75,8 +84,8 @@ class EpisodeBatch:
 
     @property
     def walls(self) -> np.ndarray:
-        """(E, W, H) bool."""
-        return grid_to_walls(self.grid)
+        """(E, W, H) bool, where no way leads: walls and lava."""
+        return grid_to_walls(self.grid) | grid_to_lava(self.grid)
 
     @property
     def barriers(self) -> np.ndarray:
@@ -148,11 +157,20 @@ def reachable_barriers(grid: np.ndarray, agent: np.ndarray, doors: int) -> np.nd
 
 @dataclass(frozen=True)
 class Episode:
-    """One drawn episode: the plan, start (x, y, heading) and goal (x, y, heading)."""
+    """One drawn episode: the plan, start and goal (x, y, heading), and the cells (x, y) where lava is."""
 
     plan: FloorPlan
     start: tuple[int, int, int]
     goal: tuple[int, int, int]
+    lava: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def grid(self) -> np.ndarray:
+        """(W, H, 3) uint8, the world without the agent."""
+        grid = walls_to_grid(self.plan.walls)
+        for x, y in self.lava:
+            grid[x, y] = LAVA_CELL
+        return grid
 
 
 def check_tasks(tasks: str, kinds: tuple[str, ...] = ("far", "uniform")) -> str:
@@ -215,6 +233,8 @@ def draw_episode(
     plan_seed: int | None = None,
     start: tuple[int, int, int] | None = None,
     goal: tuple[int, int, int] | None = None,
+    lava: bool = False,
+    step_budget: int = 0,
 ) -> Episode:
     """Draw one episode; whatever is given is kept, the rest is drawn to fit it.
 
@@ -224,6 +244,8 @@ def draw_episode(
         fixed_plan: seed of the one plan for ever, or None for a new plan per episode.
         plan_seed: this plan for this episode, whatever the split.
         start, goal: (x, y, heading).
+        lava: lay some across the way, where there is a way round that takes at most half of the step budget.
+        step_budget: steps of an episode.
 
     Raises:
         ValueError: unknown split or tasks, a start or goal that is not free, start and goal on one cell, or a
@@ -251,7 +273,11 @@ def draw_episode(
         start, goal = _draw_pair(rng, cells, allowed, start, goal, tasks)
     if start[:2] == goal[:2]:
         raise ValueError(f"start and goal are both on cell {start[:2]}; an episode needs two different cells")
-    return Episode(plan, start, goal)
+    episode = Episode(plan, start, goal)
+    if not lava:
+        return episode
+    cells = np.argwhere(lay_across(rng, plan.walls, start, goal, step_budget // 2))
+    return replace(episode, lava=tuple((int(x), int(y)) for x, y in cells))
 
 
 def _draw_pair(

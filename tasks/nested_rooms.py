@@ -7,12 +7,12 @@ from typing import Any, SupportsFloat
 import numpy as np
 from minigrid.core.grid import Grid
 from minigrid.core.mission import MissionSpace
-from minigrid.core.world_object import Goal, Wall
+from minigrid.core.world_object import Goal, Lava, Wall
 from minigrid.minigrid_env import MiniGridEnv
 
 from tasks.episodes import Episode, check_tasks, draw_episode
 from tasks.floorplans import FloorPlan, grid_side, split_seeds
-from tasks.observations import GOAL_CELL, compose_image, walls_to_grid
+from tasks.observations import GOAL_CELL, compose_image
 
 _OPTIONS = ("plan_seed", "start", "goal")
 
@@ -28,7 +28,8 @@ class NestedRooms(MiniGridEnv):
     for the whole grid. Actions are MiniGrid's seven. The goal is not part of the world but an observation in
     ``info["goal"]`` after reset; with ``show_goal`` a MiniGrid goal object stands on its cell as well, which
     ordinary reinforcement-learning agents need. The episode terminates, with MiniGrid's reward, when the
-    agent stands on the goal cell at any heading, and is truncated after ``step_budget`` steps.
+    agent stands on the goal cell at any heading, and is truncated after ``step_budget`` steps. Where there is lava, an
+    agent that enters it ends the episode with no reward.
 
     Args:
         depth, room: the floor plans, see :mod:`tasks.floorplans`.
@@ -37,6 +38,7 @@ class NestedRooms(MiniGridEnv):
         tasks: ``far`` or ``uniform``, see :mod:`tasks.episodes`.
         step_budget: steps before truncation.
         show_goal: put a goal object on the goal cell.
+        lava: lay MiniGrid's lava across the way, see :mod:`tasks.hazards`.
         **kwargs: MiniGridEnv's own arguments (``render_mode``, ``agent_view_size``, ``tile_size``, ...).
 
     Raises:
@@ -52,6 +54,7 @@ class NestedRooms(MiniGridEnv):
         tasks: str = "far",
         step_budget: int = 128,
         show_goal: bool = False,
+        lava: bool = False,
         **kwargs: Any,
     ) -> None:
         if step_budget < 1:
@@ -63,6 +66,7 @@ class NestedRooms(MiniGridEnv):
         self.fixed_plan = fixed_plan
         self.tasks = check_tasks(tasks)
         self.show_goal = show_goal
+        self.lava = lava
         self._options: dict[str, Any] = {}
         self._episode: Episode | None = None
         super().__init__(
@@ -116,7 +120,7 @@ class NestedRooms(MiniGridEnv):
             if name not in _OPTIONS:
                 raise ValueError(f"unknown reset option {name!r}; known: {', '.join(_OPTIONS)}")
         observation, _ = super().reset(seed=seed)
-        grid = walls_to_grid(self.plan.walls)
+        grid = self.episode.grid
         if self.show_goal:
             grid[self.goal[0], self.goal[1]] = GOAL_CELL
         info = {"goal": compose_image(grid, np.array(self.goal)), "plan_seed": self.plan.seed}
@@ -154,11 +158,15 @@ class NestedRooms(MiniGridEnv):
             split=self.split,
             tasks=self.tasks,
             fixed_plan=self.fixed_plan,
+            lava=self.lava,
+            step_budget=self.step_budget,
             **self._options,
         )
         self.grid = Grid(width, height)
         for x, y in np.argwhere(self.plan.walls):
             self.grid.set(int(x), int(y), Wall())
+        for x, y in self._episode.lava:
+            self.grid.set(x, y, Lava())
         if self.show_goal:
             self.put_obj(Goal(), *self.goal[:2])
         x, y, heading = self._episode.start

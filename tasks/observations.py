@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-EMPTY, WALL, FLOOR, DOOR, GOAL, AGENT = 1, 2, 3, 4, 8, 10
+EMPTY, WALL, FLOOR, DOOR, GOAL, LAVA, AGENT = 1, 2, 3, 4, 8, 9, 10
 """Object codes, channel 0."""
 RED, GREEN, GREY = 0, 1, 5
 """Colour codes, channel 1."""
@@ -25,6 +25,7 @@ OPEN, CLOSED, LOCKED = 0, 1, 2
 EMPTY_CELL = (EMPTY, 0, 0)
 WALL_CELL = (WALL, GREY, 0)
 GOAL_CELL = (GOAL, GREEN, 0)
+LAVA_CELL = (LAVA, RED, 0)
 
 HEADINGS = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)], dtype=np.int64)
 """(4, 2): the (dx, dy) of heading 0 east, 1 south, 2 west, 3 north; y grows southwards."""
@@ -44,6 +45,11 @@ def walls_to_grid(walls: np.ndarray) -> np.ndarray:
 def grid_to_walls(grid: np.ndarray) -> np.ndarray:
     """Walls (..., W, H) bool of a grid (..., W, H, 3): the cells an agent can never enter."""
     return grid[..., 0] == WALL
+
+
+def grid_to_lava(grid: np.ndarray) -> np.ndarray:
+    """Lava (..., W, H) bool of a grid (..., W, H, 3): the cells that end an episode."""
+    return grid[..., 0] == LAVA
 
 
 def grid_to_barriers(grid: np.ndarray, doors: int = 0) -> np.ndarray:

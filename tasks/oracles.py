@@ -25,11 +25,13 @@ from tasks.observations import (
     DONE,
     FIRST_DOOR,
     FORWARD,
+    FREE,
     HEADINGS,
     LEFT,
     OPEN,
     RIGHT,
     TOGGLE,
+    grid_to_lava,
 )
 from tasks.point_oracles import random_point_success
 from tasks.randomness import keyed_generator
@@ -193,13 +195,16 @@ def random_success(episodes: EpisodeBatch, step_budget: int, seed: int = 0, repe
     """
     if episodes.continuous:
         return random_point_success(episodes, step_budget, seed, repeats)
+    lava = np.repeat(grid_to_lava(episodes.grid), repeats, 0)
     walls = np.repeat(episodes.barriers, repeats, 0)
+    walls[lava] = FREE  # for an agent that does not care
     agent = np.repeat(episodes.start, repeats, 0)
     goal = np.repeat(episodes.goal, repeats, 0)
     rng = keyed_generator("random success", int(seed))
-    arrived = np.zeros(len(agent), dtype=bool)
+    arrived, rows = np.zeros(len(agent), dtype=bool), np.arange(len(agent))
     for _ in range(step_budget):
-        agent = step_agents(walls, agent, rng.integers(0, len(ACTIONS), len(agent)))
+        after = step_agents(walls, agent, rng.integers(0, len(ACTIONS), len(agent)))
+        agent = np.where(lava[rows, agent[:, 0], agent[:, 1]][:, None], agent, after)
         arrived |= (agent[:, :2] == goal[:, :2]).all(-1)
     return float(arrived.mean())
 

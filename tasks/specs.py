@@ -32,6 +32,7 @@ class TaskSpec:
         family: one of :data:`FAMILIES`.
         kinds: how episodes may be drawn, the default first (see :mod:`tasks.episodes`).
         doors: door slots M of the agent vector (see :mod:`tasks.observations`).
+        lava: whether lava lies across the way (see :mod:`tasks.hazards`).
     """
 
     id: str
@@ -47,6 +48,7 @@ class TaskSpec:
     family: str = "nested-rooms"
     kinds: tuple[str, ...] = ("far", "uniform")
     doors: int = 0
+    lava: bool = False
 
     @property
     def continuous(self) -> bool:
@@ -62,12 +64,13 @@ class TaskSpec:
         """Arguments of the environment constructors that make this task."""
         if self.family == "minigrid":
             return {"task_id": self.id, "doors": self.doors, "step_budget": self.step_budget}
-        return {
+        world = {
             "depth": self.depth,
             "room": self.room,
             "step_budget": self.step_budget,
             "fixed_plan": self.fixed_plan,
         }
+        return world | ({"lava": True} if self.lava else {})
 
     def make_batched(self, num_envs: int, **arguments: Any) -> BatchedWorld:
         """The batched environment of this task.

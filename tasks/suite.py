@@ -12,7 +12,7 @@ import numpy as np
 from tasks.episodes import EpisodeBatch, check_tasks, draw_episode, fixed_pairs
 from tasks.floorplans import grid_side, plan_walls, split_seeds
 from tasks.minigrid_suite import floors, layout_seeds, minigrid_spec, sample_layout_episodes, stock_spec
-from tasks.observations import ACTIONS, walls_to_grid
+from tasks.observations import ACTIONS, grid_to_lava, grid_to_walls, walls_to_grid
 from tasks.oracles import arrival
 from tasks.point_oracles import least_steps, place_in_cells
 from tasks.randomness import keyed_generator, spread
@@ -25,7 +25,7 @@ FIXED_PLAN_SEED = 7
 def _nested(
     name: str, depth: int, step_budget: int, budget_tflops: float, fixed_plan: int | None = None
 ) -> TaskSpec:
-    point = name.startswith("NestedPoint")
+    point, lava = name.startswith("NestedPoint"), name.startswith("NestedLava")
     side, rooms = grid_side(depth, 3), 2 ** (depth - 1)
     plans = "one floor plan for ever" if fixed_plan is not None else "a new floor plan every episode"
     return TaskSpec(
@@ -39,10 +39,11 @@ def _nested(
         fixed_plan=fixed_plan,
         description=(
             f"{'a continuous point in ' if point else ''}{rooms}x{rooms} nested rooms of 3x3 cells"
-            f" on a {side}x{side} grid, {plans}"
+            f" on a {side}x{side} grid, {plans}{', lava across the way' if lava else ''}"
         ),
         actions=2 if point else len(ACTIONS),
         family="nested-point" if point else "nested-rooms",
+        lava=lava,
     )
 
 
@@ -54,6 +55,7 @@ _SPECS = {
         _nested("NestedRooms", 3, 128, 0.01),
         _nested("NestedRooms", 4, 256, 0.04),
         _nested("NestedRoomsFixed", 3, 128, 0.006, fixed_plan=FIXED_PLAN_SEED),
+        _nested("NestedLava", 3, 128, 0.01),
         _nested("NestedPoint", 2, 64, 0.02),
         _nested("NestedPoint", 3, 128, 0.03),
         _nested("NestedPoint", 4, 256, 0.06),
@@ -162,7 +164,7 @@ def sample_episodes(
     key = ("episodes", task_id, split, tasks, int(seed))
     ends = None if spec.fixed_plan is None else _fixed_ends(spec, split, tasks, episodes, key)
     plan_seed = plan_seeds(task_id, split, episodes, *key)
-    walls = np.empty((episodes, spec.width, spec.height), dtype=bool)
+    grid = np.empty((episodes, spec.width, spec.height, 3), dtype=np.uint8)
     start, goal = np.empty((2, episodes, 3), dtype=np.int64)
     for i in range(episodes):
         rng = keyed_generator(*key, i)
@@ -179,10 +181,12 @@ def sample_episodes(
             tasks=tasks,
             fixed_plan=spec.fixed_plan,
             plan_seed=int(plan_seed[i]),
+            lava=spec.lava,
+            step_budget=spec.step_budget,
             **given,
         )
-        walls[i], start[i], goal[i] = episode.plan.walls, episode.start, episode.goal
-    grid = walls_to_grid(walls)
+        grid[i], start[i], goal[i] = episode.grid, episode.start, episode.goal
+    walls = grid_to_walls(grid) | grid_to_lava(grid)
     if spec.continuous:
         cells = np.stack([start, goal], 1)
         places = [place_in_cells(keyed_generator(*key, i, "places"), cells[i]) for i in range(episodes)]

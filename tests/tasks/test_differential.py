@@ -33,6 +33,7 @@ EVENTS = {
     "toggle",
     "done",
     "success",
+    "lava",
     "truncation",
 }
 
@@ -116,7 +117,10 @@ def count(
     else:
         assert not moved
         events[ACTIONS[action]] += 1
-    events["success"] += ended
+    lost = ended and after != tuple(env.goal[:2])
+    assert lost == (after in env.episode.lava)
+    events["success"] += ended and not lost
+    events["lava"] += lost
     events["truncation"] += cut
 
 
@@ -138,14 +142,14 @@ def assert_every_event(events: Counter[str], least: int = 100) -> None:
 
 
 def test_ten_thousand_steps_equal_minigrid() -> None:
-    events = run_all(dict(zip(IDS, (5_200, 2_400, 800, 2_400), strict=True)))
+    events = run_all(dict(zip(IDS, (5_200, 2_400, 800, 2_400, 4_800), strict=True)))
     assert events["steps"] >= 10_000
     assert_every_event(events)
 
 
 @pytest.mark.slow
 def test_a_hundred_thousand_steps_equal_minigrid() -> None:
-    events = run_all(dict(zip(IDS, (40_000, 25_000, 10_000, 25_000), strict=True)))
+    events = run_all(dict(zip(IDS, (40_000, 25_000, 10_000, 25_000, 25_000), strict=True)))
     assert events["steps"] >= 100_000
     assert_every_event(events)
 
