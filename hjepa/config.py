@@ -132,8 +132,9 @@ class PlanSettings:
         support_free: nats per step without support cost.
         step_cost: cost of a step towards the goal, in the same unit.
         haste: weight of the mean distance on the way to the goal.
-        pace: under the metric ``critic``, the most that a step may bring the goal nearer, in its own length; what claims
-            more is charged for it. None: anything is believed.
+        pace: under the metric ``critic``, the most that a step may bring the goal nearer, in its own length; what
+            claims more is charged for it. None: anything is believed.
+        danger: belief to be in a forbidden cell that is not allowed to a plan, where there are guardrails.
         ground: futures that lower levels imagine before an upper level plans; its subgoals are drawn to them.
         ground_weight: of the squared distance to the nearest, relative to the goal cost.
         ground_depth: how many levels lower they are imagined.
@@ -171,6 +172,7 @@ class PlanSettings:
     step_cost: float = 0.05
     haste: float = 0.0
     pace: float | None = None
+    danger: float = 0.1
     ground: int = 64
     ground_weight: float = 1.0
     ground_depth: int = 2

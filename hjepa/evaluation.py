@@ -19,6 +19,7 @@ from hjepa.config import PlanSettings
 from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import diagnose, mean_known
 from hjepa.errors import InputError
+from hjepa.guardrails import Guardrail, Lava, Region
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
 from hjepa.records import Record, build_record
@@ -26,6 +27,8 @@ from hjepa.stack import Stack
 from planners.noise import combine
 from planners.top_down import Decision
 from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
+from tasks.observations import grid_to_lava
+from tasks.zones import with_zones
 
 DEFAULT_BATCH = 100
 """Episodes planned at once, unless said otherwise."""
@@ -47,6 +50,7 @@ class Results:
         flops: (E,) floating point operations.
         asked, planned: (E, K) how often each level had to plan, and how often it did (and was not skipped).
         repaired: (E,) plans that had to be mended on the way.
+        violated: (E,) 0 or 1, whether the agent was in a forbidden cell.
         plan_ms: (E,) milliseconds of planning per replan.
     """
 
@@ -56,6 +60,7 @@ class Results:
     asked: np.ndarray
     planned: np.ndarray
     repaired: np.ndarray
+    violated: np.ndarray
     plan_ms: np.ndarray
 
     def to_plain(self) -> dict[str, Any]:
@@ -98,8 +103,9 @@ def make_agent(
     settings: PlanSettings | None = None,
     record: bool = False,
     oracle: str | None = None,
+    guardrails: Sequence[Guardrail] | None = None,
 ) -> Agent:
-    """An agent for a task, with the task's default budget unless another is given.
+    """An agent for a task, with the task's default budget and guardrails unless others are given.
 
     Raises:
         InputError: a stack of another grid, or more levels than it has.
@@ -115,12 +121,25 @@ def make_agent(
             f"{levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
         )
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
+    if guardrails is None:
+        guardrails = (Lava(),) if spec.lava else ()
     if oracle is None:
-        return Agent(stack, spec.step_budget, levels, budget, settings, record)
+        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails)
+    if guardrails:
+        raise InputError(
+            f"oracle {oracle} on {spec.id}", "plan", "oracles know no guardrails; plan unguarded"
+        )
     return OracleAgent(stack, spec.step_budget, levels, budget, settings, record, oracle=oracle)
 
 
-def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed: int) -> Trace:
+def play(
+    agent: Agent,
+    spec: TaskSpec,
+    episodes: EpisodeBatch,
+    first: int,
+    seed: int,
+    zones: np.ndarray | None = None,
+) -> Trace:
     """Run a batch of episodes to their ends.
 
     Args:
@@ -129,8 +148,11 @@ def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed:
         episodes: E of them.
         first: number of the first one in its evaluation set, which its random key is made of.
         seed: of the evaluation.
+        zones: (E, W, H) bool, cells that count as forbidden besides lava; the agent keeps out of them only where its
+            guardrails say so.
     """
     count = len(episodes.start)
+    wrong = grid_to_lava(episodes.grid) if zones is None else zones | grid_to_lava(episodes.grid)
     world = spec.make_batched(count, copy=False)
     observation, _ = world.reset(options={"episodes": episodes})
     keys = combine(seed, torch.arange(first, first + count))
@@ -146,11 +168,14 @@ def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed:
         begun = time.perf_counter()
         action = agent.act(state, observation, torch.from_numpy(~done))
         seconds += time.perf_counter() - begun
-        observation, _, terminated, truncated, _ = world.step(action)
+        observation, reward, terminated, truncated, _ = world.step(action)
         steps += ~done
-        success |= (terminated & ~done).astype(np.int64)
+        success |= ((reward > 0) & ~done).astype(np.int64)
         done |= terminated | truncated
         walked.append(world.agent)
+    path = np.stack(walked, 1)
+    cells = np.floor(path[..., :2]).astype(np.int64)
+    violated = wrong[np.arange(count)[:, None], cells[..., 0], cells[..., 1]].any(1)
     asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
     planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
     results = Results(
@@ -160,9 +185,10 @@ def play(agent: Agent, spec: TaskSpec, episodes: EpisodeBatch, first: int, seed:
         asked=asked,
         planned=planned,
         repaired=state.plan.repaired.cpu().numpy(),
+        violated=violated.astype(np.int64),
         plan_ms=np.full(count, 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
     )
-    return Trace(episodes, np.stack(walked, 1), results, state.plan.decisions, agent.stack)
+    return Trace(episodes, path, results, state.plan.decisions, agent.stack)
 
 
 def evaluate(
@@ -178,6 +204,8 @@ def evaluate(
     episode_batch: int | None = None,
     depth: str | None = None,
     oracle: str | None = None,
+    zones: bool = False,
+    unguarded: bool = False,
     diagnostics: bool = False,
     facts: dict[str, Any] | None = None,
     keep: Callable[[list[Results]], None] | None = None,
@@ -197,6 +225,8 @@ def evaluate(
         episode_batch: episodes planned at once.
         depth: ``truncated`` or ``trained``; None: told by whether all levels are used.
         oracle: a part that is replaced by the truth, see `hjepa.oracles`.
+        zones: forbid cells across the way of every episode, see `sample_zones`; the agent is told.
+        unguarded: the agent keeps no guardrail.
         diagnostics: measure what every level knows and does on the first `DIAGNOSED` episodes.
         facts: `train_seed` and `checkpoint_sha256` for the record.
         keep: called with all results so far after each batch.
@@ -206,15 +236,27 @@ def evaluate(
         InputError: what cannot work together.
     """
     spec = task_spec(task)
-    agent = make_agent(stack, spec, levels, budget_tflops, settings, oracle=oracle)
-    batch = sample_episodes(task, split, tasks, episodes=episodes, seed=seed)
+    drawn: np.ndarray | None = None
+    if zones:
+        batch, drawn = sample_zones(task, split, tasks, episodes, seed)
+    else:
+        batch = sample_episodes(task, split, tasks, episodes=episodes, seed=seed)
+    guardrails: Sequence[Guardrail] | None = None
+    if unguarded:
+        guardrails = ()
+    elif drawn is not None:
+        guardrails = (Region(drawn[0]),)
+    agent = make_agent(stack, spec, levels, budget_tflops, settings, oracle=oracle, guardrails=guardrails)
     parts, begun = list(done), time.perf_counter()
     first = sum(len(part.success) for part in parts)
     planned_now = episodes - first
     while first < episodes:
         size = episode_batch or (DEFAULT_BATCH if oracle is None else ORACLE_BATCH)
         rows = np.arange(first, min(first + size, episodes))
-        parts.append(play(agent, spec, batch.select(rows), first, seed).results)
+        own = None if drawn is None else drawn[rows]
+        if own is not None and not unguarded:
+            agent.guard([Region(own)])
+        parts.append(play(agent, spec, batch.select(rows), first, seed, own).results)
         first += len(rows)
         if keep is not None:
             keep(parts)
@@ -237,6 +279,7 @@ def evaluate(
         oracle_steps=batch.oracle_steps,
         active_share=results.planned.sum(0) / np.maximum(results.asked.sum(0), 1),
         tflops_per_episode=float(results.flops.mean() / 1e12),
+        violations=results.violated,
         random_success_rate=float(random_success(batch, spec.step_budget, seed=seed)),
         plan_ms=float(np.median(results.plan_ms)),
         seconds_per_episode=seconds / max(planned_now, 1),
@@ -245,10 +288,37 @@ def evaluate(
     )
     # Further than the contract: a level that plans once, far from the goal, has a small share of all plans.
     record["active_episodes"] = (results.planned > 0).mean(0).tolist()
+    if zones or spec.lava:
+        record["guardrails"] = [guardrail.name for guardrail in agent.guardrails]
+        record["violated"] = results.violated.tolist()
     if diagnostics:
         watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)
     return record
+
+
+def sample_zones(
+    task: str, split: str, tasks: str | None, episodes: int, seed: int
+) -> tuple[EpisodeBatch, np.ndarray]:
+    """Episodes to evaluate on, with a zone across the way of each, (E, W, H) bool; see `tasks.zones`.
+
+    Episodes without a way round are passed over.
+
+    Raises:
+        InputError: a world that zones do not fit, or one whose ways lead round nowhere.
+    """
+    spec, asked = task_spec(task), episodes + max(8, episodes // 10)
+    try:
+        found, zones = with_zones(
+            sample_episodes(task, split, tasks, episodes=asked, seed=seed), spec.step_budget, seed
+        )
+    except ValueError as error:
+        raise InputError(str(error), "zones", "choose a task hjepa/NestedRooms...") from None
+    if len(found) < episodes:
+        raise InputError(
+            f"{len(found)} of {asked} episodes of {task} have a way round", "zones", "choose another task"
+        )
+    return found.select(slice(0, episodes)), zones[:episodes]
 
 
 def _diagnose(agent: Agent, spec: TaskSpec, batch: EpisodeBatch, seed: int) -> list[dict[str, float | None]]:

@@ -94,17 +94,26 @@ def perception_flops(stack: Stack) -> tuple[float, float]:
     return count_flops(lambda: stack.write(grid)), encode
 
 
-def critic_flops(stack: Stack) -> tuple[float, list[float]]:
+def probe_flops(stack: Stack) -> list[float]:
+    """Operations of asking per level whether one latent is in a forbidden cell."""
+    device, found = stack.step_distance.device, []
+    zone = torch.zeros(1, *stack.world.size, device=device)
+    for k in range(stack.depth):
+        latent = torch.zeros(1, PROBED, stack.level(k).settings.latent_dim, device=device)
+        found.append(count_flops(partial(stack.probe(k).inside, latent, zone)) / PROBED)
+    return found
+
+
+def critic_flops(stack: Stack, sweeps: int) -> tuple[float, list[float]]:
     """Operations of making the critics' fields for one episode, and of reading one latent's steps to go, per level."""
-    device, config = stack.step_distance.device, stack.config.critic
+    device = stack.step_distance.device
     grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=device)
     fields, reads = 0.0, []
     for k in range(stack.depth):
         critic = stack.critic(k)
-        assert config is not None
         latent = torch.zeros(1, PROBED, stack.level(k).settings.latent_dim, device=device)
         field = torch.zeros(1, critic.headings, *stack.world.size, device=device)
         reads.append(count_flops(partial(critic, latent, field)) / PROBED)
         if not k or critic is not stack.critic(k - 1):
-            fields += count_flops(partial(critic.costs, grid)) + critic.field_operations(config.sweeps)
+            fields += count_flops(partial(critic.costs, grid)) + critic.field_operations(sweeps)
     return fields, reads

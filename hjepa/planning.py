@@ -14,7 +14,7 @@ from hjepa.checkpoints import describe, load_stack
 from hjepa.config import PlanSettings, RunConfig, with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
-from hjepa.evaluation import Results, evaluate, make_agent
+from hjepa.evaluation import Results, evaluate, make_agent, sample_zones
 from hjepa.json_files import read_json, write_json
 from hjepa.records import Record
 from hjepa.requests import SUBGOALS, PlanRequest
@@ -55,7 +55,18 @@ def plan_command(request: PlanRequest) -> list[Record]:
     spec = task_spec(request.task)
     for cell in cells:
         settings = _settings(with_plan(stack.config, request.overrides), cell)
-        make_agent(stack, spec, cell.levels, request.budget_tflops, settings, oracle=cell.oracle)
+        guardrails = None if not request.unguarded else ()
+        make_agent(
+            stack,
+            spec,
+            cell.levels,
+            request.budget_tflops,
+            settings,
+            oracle=cell.oracle,
+            guardrails=guardrails,
+        )
+    if request.zones:
+        sample_zones(request.task, request.split, request.tasks, 1, request.seed[0])
     count = min(request.workers, len(cells))
     if count == 1 or device.type != "cpu":
         return [plan_cell(request, cell) for cell in cells]
@@ -87,6 +98,8 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         _settings(config, cell),
         request.episode_batch,
         oracle=cell.oracle,
+        zones=request.zones,
+        unguarded=request.unguarded,
         diagnostics=request.diagnostics,
         facts=facts,
         keep=kept.part,

@@ -41,6 +41,9 @@ class PlanRequest:
         budget_tflops: compute per episode in TFLOP; None: the task's default.
         oracle: parts that are replaced by the truth, one at a time, for diagnosis: of `ORACLES`, ``subgoals:k``, or
             ``none``; ``subgoals:k`` is planned with k levels. None: nothing is.
+        zones: forbid cells across the shortest way of every episode that the world does not show (`tasks.zones`);
+            steps of shortest paths are then those of the way round.
+        unguarded: keep no guardrail, so that the record says how often one would have been broken.
         diagnostics: put what is known of every level into the records (`hjepa.diagnostics`).
         episode_batch: episodes planned at once; changes time and memory, never the result. None: chosen.
         device: one of `DEVICES`.
@@ -62,6 +65,8 @@ class PlanRequest:
     planner: Sequence[str] | None = None
     budget_tflops: float | None = None
     oracle: Sequence[str] | None = None
+    zones: bool = False
+    unguarded: bool = False
     diagnostics: bool = False
     episode_batch: int | None = None
     device: str = "auto"

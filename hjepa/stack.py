@@ -73,6 +73,12 @@ class Stack(nn.Module):
         assert isinstance(part, Level)
         return part
 
+    def probe(self, k: int) -> PositionProbe:
+        """The probe of level k + 1's latent."""
+        part = self.probes[k]
+        assert isinstance(part, PositionProbe)
+        return part
+
     def own_latents(self) -> list[int]:
         """Levels, from 0, with a latent of their own."""
         return [k for k, level in enumerate(self.config.levels) if level.encoder != "shared"]
@@ -167,9 +173,7 @@ class Stack(nn.Module):
         level = self.level(k)
         total, terms = level.losses(below, chunks, memories[k], progress, moments[..., :2])
         latent = level.encode(below, memories[k])
-        probe = self.probes[k]
-        assert isinstance(probe, PositionProbe)
-        terms["probe"] = probe.loss(latent, moments)
+        terms["probe"] = self.probe(k).loss(latent, moments)
         return total + terms["probe"], terms
 
     def critic_loss(

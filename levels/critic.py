@@ -70,13 +70,14 @@ class Critic(nn.Module):
         moves, turns = read.clamp_max(math.log(FAR)).exp().split([4 * self.headings, self.headings**2], 1)
         return moves.unflatten(1, (self.headings, 4)), turns.unflatten(1, (self.headings, self.headings))
 
-    def field(self, grid: Tensor, goal: Tensor, sweeps: int) -> Tensor:
+    def field(self, grid: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
         """Steps to go everywhere: floor plans (P, W, H, 3), goals (P, D) -> (P, C, W, H).
 
         Args:
             grid: floor plans.
             goal: latents; the cell they are believed to be in counts, at any heading.
             sweeps: moves, each with a turn, of the longest way that is found.
+            closed: (P, W, H) bool, cells that ways must not lead through; None: none.
         """
         moves, turns = self.costs(grid)
         along_x, along_y, _ = self._where(goal)
@@ -95,6 +96,8 @@ class Critic(nn.Module):
             moved = (torch.stack(around, 2) + moves).amin(2)
             field = torch.minimum(inner, moved)
             field = torch.minimum(field, (field[:, None] + turns).amin(2))
+            if closed is not None:
+                field = field.masked_fill(closed[:, None], FAR)
         return field
 
     def forward(self, latent: Tensor, field: Tensor) -> Tensor:

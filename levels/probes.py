@@ -39,6 +39,12 @@ class PositionProbe(nn.Module):
         """(..., D) -> most likely x, y, heading, (..., 3) integers; (..., 2) of a continuous agent's cell."""
         return torch.stack([s.argmax(-1) for s in self.layers(latent).split(self.classes, -1)], -1)
 
+    def inside(self, latent: Tensor, cells: Tensor) -> Tensor:
+        """The belief (E, ...) that latents (E, ..., D) are in one of some cells, (E, W, H) 0 or 1."""
+        flat = latent.flatten(1, -2)
+        along_x, along_y = (scores.softmax(-1) for scores in self.layers(flat).split(self.classes, -1)[:2])
+        return (torch.bmm(along_x, cells) * along_y).sum(-1).view(latent.shape[:-1])
+
     def expected(self, latent: Tensor) -> Tensor:
         """(..., D) -> mean (x, y), (..., 2): where an uncertain latent is, between cells."""
         scores = self.layers(latent).split(self.classes, -1)[:2]

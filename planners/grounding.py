@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from planners.protocols import LiftingModel, Problem, Trajectory
@@ -32,6 +33,8 @@ def imagined_ends(
     steps: int,
     candidates: int,
     keys: Tensor,
+    danger: Callable[[Tensor], Tensor] | None = None,
+    limit: float = 0.0,
 ) -> Tensor:
     """Where the lowest of some levels may be after some steps, in the space of the level above them all.
 
@@ -42,12 +45,20 @@ def imagined_ends(
         steps: of the lowest.
         candidates: M imagined futures.
         keys: (E,) int64.
+        danger: of the lowest level's latents, see `planners.guardrails`; None: nothing is forbidden.
+        limit: of it. A future that exceeds it on its way counts as another one that does not, where there is one.
 
     Returns:
         (E, M, D_above).
     """
     problem = Problem(start, memories[0], steps, Unconstrained(), keys)
-    ends = sample_rollout(models[0], problem, candidates).latents[:, :, -1]
+    latents = sample_rollout(models[0], problem, candidates).latents
+    ends = latents[:, :, -1]
+    if danger is not None:
+        allowed = danger(latents).amax(-1) <= limit
+        other = allowed.int().argmax(1, keepdim=True)
+        chosen = torch.where(allowed, torch.arange(candidates, device=ends.device), other)
+        ends = ends.gather(1, chosen.unsqueeze(-1).expand_as(ends))
     for model, memory in zip(models, memories[1:]):
         ends = model.lift(ends, memory)
     return ends

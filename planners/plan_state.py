@@ -79,6 +79,7 @@ class PlanState:
         expected: (E, L, D) latents that level 1's plan predicts.
         flops: (E,) float64 spent so far.
         repaired: (E,) int64, how often level 1 planned again because it had left its plan.
+        zone: where nothing may be, one row per episode, for the levels' ``danger`` to read; None: nowhere.
         decisions: every planner call, when they are recorded.
     """
 
@@ -88,6 +89,7 @@ class PlanState:
     expected: Tensor
     flops: Tensor
     repaired: Tensor
+    zone: Tensor | None = None
     decisions: list[Decision] = field(default_factory=list)
 
     @property

@@ -45,6 +45,10 @@ class ActionSpace(Protocol):
         """The actions (..., A) that can really be taken, nearest to what ``relax`` gives."""
         ...
 
+    def alternatives(self, action: Tensor) -> Tensor:
+        """Actions to take instead of (E, A), (E, M, A): the action itself first, then others, the nearest first."""
+        ...
+
     def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
         """Prior parameters (E, H, Q) fitted to actions (E, N, H, A) with weights (E, N) that sum to 1."""
         ...

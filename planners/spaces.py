@@ -8,6 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from planners.rollouts import ALIGNED
+
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0, -0.25, -0.5, -1.0)
+"""Shares of a continuous action that are tried in its place."""
+
 
 class Simplex:
     """A discrete actions as corners of a simplex.
@@ -68,6 +73,15 @@ class Simplex:
         """The corner of the largest logit: (..., A) -> (..., A)."""
         return F.one_hot(free.argmax(-1), self.action_dim).to(free.dtype)
 
+    def alternatives(self, action: Tensor) -> Tensor:
+        """The action and every other one, (E, A) -> (E, A', A), padded to whole tiles with the action."""
+        count = action.shape[-1]
+        first = action.argmax(-1, keepdim=True)
+        others = (first + torch.arange(count, device=action.device)) % count
+        padded = F.pad(others, (0, -count % ALIGNED), value=-1)
+        index = torch.where(padded < 0, first, padded)
+        return F.one_hot(index, count).to(action.dtype)
+
     def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
         """Logits (E, H, A) of the weighted frequencies, mixed with 1 % of uniform so that none dies out."""
         frequency = torch.einsum("enha,en->eha", actions, weights)
@@ -127,6 +141,12 @@ class Box:
     def harden(self, free: Tensor) -> Tensor:
         """Clamped to the bounds."""
         return self.project(free)
+
+    def alternatives(self, action: Tensor) -> Tensor:
+        """The action, shorter and shorter to the middle of the box, and back from it: (E, A) -> (E, 8, A)."""
+        middle = 0.5 * (self.low + self.high)
+        shares = torch.tensor(SHARES, device=action.device, dtype=action.dtype)
+        return self.project(middle + shares[:, None] * (action - middle).unsqueeze(1))
 
     def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
         """Weighted mean and log standard deviation, (E, H, 2A); at least 5 % of the width of the box."""

@@ -17,69 +17,23 @@ place in the recursion.)
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from planners.blocks import blocks
-from planners.grounding import GroundingCost, grounding_flops, imagined_ends
+from planners.guardrails import nearest_allowed
+from planners.level_costs import LevelCosts
+from planners.level_planner import LevelPlanner
 from planners.noise import combine
-from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
 from planners.plan_state import Decision, LevelState, PlanState
-from planners.planner import Planner
-from planners.protocols import LiftingModel, Objective, Plan, Problem
+from planners.protocols import Plan, Problem
 from planners.rollouts import ALIGNED
 
 __all__ = ["ALIGNED", "Decision", "LevelPlanner", "LevelState", "PlanState", "TopDownPlanner"]
-
-
-@dataclass(frozen=True)
-class LevelPlanner:
-    """What the top-down planner knows of one level.
-
-    Attributes:
-        model: its world model; ``lift`` leads to the level above.
-        stride: steps of the level below in one step of this level (level 1: 1).
-        horizon: steps it plans when it aims at the goal.
-        to_goal, to_subgoal: how it searches in either case.
-        distance: between its latents, (E, N, H, D), (E, 1, 1, D) -> (E, N, H); also of subgoals it sets. Where
-            episodes have their own metric it is called with ``metric=`` (E, D, M).
-        reached: distance within which its goal counts as reached.
-        critic: distance to the goal, of latents (E, N, H, D) and the episodes' fields (E, ...) -> (E, N, H), where
-            episodes have fields; subgoals are still measured by ``distance``. None: the goal is as well.
-        critic_flops: operations of the critic per latent.
-        pace: the most that the critic's distance can shrink in a step; None: unknown.
-        step_cost: cost of a step on the way to the goal.
-        haste: weight of the mean distance on the way to the goal.
-        support: weight of the support cost.
-        support_free: nats per step that the support cost does not count.
-        ground: futures that a lower level imagines before this one plans, see `planners.grounding`; 0: none.
-        ground_weight: weight of the grounding cost.
-        ground_depth: how many levels lower they are imagined (at most down to level 1).
-    """
-
-    model: LiftingModel
-    stride: int
-    horizon: int
-    to_goal: Planner
-    to_subgoal: Planner
-    distance: Callable[..., Tensor]
-    reached: float
-    critic: Callable[[Tensor, Tensor], Tensor] | None = None
-    critic_flops: float = 0.0
-    pace: float | None = None
-    step_cost: float = 0.0
-    haste: float = 0.0
-    support: float = 0.0
-    support_free: float = 0.0
-    ground: int = 0
-    ground_weight: float = 1.0
-    ground_depth: int = 1
 
 
 class TopDownPlanner:
@@ -144,6 +98,7 @@ class TopDownPlanner:
         keys: Tensor,
         metrics: Sequence[Tensor | None] | None = None,
         fields: Sequence[Tensor | None] | None = None,
+        zone: Tensor | None = None,
     ) -> PlanState:
         """Begin E episodes.
 
@@ -153,6 +108,7 @@ class TopDownPlanner:
             keys: (E,) int64.
             metrics: per level, (E, D_k, M) a metric of each episode, or None for the level's distance alone.
             fields: per level, one row per episode of what its critic reads, or None for the distance alone.
+            zone: one row per episode of what the levels' ``danger`` reads; None: nothing is forbidden.
 
         Raises:
             ValueError: not one goal and one memory per level, or not one row per episode.
@@ -165,7 +121,14 @@ class TopDownPlanner:
             )
         metrics = metrics or [None] * len(goals)
         fields = fields or [None] * len(goals)
-        for what, parts in (("goal", goals), ("memory", memories), ("metric", metrics), ("field", fields)):
+        rows = (
+            ("goal", goals),
+            ("memory", memories),
+            ("metric", metrics),
+            ("field", fields),
+            ("zone", [zone]),
+        )
+        for what, parts in rows:
             for number, part in enumerate(parts, 1):
                 if part is not None and len(part) != count:
                     raise ValueError(
@@ -201,6 +164,7 @@ class TopDownPlanner:
             expected=goals[0].new_zeros(count, self.levels[0].horizon, goals[0].shape[1]),
             flops=torch.zeros(count, dtype=torch.float64, device=device),
             repaired=none.clone(),
+            zone=zone,
         )
 
     @torch.no_grad()
@@ -223,10 +187,28 @@ class TopDownPlanner:
         bottom = state.levels[0]
         row = torch.arange(len(latent), device=latent.device)
         action = bottom.actions[row, bottom.cursor.clamp_max(bottom.actions.shape[1] - 1)]
+        if state.zone is not None:
+            action = self._allowed(state, latent, action, active)
         bottom.cursor += active
         bottom.walked += active
         state.time += active
         return torch.where(active[:, None], action, torch.zeros_like(action))
+
+    def _allowed(self, state: PlanState, latent: Tensor, action: Tensor, active: Tensor) -> Tensor:
+        """The actions (E, A), those that would break a guardrail replaced."""
+        level, bottom = self.levels[0], state.levels[0]
+        allowed = action.clone()
+        for index, kept in blocks(active.nonzero().squeeze(1), self.block):
+            danger = LevelCosts(self.levels, state, 0, index).danger()
+            if danger is None:
+                return action
+            memory = None if bottom.memory is None else bottom.memory[index]
+            moved, flops = nearest_allowed(
+                level.model, latent[index], memory, action[index], danger, level.danger_limit
+            )
+            allowed[index[:kept]] = moved[:kept]
+            state.flops[index[:kept]] += flops
+        return allowed
 
     def _who_plans(self, state: PlanState, latent: Tensor, active: Tensor) -> list[Tensor]:
         """Per level, (E,) bool: must it plan now? A level must when the stride it set has been walked."""
@@ -299,38 +281,11 @@ class TopDownPlanner:
     def _solve(self, state: PlanState, k: int, index: Tensor, latents: list[Tensor], at_goal: bool) -> Plan:
         """One planner call for a block of episodes."""
         level, own = self.levels[k], state.levels[k]
-        objective: Objective
-        if at_goal:
-            horizon, search = level.horizon, level.to_goal
-            objective = GoalCost(
-                own.goal[index],
-                self._to_go(state, k, index),
-                level.step_cost,
-                level.haste,
-                level.critic_flops * (horizon + (level.pace is not None)),
-                level.pace if own.field is not None else None,
-            )
-        else:
-            assert own.target is not None
-            memory_above = state.levels[k + 1].memory
-            memory_above = None if memory_above is None else memory_above[index]
-            horizon, search = self.spans[k], level.to_subgoal
-            objective = SubgoalCost(
-                own.target[index],
-                (horizon - own.walked[index]).clamp(1, horizon),
-                lambda imagined: level.model.lift(imagined, memory_above),
-                self._distance(state, k + 1, index),
-                level.model.lift_flops,
-            )
-        if level.support > 0:
-            objective = SumCost([objective, SupportCost(level.support, level.support_free)])
+        costs = LevelCosts(self.levels, state, k, index)
+        search = level.to_goal if at_goal else level.to_subgoal
+        target, horizon = costs.of_goal() if at_goal else costs.of_subgoal(self.spans[k])
         keys = combine(state.keys[index], k, state.time[index])
-        grounding = 0.0
-        if level.ground and k:
-            ends, grounding = self._ground(state, k, index, latents, keys)
-            objective = SumCost(
-                [objective, GroundingCost(ends, self._distance(state, k, index), level.ground_weight)]
-            )
+        objective, spent = costs.all_of(target, horizon, latents, keys)
         problem = Problem(
             start=latents[k][index],
             memory=None if own.memory is None else own.memory[index],
@@ -341,39 +296,7 @@ class TopDownPlanner:
             warm_steps=(own.length - own.cursor)[index].clamp_min(0),
         )
         plan = search(level.model, problem)
-        return replace(plan, flops=plan.flops + grounding)
-
-    def _distance(self, state: PlanState, k: int, index: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        """The distance between latents of level k in some episodes."""
-        distance, metric = self.levels[k].distance, state.levels[k].metric
-        return distance if metric is None else partial(distance, metric=metric[index])
-
-    def _to_go(self, state: PlanState, k: int, index: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-        """The distance of latents of level k from the goal in some episodes: the critic's, where there is one."""
-        critic, field = self.levels[k].critic, state.levels[k].field
-        if critic is None or field is None:
-            return self._distance(state, k, index)
-        own = field[index]
-        return lambda latent, goal: critic(latent, own)
-
-    def _ground(
-        self, state: PlanState, k: int, index: Tensor, latents: list[Tensor], keys: Tensor
-    ) -> tuple[Tensor, float]:
-        """Ends (B, M, D) that lower levels imagine one stride of level k away, and what that costs."""
-        low = max(k - self.levels[k].ground_depth, 0)
-        models = [level.model for level in self.levels[low:k]]
-        memories = [level.memory for level in state.levels[low : k + 1]]
-        steps = math.prod(self.spans[low:k])
-        count = self.levels[k].ground
-        ends = imagined_ends(
-            models,
-            [None if memory is None else memory[index] for memory in memories],
-            latents[low][index],
-            steps,
-            count,
-            combine(keys, 3),
-        )
-        return ends, grounding_flops(models, steps, count)
+        return replace(plan, flops=plan.flops + spent)
 
     def _rest_of_plan(self, own: LevelState, index: Tensor, horizon: int) -> Tensor:
         """What a block has not walked of its last plans, (B, horizon, A), filled up with anything."""
@@ -393,7 +316,11 @@ class TopDownPlanner:
         if at_goal:
             # Reached now or within the next step: too coarse a level to say more than the goal itself.
             near = torch.stack([latent, plan.latents[:, 0]], 1).unsqueeze(1)
-            distance = self._to_go(state, k, rows)(near, own.goal[rows][:, None, None]).squeeze(1)
+            distance = (
+                LevelCosts(self.levels, state, k, rows)
+                .to_go()(near, own.goal[rows][:, None, None])
+                .squeeze(1)
+            )
             skipped = distance.amin(1) <= level.reached
         assert below.target is not None
         below.aims_at_goal[rows] = skipped

@@ -48,6 +48,8 @@ def add_arguments(parser: Any) -> None:
         metavar="none,dynamics,cost,subgoals:2",
         help="parts that the truth takes the place of, for diagnosis; also random-subgoals",
     )
+    add("--zones", action="store_true", help="forbid cells across the way of every episode, drawn by seed")
+    add("--unguarded", action="store_true", help="keep no guardrail, neither of zones nor of lava")
     add("--diagnostics", action="store_true", help="put what is known of every level into the records")
     add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")

@@ -16,6 +16,7 @@ from hjepa.evaluation import make_agent, play
 from hjepa.figures.landscape import landscape
 from hjepa.perception import world_of
 from hjepa.stack import Stack
+from planners.level_costs import LevelCosts
 from tasks import EpisodeBatch, TrajectoryStore, collect, sample_episodes, task_spec
 
 TASK = "hjepa/NestedRooms-d2-v0"
@@ -87,7 +88,9 @@ def test_the_agent_walks_down_the_field(judged: Stack) -> None:
     level = agent.planner.levels[0]
     index = torch.arange(4)
     latents = torch.randn(4, 8, 1, judged.config.levels[0].latent_dim)
-    measured = agent.planner._to_go(state.plan, 0, index)(latents, goals[0][:, None, None])
+    measured = LevelCosts(agent.planner.levels, state.plan, 0, index).to_go()(
+        latents, goals[0][:, None, None]
+    )
     assert level.critic is not None and torch.equal(measured, level.critic(latents, fields[0]))
     unit = judged.stride_quantile("critic", 0, 0.5)
     assert torch.allclose(measured, unit * judged.critic(0)(latents, fields[0]))
@@ -105,14 +108,14 @@ def test_what_the_critic_takes_is_counted(judged: Stack) -> None:
         by_metric[metric] = (agent, float(begun[0]), float(state.flops[0] - begun[0]))
     critic, plain = by_metric["critic"], by_metric["commute"]
     agent = critic[0]
-    assert critic[1] - plain[1] == agent.metric_flops > 0
+    assert critic[1] - plain[1] == agent.searches.metric_flops > 0
     search = agent.planner.levels[0].to_goal
     passes = search.passes(agent.models[0], agent.settings.horizon[0]) - search.propose.rollouts(
         agent.models[0], agent.settings.horizon[0]
     )
     # Proposals are imagined without looking at them; everything after is.
     extra = critic[2] - plain[2]
-    assert 0 < extra <= (passes + 8) * agent.settings.horizon[0] * agent.critic_flops[0]
+    assert 0 < extra <= (passes + 8) * agent.settings.horizon[0] * agent.searches.critic_flops[0]
     results = play(agent, spec, episodes, 0, 0).results
     assert float(results.flops.max()) <= 0.005e12
 

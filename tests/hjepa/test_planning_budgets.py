@@ -119,8 +119,8 @@ def test_the_least_limit_is_what_one_candidate_takes(stack: Stack, planner: str,
     plan = replace(stack.config.plan, planner=planner, elites=elites, iterations=2)
     least = least_rollouts(plan, 3)
     agent = agent_of(stack)
-    agent.settings = plan
-    one = Planner(PriorProposal(1), agent._refiner(1))
+    agent.searches.settings = plan
+    one = Planner(PriorProposal(1), agent.searches._refiner(1))
     assert one.rollouts(agent.models[1], 2) == least
 
 

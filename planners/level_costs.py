@@ -1,0 +1,136 @@
+"""What plans of one level cost in some episodes: its target, support, grounding and guardrail brought together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from torch import Tensor
+
+from planners.grounding import GroundingCost, grounding_flops, imagined_ends
+from planners.guardrails import Danger, Guarded
+from planners.level_planner import LevelPlanner
+from planners.noise import combine
+from planners.objectives import Distance, GoalCost, SubgoalCost, SumCost, SupportCost
+from planners.plan_state import PlanState
+from planners.protocols import Objective
+
+
+class LevelCosts:
+    """Costs of one level, for some of the episodes in progress.
+
+    Args:
+        levels: all of them.
+        state: of E episodes.
+        k: which level, from 0.
+        index: (B,) int64, which episodes.
+    """
+
+    def __init__(self, levels: Sequence[LevelPlanner], state: PlanState, k: int, index: Tensor) -> None:
+        self.levels, self.state, self.k, self.index = levels, state, k, index
+        self.level, self.own = levels[k], state.levels[k]
+
+    def distance(self) -> Distance:
+        """Between latents of the level."""
+        metric = self.own.metric
+        return (
+            self.level.distance if metric is None else partial(self.level.distance, metric=metric[self.index])
+        )
+
+    def to_go(self) -> Distance:
+        """Of latents from the goal: the critic's, where there is one."""
+        left = self._left()
+        return self.distance() if left is None else lambda latent, goal: left(latent)
+
+    def danger(self) -> Danger | None:
+        """Of latents (B, N, H, D); None where nothing is forbidden."""
+        danger, zone = self.level.danger, self.state.zone
+        if danger is None or zone is None:
+            return None
+        own = zone[self.index]
+        return lambda latents: danger(latents, own)
+
+    def of_goal(self) -> tuple[Objective, int]:
+        """The cost of plans to the goal, and how many steps they have."""
+        level, horizon = self.level, self.level.horizon
+        judged = self._left() is not None
+        looks = horizon + (judged and level.pace is not None)
+        cost = GoalCost(
+            self.own.goal[self.index],
+            self.to_go(),
+            level.step_cost,
+            level.haste,
+            level.critic_flops * looks,
+            level.pace if judged else None,
+        )
+        return cost, horizon
+
+    def of_subgoal(self, horizon: int) -> tuple[Objective, int]:
+        """The cost of plans to a subgoal that is due after ``horizon`` steps, less those walked."""
+        above, level, own = self.state.levels[self.k + 1], self.level, self.own
+        assert own.target is not None
+        memory = None if above.memory is None else above.memory[self.index]
+        cost = SubgoalCost(
+            own.target[self.index],
+            (horizon - own.walked[self.index]).clamp(1, horizon),
+            lambda imagined: level.model.lift(imagined, memory),
+            LevelCosts(self.levels, self.state, self.k + 1, self.index).distance(),
+            level.model.lift_flops,
+        )
+        return cost, horizon
+
+    def all_of(
+        self, target: Objective, horizon: int, latents: Sequence[Tensor], keys: Tensor
+    ) -> tuple[Objective, float]:
+        """The cost of the target with all that the level adds to it.
+
+        Args:
+            target: from `of_goal` or `of_subgoal`.
+            horizon: its steps.
+            latents: (E, D_k) of now, per level.
+            keys: (B,) random keys.
+
+        Returns:
+            the objective, and operations per episode that making it took.
+        """
+        level, terms, spent = self.level, [target], 0.0
+        if level.support > 0:
+            terms.append(SupportCost(level.support, level.support_free))
+        if level.ground and self.k:
+            ends, spent = self._ground(latents, keys)
+            terms.append(GroundingCost(ends, self.distance(), level.ground_weight))
+        objective: Objective = terms[0] if len(terms) == 1 else SumCost(terms)
+        danger = self.danger()
+        if danger is None:
+            return objective, spent
+        # A step of level 1 is seen whole; what lies between the ends of others only the critic can tell.
+        left = self._left() if self.k else None
+        flops = level.danger_flops * horizon + (0.0 if left is None else level.critic_flops * (horizon + 1))
+        return Guarded(objective, danger, level.danger_limit, left, level.leap, flops), spent
+
+    def _left(self) -> Callable[[Tensor], Tensor] | None:
+        """The critic's distance to the goal, of latents (B, N, H, D); None without one."""
+        critic, field = self.level.critic, self.own.field
+        if critic is None or field is None:
+            return None
+        own = field[self.index]
+        return lambda latents: critic(latents, own)
+
+    def _ground(self, latents: Sequence[Tensor], keys: Tensor) -> tuple[Tensor, float]:
+        """Ends (B, M, D) that lower levels imagine one stride of the level away, and what that costs."""
+        low = max(self.k - self.level.ground_depth, 0)
+        models = [level.model for level in self.levels[low : self.k]]
+        memories = [level.memory for level in self.state.levels[low : self.k + 1]]
+        steps = math.prod(level.stride for level in self.levels[low + 1 : self.k + 1])
+        ends = imagined_ends(
+            models,
+            [None if memory is None else memory[self.index] for memory in memories],
+            latents[low][self.index],
+            steps,
+            self.level.ground,
+            combine(keys, 3),
+            LevelCosts(self.levels, self.state, low, self.index).danger(),
+            self.levels[low].danger_limit,
+        )
+        return ends, grounding_flops(models, steps, self.level.ground)
