@@ -92,8 +92,10 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"train.steps {train.steps}", "give 1 or more per level")
     critic = config.critic
     for name, value in vars(critic).items() if critic is not None else ():
-        if value is not None and not value > 0:
+        if value is not None and not value > 0 and name != "ahead":
             refuse(f"critic.{name} is {value}", "give a positive number")
+    if critic is not None and critic.ahead < 0:
+        refuse(f"critic.ahead is {critic.ahead}", "give 0 or more")
     if critic is not None and critic.under > 1:
         refuse(f"critic.under is {critic.under}", "choose from above 0 to 1")
     if critic is not None and critic.plans > config.collect.plans:

@@ -84,6 +84,9 @@ class CriticSettings:
         learning_rate: at its peak.
         under: weight of estimates that are too low, relative to those that are too high: the way is never longer
             than the time a trajectory took.
+        ahead: weight of claims to be nearer to the goal than any action that level 1 imagines bears out; 0: none is
+            tested.
+        states: on each floor plan whose claims are tested.
     """
 
     hidden: int = 32
@@ -95,6 +98,8 @@ class CriticSettings:
     trajectories: int = 8
     learning_rate: float = 1e-2
     under: float = 0.03
+    ahead: float = 0.0
+    states: int = 32
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 from hjepa.checks import QUANTILES
 from hjepa.config import RunConfig, with_levels
 from hjepa.errors import InputError
-from levels.critic import Critic
+from levels.critic import LOOK_AHEAD, Critic
 from levels.level import Level
 from levels.metrics_names import DISTANCES, distance_of
 from levels.probes import PositionProbe
 from levels.settings import World
 from tasks.observations import DOOR
+
+DIRECTIONS = 16
+"""Of a continuous action, that claims of the critic are tested with."""
 
 
 class Stack(nn.Module):
@@ -192,7 +195,9 @@ class Stack(nn.Module):
         settings = self.config.critic
         assert settings is not None
         with torch.no_grad():
-            latents = self.encode(agent, self.write(grid))
+            memories = self.write(grid)
+            latents = self.encode(agent, memories)
+            tested = self._look_ahead(latents[0], memories) if settings.ahead else None
         total, terms = torch.zeros((), device=agent.device), []
         for k in self.own_latents():
             loss, own = self.critic(k).loss(
@@ -203,10 +208,48 @@ class Stack(nn.Module):
                 settings.train_sweeps,
                 settings.under,
                 settings.farthest,
+                None if tested is None else (*tested[k], settings.ahead),
             )
             total = total + loss
             terms.append(own)
         return total, terms
+
+    def _look_ahead(self, latent: Tensor, memories: Sequence[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
+        """Latents of some moments, and where level 1 imagines that any actions lead from them.
+
+        Args:
+            latent: (P, n, L, D) of level 1.
+            memories: from `write`.
+
+        Returns:
+            per level (P, M, D) and (P, M, S, D).
+        """
+        assert self.config.critic is not None
+        level, flat = self.level(0), latent.flatten(1, 2)
+        chosen = torch.randperm(flat.shape[1], device=flat.device)[: self.config.critic.states]
+        now = flat[:, chosen]
+        plans, count, _ = now.shape
+        ways = self._ways(now.device)
+        later = now.unsqueeze(2).expand(-1, -1, len(ways), -1).flatten(1, 2)
+        for step in range(LOOK_AHEAD):
+            action = ways[:, step].expand(plans, count, -1, -1).flatten(1, 2)
+            later = level.advance(later, level.condition(later, memories[0]), action)
+        found = []
+        for k in range(self.depth):
+            if k:
+                now, later = (self.level(k).encode(part, memories[k]) for part in (now, later))
+            found.append((now, later.unflatten(1, (count, -1))))
+        return found
+
+    def _ways(self, device: torch.device) -> Tensor:
+        """(S, LOOK_AHEAD, A) sequences of actions: all of them, or straight on in many directions."""
+        if self.world.continuous:
+            angle = torch.arange(DIRECTIONS, device=device) * (2 * torch.pi / DIRECTIONS)
+            straight = torch.stack([angle.cos(), angle.sin()], -1)
+            return straight.unsqueeze(1).expand(-1, LOOK_AHEAD, -1)
+        every = torch.eye(self.world.actions, device=device)
+        numbers = torch.cartesian_prod(*[torch.arange(len(every), device=device)] * LOOK_AHEAD)
+        return every[numbers]
 
     def _chunks(
         self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None]

@@ -33,6 +33,9 @@ SHARPNESS = 8.0
 HEAD_HIDDEN = 64
 """Width of the network that tells where a latent is."""
 
+LOOK_AHEAD = 2
+"""Steps that a claim is tested over: opening a door and walking through takes two."""
+
 HINDSIGHT = 4.0
 """Steps at which the error of an estimate begins to be measured relative to the root of the time."""
 
@@ -103,12 +106,15 @@ class Critic(nn.Module):
     def forward(self, latent: Tensor, field: Tensor) -> Tensor:
         """Steps to go: latents (P, ..., D), field (P, C, W, H) -> (P, ...)."""
         flat = latent.flatten(1, -2)
-        along_x, along_y, heading = self._where(flat)
+        return self._read(field, *self._where(flat)).view(latent.shape[:-1])
+
+    def _read(self, field: Tensor, along_x: Tensor, along_y: Tensor, heading: Tensor) -> Tensor:
+        """Steps to go (P, N) where log probabilities (P, N, ...) put a latent."""
         _, height = self.size
         columns = torch.bmm(along_x.exp(), field.permute(0, 2, 3, 1).flatten(2))
-        cells = columns.view(*flat.shape[:2], height, self.headings)
+        cells = columns.view(*along_x.shape[:2], height, self.headings)
         turned = (along_y.exp().unsqueeze(-1) * cells).sum(2)
-        return (turned * heading.exp()).sum(-1).view(latent.shape[:-1])
+        return (turned * heading.exp()).sum(-1)
 
     def loss(
         self,
@@ -119,6 +125,7 @@ class Critic(nn.Module):
         sweeps: int,
         under: float,
         farthest: int | None = None,
+        ahead: tuple[Tensor, Tensor, float] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss on whole trajectories of P floor plans.
 
@@ -131,9 +138,12 @@ class Critic(nn.Module):
             sweeps: of the field.
             under: weight of estimates that are too low, relative to those that are too high.
             farthest: longest time that is learned from; None: any.
+            ahead: latents (P, M, D), where each may be `LOOK_AHEAD` steps later (P, M, S, D), and the weight of claims
+                that none of these bears out; None: no claim is tested.
 
         Returns:
-            scalar, and its terms: ``steps`` is the mean error in steps, ``look`` where latents believe to be.
+            scalar, and its terms: ``steps`` is the mean error in steps, ``look`` where latents believe to be,
+            ``ahead`` the claims.
         """
         latent = latent.detach()
         plan = torch.arange(len(latent), device=latent.device)
@@ -153,7 +163,35 @@ class Critic(nn.Module):
         # Of a single heading there is none to tell.
         shown = zip(self._where(latent.flatten(1, 2)), place.flatten(0, 2).long().unbind(-1))
         look = torch.stack([F.nll_loss(belief.flatten(0, 1), true) for belief, true in shown]).sum()
-        return scaled.mean() + look, {"steps": error.detach().abs().mean(), "look": look.detach()}
+        total, terms = scaled.mean() + look, {"steps": error.detach().abs().mean(), "look": look.detach()}
+        if ahead is not None:
+            now, later, weight = ahead
+            claims = self.claims(now, later, field)
+            total, terms = total + weight * claims, terms | {"ahead": claims.detach()}
+        return total, terms
+
+    def claims(self, now: Tensor, later: Tensor, field: Tensor) -> Tensor:
+        """The loss of claiming to be nearer to the goal than any imagined action bears out (half of Bellman's equation).
+
+        Trajectories say that a way is no longer than the time they took, and not that there is none through a wall;
+        where they cannot go, a level's model can tell.
+
+        Args:
+            now: (P, M, D) latents.
+            later: (P, M, S, D), where each of them may be `LOOK_AHEAD` steps later.
+            field: (P, C, W, H).
+
+        Returns:
+            scalar, the mean over latents that are no step from the goal.
+        """
+        # The costs have to answer for a claim, not the belief where the latent is.
+        with torch.no_grad():
+            where = self._where(now)
+            best = self(later, field).amin(-1) + LOOK_AHEAD
+        claimed = self._read(field, *where)
+        known = (claimed > 2 * LOOK_AHEAD) & (best < FAR / 2)
+        short = (best - claimed).clamp_min(0).square() / (HINDSIGHT + best)
+        return (short * known).sum() / known.sum().clamp_min(1)
 
     def field_operations(self, sweeps: int) -> float:
         """Additions and comparisons of the sweeps of one field; what the plan's reading takes comes on top."""

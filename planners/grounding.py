@@ -56,6 +56,7 @@ def imagined_ends(
     ends = latents[:, :, -1]
     if danger is not None:
         allowed = danger(latents).amax(-1) <= limit
+        allowed = allowed | ~allowed.any(1, keepdim=True)
         other = allowed.int().argmax(1, keepdim=True)
         chosen = torch.where(allowed, torch.arange(candidates, device=ends.device), other)
         ends = ends.gather(1, chosen.unsqueeze(-1).expand_as(ends))
