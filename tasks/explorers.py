@@ -93,6 +93,7 @@ class NoisyGoalSeeking:
         walls: (E, W, H).
         rng: source of all draws.
         noise: the values eps is drawn from.
+        bump: probability of walking into a closed door instead of opening it, see :class:`PersistentRandom`.
     """
 
     def __init__(
@@ -100,9 +101,11 @@ class NoisyGoalSeeking:
         walls: np.ndarray,
         rng: np.random.Generator,
         noise: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+        bump: float = 0.3,
     ) -> None:
         self.walls = walls
         self.rng = rng
+        self.bump = bump
         count, width, height = walls.shape
         self.eps = rng.choice(np.array(noise), count)
         self.goal = np.full((count, 2), -1, dtype=np.int64)
@@ -116,7 +119,11 @@ class NoisyGoalSeeking:
         self._choose_goals(agent)
         wander = self._wander.act(agent)
         strays = self.rng.random(len(agent)) < self.eps
-        return np.where(strays, wander, shortest_actions(self.walls, self._steps, agent, self.rng))
+        best = shortest_actions(self.walls, self._steps, agent, self.rng)
+        if self.walls.dtype != np.bool_:
+            bumps = self.rng.random(len(agent)) < self.bump
+            best = np.where((best == TOGGLE) & bumps, np.uint8(FORWARD), best)
+        return np.where(strays, wander, best)
 
     def _choose_goals(self, agent: np.ndarray) -> None:
         draws = self.rng.random(len(agent))
