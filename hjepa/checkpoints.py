@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from hjepa.actors import load_actors
 from hjepa.config import parse_config, to_plain
 from hjepa.errors import InputError
 from hjepa.json_files import write_json
@@ -34,7 +35,11 @@ def save_stack(stack: Stack, folder: str | os.PathLike[str], facts: dict[str, An
         facts: further entries of the description, such as the hash of the data.
     """
     folder = Path(folder)
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in stack.state_dict().items()}
+    state = {
+        name: value.detach().cpu().contiguous().clone()
+        for name, value in stack.state_dict().items()
+        if not name.startswith("actors.")  # kept for themselves
+    }
     save_file(state, folder / WEIGHTS)
     write_json(
         folder / DESCRIPTION,
@@ -133,6 +138,7 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
         raise InputError(
             f"holds values that are not finite in {broken[0]}", str(weights), "train the stack again"
         )
+    load_actors(stack, folder, content["sha256"])
     return stack.to(device).eval().requires_grad_(False)
 
 

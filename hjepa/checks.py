@@ -12,7 +12,7 @@ from levels.metrics_names import METRICS
 if TYPE_CHECKING:
     from hjepa.config import PlanSettings, RunConfig
 
-PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling")
+PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling", "actor")
 SCHEDULES = ("sequential", "joint")
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)

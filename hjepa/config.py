@@ -126,7 +126,9 @@ class PlanSettings:
     Attributes:
         horizon: steps per level when it aims at the goal.
         commit: steps a flat agent walks of a plan before it plans again.
-        planner: one of `hjepa.checks.PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above.
+        planner: one of `hjepa.checks.PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above, ``actor``
+            follows the actors without search.
+        actor: candidates of each search that follow the level's actor; the rest is drawn from its prior.
         metric: distance between latents, one of `levels.metrics_names.METRICS`.
         iterations: gradient steps, or rounds of sampling.
         learning_rate: of Adam on the actions.
@@ -167,6 +169,7 @@ class PlanSettings:
     horizon: tuple[int, ...] = (8, 6, 4)
     commit: int = 4
     planner: str = "adam"
+    actor: int = 0
     metric: str = "commute"
     iterations: int = 4
     learning_rate: float = 1.0

@@ -12,6 +12,7 @@ from functools import partial
 
 from torch import Tensor
 
+from hjepa.actors import LevelPolicy
 from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.imagination import imagined_flops
@@ -21,7 +22,8 @@ from levels.metrics import squared_distance
 from planners.grounding import grounding_flops
 from planners.level_planner import LevelPlanner
 from planners.planner import Planner
-from planners.proposals import EnumerationProposal, PriorProposal
+from planners.policies import PolicyPlanner, PolicyProposal
+from planners.proposals import EnumerationProposal, PriorProposal, Proposal
 from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
 from planners.rollouts import ALIGNED
 
@@ -125,7 +127,7 @@ class Searches:
             haste=settings.haste,
             support=settings.support * nat,
             support_free=settings.support_free,
-            ground=settings.ground if k else 0,
+            ground=settings.ground if k and settings.planner != "actor" else 0,
             ground_weight=settings.ground_weight,
             ground_depth=settings.ground_depth,
             danger=self.stack.probe(k).inside if self.guarded else None,
@@ -160,6 +162,9 @@ class Searches:
 
     def _search(self, k: int, model: LevelModel, horizon: int, objective_flops: float, phase: int) -> Planner:
         """A planner with as many candidates as the level's share of the budget pays for."""
+        if self.settings.planner == "actor":
+            # Above level 1 the first step alone is walked.
+            return PolicyPlanner(LevelPolicy(self.stack, k), 1 if k else None)
         refine, one = self._refiner(k), model.flops * horizon + objective_flops
         spans = self.stack.config.spans
         interval = self.settings.commit if self.stack.depth == 1 else spans[max(k, 1)]
@@ -190,7 +195,7 @@ class Searches:
             return Planner(EnumerationProposal(), NoRefiner(), milliseconds)
         candidates = _aligned(self.settings.max_candidates)
         while True:
-            search = Planner(PriorProposal(candidates, self.settings.warm_start), refine, milliseconds)
+            search = Planner(self._proposal(k, candidates), refine, milliseconds)
             needed, rollouts = search.passes(model, horizon) * one, search.rollouts(model, horizon)
             if needed <= allowance and (limit is None or rollouts <= limit):
                 return search
@@ -209,9 +214,16 @@ class Searches:
             f"give {rollouts} or more",
         )
 
+    def _proposal(self, k: int, candidates: int) -> Proposal:
+        """Where level k + 1's candidates come from."""
+        prior = PriorProposal(candidates, self.settings.warm_start)
+        if not self.settings.actor:
+            return prior
+        return PolicyProposal(prior, LevelPolicy(self.stack, k), self.settings.actor)
+
     def _grounding_flops(self, k: int) -> float:
         """What lower levels imagine before one plan of level k + 1."""
-        if not (k and self.settings.ground):
+        if not (k and self.settings.ground) or self.settings.planner == "actor":
             return 0.0
         low = max(k - self.settings.ground_depth, 0)
         models = self.models[low:k]

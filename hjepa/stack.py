@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hjepa.checks import QUANTILES
 from hjepa.config import RunConfig, with_levels
 from hjepa.errors import InputError
+from levels.actor import Actor
 from levels.critic import LOOK_AHEAD, Critic
 from levels.level import Level
 from levels.metrics_names import DISTANCES, distance_of
@@ -32,6 +33,7 @@ class Stack(nn.Module):
     Attributes:
         levels: `levels.level.Level`, level 1 first.
         probes: read position and heading out of each level's latent; train nothing else.
+        actors: what each level does at a glance, where they have been distilled (`hjepa.actors`); else none.
         critics: estimate steps to the goal, one for each latent that levels do not share; none without
             `RunConfig.critic`.
     """
@@ -64,6 +66,7 @@ class Stack(nn.Module):
             assert config.critic is not None
             dim, critic = config.levels[k].latent_dim, config.critic
             self.critics.append(Critic(dim, world, critic.hidden))
+        self.actors = nn.ModuleList()
 
     @property
     def depth(self) -> int:
@@ -74,6 +77,12 @@ class Stack(nn.Module):
         """Level k + 1."""
         part = self.levels[k]
         assert isinstance(part, Level)
+        return part
+
+    def actor(self, k: int) -> Actor:
+        """The actor of level k + 1."""
+        part = self.actors[k]
+        assert isinstance(part, Actor)
         return part
 
     def probe(self, k: int) -> PositionProbe:
@@ -115,6 +124,7 @@ class Stack(nn.Module):
         part = Stack(with_levels(self.config, count), self.world)
         part.levels, part.probes = self.levels[:count], self.probes[:count]
         part.critics = self.critics[: len(part.critics)]
+        part.actors = self.actors[:count]
         for name, _ in list(part.named_buffers(recurse=False)):
             whole = getattr(self, name)
             setattr(part, name, whole[:, :count] if name == "stride_distance" else whole)

@@ -116,6 +116,29 @@ class Critic(nn.Module):
         turned = (along_y.exp().unsqueeze(-1) * cells).sum(2)
         return (turned * heading.exp()).sum(-1)
 
+    def around(self, latent: Tensor, field: Tensor, radius: int) -> Tensor:
+        """How the field goes on around latents, relative to where they most likely are.
+
+        Args:
+            latent: (P, N, D).
+            field: (P, C, W, H).
+            radius: cells in each direction.
+
+        Returns:
+            (P, N, C (2 radius + 1)^2), in -1..1.
+        """
+        along_x, along_y, _ = self._where(latent)
+        padded = F.pad(field, (radius,) * 4, value=FAR)
+        height = padded.shape[3]
+        window = torch.arange(2 * radius + 1, device=latent.device)
+        corner = along_x.argmax(-1) * height + along_y.argmax(-1)
+        cells = (corner.unsqueeze(-1) + (window[:, None] * height + window).flatten()).flatten(1)
+        index = cells.unsqueeze(1).expand(-1, self.headings, -1)
+        found = padded.flatten(2).gather(2, index).unflatten(2, (latent.shape[1], -1))
+        middle = found[..., found.shape[-1] // 2].amin(1)[:, None, :, None]
+        most = 4.0 * radius
+        return ((found - middle).clamp(-most, most) / most).transpose(1, 2).flatten(2)
+
     def loss(
         self,
         latent: Tensor,
@@ -171,7 +194,7 @@ class Critic(nn.Module):
         return total, terms
 
     def claims(self, now: Tensor, later: Tensor, field: Tensor) -> Tensor:
-        """The loss of claiming to be nearer to the goal than any imagined action bears out (half of Bellman's equation).
+        """The loss of claiming to be nearer to the goal than imagined actions bear out (half of Bellman's equation).
 
         Trajectories say that a way is no longer than the time they took, and not that there is none through a wall;
         where they cannot go, a level's model can tell.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from planners.grounding import GroundingCost, grounding_flops, imagined_ends
@@ -14,7 +15,7 @@ from planners.level_planner import LevelPlanner
 from planners.noise import combine
 from planners.objectives import Distance, GoalCost, SubgoalCost, SumCost, SupportCost
 from planners.plan_state import PlanState
-from planners.protocols import Objective
+from planners.protocols import Aim, Objective
 
 
 class LevelCosts:
@@ -79,6 +80,20 @@ class LevelCosts:
             level.model.lift_flops,
         )
         return cost, horizon
+
+    def aim(self, stride: int | None) -> Aim:
+        """Where plans are to lead, for proposals that know the way.
+
+        Args:
+            stride: steps of the level above's stride; None: to the goal.
+        """
+        own, target, left = self.own, None, torch.ones(len(self.index), device=self.index.device)
+        if stride is not None:
+            assert own.target is not None
+            target = own.target[self.index]
+            left = (stride - own.walked[self.index]).clamp(1, stride) / stride
+        field = None if own.field is None else own.field[self.index]
+        return Aim(own.goal[self.index], target, left, 1.0 / (stride or 1), field)
 
     def all_of(
         self, target: Objective, horizon: int, latents: Sequence[Tensor], keys: Tensor

@@ -49,6 +49,10 @@ class ActionSpace(Protocol):
         """Actions to take instead of (E, A), (E, M, A): the action itself first, then others, the nearest first."""
         ...
 
+    def likeliest(self, prior: Tensor) -> Tensor:
+        """The likeliest actions (..., A) under prior parameters (..., Q)."""
+        ...
+
     def refit(self, actions: Tensor, weights: Tensor) -> Tensor:
         """Prior parameters (E, H, Q) fitted to actions (E, N, H, A) with weights (E, N) that sum to 1."""
         ...
@@ -127,6 +131,25 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
+class Aim:
+    """Where a plan is to lead, for proposals that know the way.
+
+    Attributes:
+        goal: (E, D) latent of the goal.
+        target: (E, D_above) subgoal; None: the plan is to the goal.
+        left: (E,) share of the stride that is left until the subgoal is due.
+        share: of a stride that one step of the plan takes.
+        field: what a critic reads, one row per episode; None without one.
+    """
+
+    goal: Tensor
+    target: Tensor | None
+    left: Tensor
+    share: float
+    field: Tensor | None
+
+
+@dataclass(frozen=True)
 class Problem:
     """One planning problem per episode.
 
@@ -138,6 +161,7 @@ class Problem:
         keys: (E,) int64, the random key of each episode's problem, see `planners.noise`.
         warm: (E, H, A) actions to try among the proposals (the last plan, shifted), or None.
         warm_steps: (E,) how many leading steps of ``warm`` count, the rest is proposed; None: all of them.
+        aim: where the plan is to lead; None: nobody asks.
         deadline: time of `planners.budgets.clock` after which no further iteration begins and the best found
             by then is the plan; None: no limit.
     """
@@ -150,6 +174,7 @@ class Problem:
     warm: Tensor | None = None
     warm_steps: Tensor | None = None
     deadline: float | None = None
+    aim: Aim | None = None
 
 
 @dataclass(frozen=True)

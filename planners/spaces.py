@@ -73,6 +73,10 @@ class Simplex:
         """The corner of the largest logit: (..., A) -> (..., A)."""
         return F.one_hot(free.argmax(-1), self.action_dim).to(free.dtype)
 
+    def likeliest(self, prior: Tensor) -> Tensor:
+        """The corner of the largest logit: (..., A) -> (..., A)."""
+        return self.harden(prior)
+
     def alternatives(self, action: Tensor) -> Tensor:
         """The action and every other one, (E, A) -> (E, A', A), padded to whole tiles with the action."""
         count = action.shape[-1]
@@ -141,6 +145,10 @@ class Box:
     def harden(self, free: Tensor) -> Tensor:
         """Clamped to the bounds."""
         return self.project(free)
+
+    def likeliest(self, prior: Tensor) -> Tensor:
+        """The mean, clamped to the bounds: (..., 2A) -> (..., A)."""
+        return self.project(prior.chunk(2, -1)[0])
 
     def alternatives(self, action: Tensor) -> Tensor:
         """The action, shorter and shorter to the middle of the box, and back from it: (E, A) -> (E, 8, A)."""

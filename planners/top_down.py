@@ -294,6 +294,7 @@ class TopDownPlanner:
             keys=keys,
             warm=self._rest_of_plan(own, index, horizon) if self.warm_start else None,
             warm_steps=(own.length - own.cursor)[index].clamp_min(0),
+            aim=costs.aim(None if at_goal else self.spans[k]),
         )
         plan = search(level.model, problem)
         return replace(plan, flops=plan.flops + spent)

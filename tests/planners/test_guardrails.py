@@ -153,7 +153,11 @@ def test_a_step_that_gains_more_than_its_length_has_crossed_something(hand: Simp
     imagined = Trajectory(torch.tensor([[10.0]]), torch.zeros(1, 3, 2, 1), latents, torch.zeros(1, 3, 2))
     nothing = lambda latents: latents[..., 0] * 0  # noqa: E731
     guarded = Guarded(
-        GoalCost(torch.zeros(1, 1), hand.squared), nothing, 0.1, to_go=lambda latents: latents[..., 0], pace=5.0
+        GoalCost(torch.zeros(1, 1), hand.squared),
+        nothing,
+        0.1,
+        to_go=lambda latents: latents[..., 0],
+        pace=5.0,
     )
     assert guarded.excess(imagined).tolist() == [[0.0, 3.0, 0.0]]
 

@@ -1,0 +1,258 @@
+"""Distillation: the plans of the slow mode, on training tasks, become the actors of the fast one.
+
+The agent plans training episodes with every number of levels, and each decision says what to do from where it stood,
+and from where it imagined to be after each step. Only actors are trained; the stack stays as it is.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from hjepa.actors import look_around, make_actors, save_actors
+from hjepa.checkpoints import checkpoint_folder, describe, load_stack
+from hjepa.devices import accelerator, fix_threads, torch_device
+from hjepa.evaluation import make_agent, play
+from hjepa.records import installed_versions
+from hjepa.stack import Stack
+from levels.actor import Actor
+from levels.macro_actions import gaussian_loss
+from planners.top_down import Decision
+from tasks import TaskSpec, sample_episodes, task_spec
+
+TOGETHER = 50
+"""Episodes planned at once."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What one level's plans teach, towards the goal or towards subgoals.
+
+    Attributes:
+        inputs: what `levels.actor.Actor` takes, each (n, ...).
+        action: (n, A) what was planned.
+    """
+
+    inputs: tuple[Tensor, ...]
+    action: Tensor
+
+    def to(self, device: torch.device) -> Lessons:
+        """The same on a device."""
+        return Lessons(tuple(part.to(device) for part in self.inputs), self.action.to(device))
+
+    @staticmethod
+    def join(parts: list[Lessons]) -> Lessons:
+        """All of them as one."""
+        inputs = zip(*(part.inputs for part in parts))
+        return Lessons(tuple(torch.cat(each) for each in inputs), torch.cat([part.action for part in parts]))
+
+
+Course = dict[tuple[int, bool], Lessons]
+"""(level from 0, whether the plans were to the goal) -> lessons."""
+
+
+def distill(
+    checkpoint: str,
+    episodes: int = 300,
+    steps: int = 4000,
+    hidden: int = 128,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = True,
+    note: Callable[[str], None] = lambda text: None,
+) -> Stack:
+    """Train the actors of a checkpoint and keep them in its folder.
+
+    Args:
+        checkpoint: shipped weights or a run folder, made for its task.
+        episodes: training tasks that are planned with each number of levels.
+        steps: of the optimiser.
+        hidden: width of the actors.
+        seed: of tasks, weights and batches.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: show a bar.
+        note: told what is done.
+
+    Returns:
+        the stack with its actors.
+
+    Raises:
+        InputError: a checkpoint that cannot plan its task.
+    """
+    fix_threads()
+    described, folder = describe(checkpoint), checkpoint_folder(checkpoint)
+    stack = load_stack(checkpoint, str(torch_device(device)))
+    stack.actors = nn.ModuleList()
+    spec = task_spec(described["task"])
+    course = planned(stack, spec, episodes, seed, note)
+    torch.manual_seed(seed)
+    stack.actors.extend(make_actors(stack, hidden))
+    stack.actors.to(stack.step_distance.device).requires_grad_(True).train()
+    _train(stack, course, steps, seed, device, progress)
+    stack.actors.cpu().requires_grad_(False).eval()
+    facts = {"checkpoint_sha256": described["sha256"], "hidden": hidden, "episodes": episodes, "steps": steps}
+    save_actors(stack, folder, facts | {"seed": seed, "task": spec.id, "versions": installed_versions()})
+    return stack
+
+
+def planned(stack: Stack, spec: TaskSpec, episodes: int, seed: int, note: Callable[[str], None]) -> Course:
+    """Plan training tasks with every number of levels, and what their plans teach."""
+    found: dict[tuple[int, bool], list[Lessons]] = {}
+    batch = sample_episodes(spec.id, "train", episodes=episodes, seed=seed)
+    for levels in range(1, stack.depth + 1):
+        agent = make_agent(stack, spec, levels, record=True)
+        solved = 0
+        for first in range(0, episodes, TOGETHER):
+            rows = torch.arange(first, min(first + TOGETHER, episodes)).numpy()
+            trace = play(agent, spec, batch.select(rows), first, seed)
+            solved += int(trace.results.success.sum())
+            grid = torch.from_numpy(trace.episodes.grid)
+            memories = agent.write(trace.episodes.grid)
+            path = torch.from_numpy(trace.agent)
+            path = path.to(grid.device) if spec.continuous else path.long()
+            latents = agent.stack.encode(path, memories)
+            goals = agent.stack.encode(torch.from_numpy(trace.episodes.goal).unsqueeze(1), memories)
+            fields: list[Tensor | None] = [None] * levels
+            if agent.settings.metric == "critic":
+                fields = agent.steps_to_go(trace.episodes.grid, [goal[:, 0] for goal in goals])
+            for key, lessons in _lessons(agent.stack, trace.decisions, latents, memories, fields):
+                found.setdefault(key, []).append(lessons)
+        note(f"{levels} level{'s' * (levels > 1)}: {solved} of {episodes} training tasks solved")
+    return {key: Lessons.join(parts) for key, parts in found.items()}
+
+
+@torch.no_grad()
+def _lessons(
+    stack: Stack,
+    decisions: list[Decision],
+    latents: list[Tensor],
+    memories: list[Tensor | None],
+    fields: list[Tensor | None],
+) -> Iterator[tuple[tuple[int, bool], Lessons]]:
+    """What decisions teach.
+
+    Args:
+        stack: of the levels in use.
+        decisions: of E episodes.
+        latents: per level, (E, T + 1, D) along what was walked.
+        memories, fields: per level, of the episodes.
+    """
+    asked = {
+        (d.level, int(row), int(time)) for d in decisions for row, time in zip(d.rows, d.time, strict=True)
+    }
+    for decision in decisions:
+        k, rows = decision.level - 1, decision.rows
+        # A plan that mends another one has less than a stride left, and does not say how much.
+        whole = [
+            decision.at_goal or (k + 2, int(row), int(time)) in asked
+            for row, time in zip(rows, decision.time, strict=True)
+        ]
+        kept = torch.tensor(whole)
+        rows, plan, target = rows[kept], decision.plan.rows(kept), decision.target[kept]
+        if not len(rows):
+            continue
+        memory, field, level = memories[k], fields[k], stack.level(k)
+        steps = 1 if k else min(plan.actions.shape[1], stack.config.plan.commit)
+        steps = steps if decision.at_goal else plan.actions.shape[1]
+        start = latents[k][rows, decision.time[kept]].unsqueeze(1)
+        here = torch.cat([start, plan.latents], 1)[:, :steps]
+        action = plan.actions[:, :steps]
+        condition = level.condition(here, None if memory is None else memory[rows])
+        aim = target.unsqueeze(1).expand(-1, steps, -1)
+        if decision.at_goal:
+            around = look_around(stack, k, here, None if field is None else field[rows])
+            inputs = (condition, here, aim, around)
+            # What a plan does once it has arrived means nothing.
+            wanted = stack.probe(k)(here)[..., :2] != stack.probe(k)(aim)[..., :2]
+            useful = wanted.any(-1).flatten()
+        else:
+            left = 1 - torch.arange(steps, device=here.device) / steps
+            inputs = (condition, here, aim, left.expand(len(rows), -1))
+            useful = torch.ones(len(rows) * steps, dtype=torch.bool, device=here.device)
+        flat = tuple(part.flatten(0, 1)[useful] for part in inputs)
+        yield (k, decision.at_goal), Lessons(flat, action.flatten(0, 1)[useful])
+
+
+class TrainActors(L.LightningModule):
+    """Actors in training; what each batch holds of a level's lessons is weighed alike.
+
+    Args:
+        stack: whose actors are trained in place.
+        rate: of AdamW at its peak.
+        steps: of the optimiser.
+    """
+
+    def __init__(self, stack: Stack, steps: int, rate: float = 2e-3) -> None:
+        super().__init__()
+        self.actors, self.steps, self.rate = stack.actors, steps, rate
+        self.continuous = [stack.level(k).continuous for k in range(stack.depth)]
+
+    def transfer_batch_to_device(self, batch: Course, device: torch.device, dataloader_idx: int) -> Course:
+        """Lessons of all levels, on a device."""
+        return {key: lessons.to(device) for key, lessons in batch.items()}
+
+    def training_step(self, batch: Course, batch_idx: int) -> Tensor:
+        """The sum of the negative log-likelihoods of what was planned."""
+        losses = []
+        for (k, at_goal), lessons in batch.items():
+            actor = self.actors[k]
+            assert isinstance(actor, Actor)
+            described = (actor.to_goal if at_goal else actor.to_subgoal)(
+                *(part.unsqueeze(0) for part in lessons.inputs)
+            ).squeeze(0)
+            if self.continuous[k]:
+                losses.append(gaussian_loss(described, lessons.action))
+            else:
+                losses.append(F.cross_entropy(described, lessons.action.argmax(-1)))
+        return torch.stack(losses).sum()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, whose rate falls to 0 as a cosine."""
+        optimizer = torch.optim.AdamW(self.actors.parameters(), self.rate, weight_decay=1e-4)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Draws(IterableDataset[Course]):
+    """Endless batches of lessons, each a function of seed and step."""
+
+    def __init__(self, course: Course, size: int, seed: int) -> None:
+        self.course, self.size, self.seed = course, size, seed
+
+    def __iter__(self) -> Iterator[Course]:
+        random = torch.Generator().manual_seed(self.seed)
+        while True:
+            batch = {}
+            for key, lessons in self.course.items():
+                rows = torch.randint(len(lessons.action), (self.size,), generator=random)
+                batch[key] = Lessons(tuple(part[rows] for part in lessons.inputs), lessons.action[rows])
+            yield batch
+
+
+def _train(stack: Stack, course: Course, steps: int, seed: int, device: str, progress: bool) -> None:
+    callbacks: list[Callback] = [TQDMProgressBar(refresh_rate=50)] if progress else []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+        trainer = L.Trainer(
+            accelerator=accelerator(device),
+            devices=1,
+            max_steps=steps,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+        )
+        trainer.fit(TrainActors(stack, steps), DataLoader(Draws(course, 512, seed), batch_size=None))
+    if trainer.interrupted:
+        raise KeyboardInterrupt
