@@ -116,6 +116,12 @@ def check(config: RunConfig, where: str = "configuration") -> None:
     for name, quantile in (("reached", plan.reached), ("critic_reached", plan.critic_reached)):
         if quantile not in QUANTILES:
             refuse(f"plan.{name} is {quantile}", f"choose from {', '.join(map(str, QUANTILES))}")
+    if plan.actor < 0 or plan.actor % 8:
+        refuse(f"plan.actor is {plan.actor}", "give a multiple of 8, or 0")
+    if plan.pace is not None and not plan.pace > 0:
+        refuse(f"plan.pace is {plan.pace}", "give a positive number, or null")
+    if not 0 <= plan.danger < 1:
+        refuse(f"plan.danger is {plan.danger}", "choose from 0 to below 1")
     if not plan.front >= 1:
         refuse(f"plan.front is {plan.front}", "give 1 for an even pace, or more")
     if min(plan.share) <= 0 or plan.iterations < 1 or plan.block < 1 or plan.max_candidates < 1:

@@ -179,7 +179,8 @@ def _lessons(
             inputs = (condition, here, aim, left.expand(len(rows), -1))
             useful = torch.ones(len(rows) * steps, dtype=torch.bool, device=here.device)
         flat = tuple(part.flatten(0, 1)[useful] for part in inputs)
-        yield (k, decision.at_goal), Lessons(flat, action.flatten(0, 1)[useful])
+        if bool(useful.any()):
+            yield (k, decision.at_goal), Lessons(flat, action.flatten(0, 1)[useful])
 
 
 class TrainActors(L.LightningModule):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from planners.refiners import NoRefiner
 from planners.rollouts import ALIGNED
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Distributions of actions towards an aim.
 
