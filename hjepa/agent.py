@@ -124,16 +124,41 @@ class Agent:
         goals = self._encode_all(see(goal, self.stack.world, floor)[1], memories)
         keys = keys.to(self._device)
         zone = self._zone(floor)
-        metrics: list[Tensor | None] = [None] * self.depth
-        fields: list[Tensor | None] = [None] * self.depth
-        if self.settings.metric == "imagined":
-            ends = torch.stack([self._encode(agent), goals[0]], 1)
-            metrics = [*imagined_metrics(self.stack, self.models, ends, memories, keys, self.settings.walks)]
-        if self.settings.metric == "critic":
-            fields = self.steps_to_go(known, goals, zone)
+        ends = torch.stack([self._encode(agent), goals[0]], 1)
+        fields, metrics = self.judge(known, ends, goals, memories, keys, zone)
         state = self.planner.start(goals, memories, keys, metrics, fields, zone)
         state.flops += self.searches.write_flops + self.searches.metric_flops
         return Episodes(state, memories, floor)
+
+    def judge(
+        self,
+        floor: np.ndarray,
+        ends: Tensor,
+        goals: list[Tensor],
+        memories: list[Tensor | None],
+        keys: Tensor,
+        zone: Tensor | None = None,
+    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        """What costs are measured by in each episode, where that depends on the episode.
+
+        Args:
+            floor: (E, W, H, 3).
+            ends: (E, 2, D_1) latents of start and goal.
+            goals: per level, (E, D_k).
+            memories: per level, from `write`.
+            keys: (E,) random keys.
+            zone: (E, W, H) where nothing may be.
+
+        Returns:
+            per level what the critic reads, and the metric, both rows per episode; None where there is none.
+        """
+        nothing: list[Tensor | None] = [None] * self.depth
+        if self.settings.metric == "critic":
+            return self.steps_to_go(floor, goals, zone), nothing
+        if self.settings.metric == "imagined":
+            walks = self.settings.walks
+            return nothing, [*imagined_metrics(self.stack, self.models, ends, memories, keys, walks)]
+        return nothing, nothing
 
     def guard(self, guardrails: Sequence[Guardrail], episodes: Episodes | None = None) -> None:
         """Keep other guardrails from now on.

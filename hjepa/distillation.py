@@ -1,36 +1,46 @@
-"""Distillation: the plans of the slow mode, on training tasks, become the actors of the fast one.
+"""Distillation: the plans of the slow mode become the actors of the fast one.
 
-The agent plans training episodes with every number of levels, and each decision says what to do from where it stood,
-and from where it imagined to be after each step. Only actors are trained; the stack stays as it is.
+From moments of training trajectories to places that others of the same floor plan came to, the agent plans with every
+number of levels, and each decision says what to do from where it stood, and from where it imagined to be after each
+step. Nothing is walked. Only actors are trained; the stack stays as it is.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
+from tqdm import tqdm
 
 from hjepa.actors import look_around, make_actors, save_actors
+from hjepa.agent import Agent
 from hjepa.checkpoints import checkpoint_folder, describe, load_stack
+from hjepa.data import as_tensor
 from hjepa.devices import accelerator, fix_threads, torch_device
-from hjepa.evaluation import make_agent, play
+from hjepa.evaluation import make_agent
 from hjepa.records import installed_versions
 from hjepa.stack import Stack
+from hjepa.training import check_store
 from levels.actor import Actor
 from levels.macro_actions import gaussian_loss
+from planners.noise import combine
 from planners.top_down import Decision
-from tasks import TaskSpec, sample_episodes, task_spec
+from tasks import TrajectoryStore, task_spec
 
-TOGETHER = 50
-"""Episodes planned at once."""
+EACH = 8
+"""Questions asked on a floor plan."""
+
+PLANS = 8
+"""Floor plans asked about at once."""
 
 
 @dataclass(frozen=True)
@@ -62,72 +72,88 @@ Course = dict[tuple[int, bool], Lessons]
 
 def distill(
     checkpoint: str,
-    episodes: int = 300,
+    data: str,
+    questions: int = 6000,
     steps: int = 4000,
     hidden: int = 128,
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
-    note: Callable[[str], None] = lambda text: None,
 ) -> Stack:
     """Train the actors of a checkpoint and keep them in its folder.
 
     Args:
-        checkpoint: shipped weights or a run folder, made for its task.
-        episodes: training tasks that are planned with each number of levels.
+        checkpoint: shipped weights or a run folder.
+        data: a trajectory store of its task.
+        questions: how many times the agent plans with each number of levels.
         steps: of the optimiser.
         hidden: width of the actors.
-        seed: of tasks, weights and batches.
+        seed: of questions, weights and batches.
         device: ``auto``, ``cpu`` or ``cuda``.
-        progress: show a bar.
-        note: told what is done.
+        progress: show bars.
 
     Returns:
         the stack with its actors.
 
     Raises:
-        InputError: a checkpoint that cannot plan its task.
+        InputError: data of another task, or a checkpoint that cannot plan.
+        StoreError: the store cannot be read.
     """
     fix_threads()
     described, folder = describe(checkpoint), checkpoint_folder(checkpoint)
-    stack = load_stack(checkpoint, str(torch_device(device)))
+    stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
+    check_store(stack.config, store)
     stack.actors = nn.ModuleList()
-    spec = task_spec(described["task"])
-    course = planned(stack, spec, episodes, seed, note)
+    course = lectures(stack, store, questions, seed, progress)
     torch.manual_seed(seed)
     stack.actors.extend(make_actors(stack, hidden))
     stack.actors.to(stack.step_distance.device).requires_grad_(True).train()
     _train(stack, course, steps, seed, device, progress)
     stack.actors.cpu().requires_grad_(False).eval()
-    facts = {"checkpoint_sha256": described["sha256"], "hidden": hidden, "episodes": episodes, "steps": steps}
-    save_actors(stack, folder, facts | {"seed": seed, "task": spec.id, "versions": installed_versions()})
+    facts = {"checkpoint_sha256": described["sha256"], "data_sha256": store.sha256, "hidden": hidden}
+    facts |= {"questions": questions, "steps": steps, "seed": seed, "versions": installed_versions()}
+    save_actors(stack, folder, facts)
     return stack
 
 
-def planned(stack: Stack, spec: TaskSpec, episodes: int, seed: int, note: Callable[[str], None]) -> Course:
-    """Plan training tasks with every number of levels, and what their plans teach."""
+def lectures(stack: Stack, store: TrajectoryStore, questions: int, seed: int, progress: bool) -> Course:
+    """What plans teach, with every number of levels, from moments of trajectories to places of others."""
     found: dict[tuple[int, bool], list[Lessons]] = {}
-    batch = sample_episodes(spec.id, "train", episodes=episodes, seed=seed)
-    for levels in range(1, stack.depth + 1):
-        agent = make_agent(stack, spec, levels, record=True)
-        solved = 0
-        for first in range(0, episodes, TOGETHER):
-            rows = torch.arange(first, min(first + TOGETHER, episodes)).numpy()
-            trace = play(agent, spec, batch.select(rows), first, seed)
-            solved += int(trace.results.success.sum())
-            grid = torch.from_numpy(trace.episodes.grid)
-            memories = agent.write(trace.episodes.grid)
-            path = torch.from_numpy(trace.agent)
-            path = path.to(grid.device) if spec.continuous else path.long()
-            latents = agent.stack.encode(path, memories)
-            goals = agent.stack.encode(torch.from_numpy(trace.episodes.goal).unsqueeze(1), memories)
-            fields: list[Tensor | None] = [None] * levels
-            if agent.settings.metric == "critic":
-                fields = agent.steps_to_go(trace.episodes.grid, [goal[:, 0] for goal in goals])
-            for key, lessons in _lessons(agent.stack, trace.decisions, latents, memories, fields):
-                found.setdefault(key, []).append(lessons)
-        note(f"{levels} level{'s' * (levels > 1)}: {solved} of {episodes} training tasks solved")
+    spec, plans = task_spec(stack.config.task), min(PLANS, store.plans)
+    batches = -(-questions // (plans * EACH))
+    bar = tqdm(range(batches * stack.depth), desc="plans", disable=not progress)
+    for number in bar:
+        levels, batch = number // batches + 1, number % batches
+        rng = np.random.Generator(np.random.Philox(key=[seed, (batch << 8) | 254]))
+        if batch == 0:
+            agent = make_agent(stack, spec, levels, record=True)
+        length = int(store.lengths.max())
+        windows = store.windows(rng, plans * EACH, length, plans=plans)
+        floor = store.grids[windows.grid_index[:, 0]]
+        now, then = rng.integers(0, length, (2, plans * EACH))
+        rows = np.arange(plans * EACH)
+        # The place of another trajectory on the same plan.
+        other = rows // EACH * EACH + (rows + 1) % EACH
+        agents = as_tensor(np.stack([windows.agent[rows, now], windows.agent[other, then]], 1))
+        keys = combine(seed, torch.arange(len(rows)) + batch * len(rows))
+        for key, lessons in _asked(agent, floor, agents, keys):
+            found.setdefault(key, []).append(lessons)
     return {key: Lessons.join(parts) for key, parts in found.items()}
+
+
+@torch.no_grad()
+def _asked(
+    agent: Agent, floor: np.ndarray, agents: Tensor, keys: Tensor
+) -> Iterator[tuple[tuple[int, bool], Lessons]]:
+    """What first plans teach, of agents (E, 2, A) now and at the goal, on floor plans (E, W, H, 3)."""
+    stack, device = agent.stack, agent.stack.step_distance.device
+    memories = agent.write(floor)
+    latents = stack.encode(agents.to(device), memories)
+    goals = [latent[:, 1] for latent in latents]
+    fields, metrics = agent.judge(floor, latents[0], goals, memories, keys.to(device))
+    state = agent.planner.start(goals, memories, keys.to(device), metrics, fields)
+    agent.planner.act(state, latents[0][:, 0], torch.ones(len(keys), dtype=torch.bool, device=device))
+    yield from _lessons(stack, state.decisions, [latent[:, :1] for latent in latents], memories, fields)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Distil the plans of a checkpoint into actors, which act at a glance: the fast mode of the agent.
 
-Training tasks are planned with every number of levels, and each level learns what its plans did. The actors are kept in
+From moments of training trajectories the agent plans with every number of levels, and each level learns what its plans
+did. The actors are kept in
 the folder of the checkpoint, beside weights that stay as they are. Plan with them by `--planner actor`, or give the
 planners candidates of theirs by `--set plan.actor=16`.
 """
@@ -15,7 +16,14 @@ from hjepa.commands._options import add_device
 def add_arguments(parser: Any) -> None:
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="NAME_OR_DIR", help="shipped weights, or a run folder")
-    add("--episodes", type=int, default=300, metavar="N", help="training tasks planned; default: 300")
+    add("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
+    add(
+        "--questions",
+        type=int,
+        default=6000,
+        metavar="N",
+        help="plans made with each number of levels; default: 6000",
+    )
     add("--steps", type=int, default=4000, metavar="N", help="of the optimiser; default: 4000")
     add("--hidden", type=int, default=128, metavar="N", help="width of the actors; default: 128")
     add("--seed", type=int, default=0, metavar="S", help="default: 0")
@@ -27,10 +35,10 @@ def run(options: Any) -> None:
 
     distill(
         options.checkpoint,
-        options.episodes,
+        options.data,
+        options.questions,
         options.steps,
         options.hidden,
         options.seed,
         options.device,
-        note=print,
     )

@@ -18,7 +18,7 @@ from hjepa.evaluation import evaluate, make_agent
 from hjepa.perception import world_of
 from hjepa.stack import Stack
 from planners.policies import PolicyPlanner
-from tasks import task_spec
+from tasks import collect, task_spec
 
 TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
 TASK = "hjepa/NestedRooms-d2-v0"
@@ -32,9 +32,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("actors")
     save_stack(Stack(config, world_of(task_spec(TASK))), made, {"task": TASK, "train_seed": 0})
     before = file_sha256(made / WEIGHTS)
-    told: list[str] = []
-    stack = distill(str(made), episodes=3, steps=4, hidden=8, progress=False, note=told.append)
-    assert len(told) == stack.depth == 3 and "of 3 training tasks solved" in told[0]
+    data = made / "data"
+    collect(TASK, data, **{name: value for name, value in vars(config.collect).items()})
+    stack = distill(str(made), str(data), questions=16, steps=4, hidden=8, progress=False)
+    assert len(stack.actors) == stack.depth == 3
     assert file_sha256(made / WEIGHTS) == before, "the levels stay as they are"
     return made
 

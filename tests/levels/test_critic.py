@@ -149,3 +149,38 @@ def test_a_batch_without_any_estimate_has_a_loss_all_the_same(
     goal = torch.tensor([0, 1]), torch.tensor([4, 3])
     loss, terms = critic.loss(latent, place, toys.grids(2), goal, 3, 0.1)
     assert bool(loss.isfinite()) and bool(terms["steps"].isfinite())
+
+
+def test_a_field_leads_around_what_is_closed(critic: Critic, toys: SimpleNamespace) -> None:
+    grid = toys.grids(1, 0)
+    guesses = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
+    along_x, along_y, _ = critic._where(guesses)
+    goal = guesses[int((along_x.amax(-1) + along_y.amax(-1)).argmax()), None]
+    free = critic.field(grid, goal, 40)
+    closed = torch.zeros(1, *critic.size, dtype=torch.bool)
+    closed[0, 2, 1:] = True
+    around = critic.field(grid, goal, 40, closed)
+    assert (around[closed.unsqueeze(1).expand_as(around)] == FAR).all()
+    assert (around >= free).all() and (around > free + 1)[~closed.unsqueeze(1).expand_as(around)].any()
+    assert torch.equal(critic.field(grid, goal, 40, torch.zeros_like(closed)), free)
+
+
+def test_claims_that_no_action_bears_out_raise_the_costs_and_nothing_else(toys: SimpleNamespace) -> None:
+    torch.manual_seed(5)
+    made = Critic(6, toys.WORLD, hidden=8)
+    now, grid = torch.randn(2, 4, 6), toys.grids(2, 1)
+    made.head.requires_grad_(False)  # where the goal is believed to be
+    field = made.field(grid, torch.randn(2, 6), 20) + 20
+    made.head.requires_grad_(True)
+    nowhere = now.unsqueeze(2).expand(-1, -1, 3, -1)
+    loss = made.claims(now, nowhere, field)
+    assert loss > 0, "who can only stay where he is claims too much by the steps that staying takes"
+    loss.backward()
+    assert all(part.grad is None for part in made.head.parameters()), "not the belief where a latent is"
+    assert any(part.grad is not None and part.grad.abs().sum() > 0 for part in made.reader.parameters())
+    with torch.no_grad():
+        near = torch.zeros_like(field)
+        assert made.claims(now, nowhere, near) == 0, "a step from the goal nothing is tested"
+        falling = torch.cat([nowhere, torch.randn(2, 4, 61, 6)], 2)
+        steep = 100.0 * torch.arange(field[0, 0].numel()).view_as(field[0, 0]).expand_as(field) % 400
+        assert made.claims(now, falling, steep) < made.claims(now, nowhere, steep + 0)

@@ -54,6 +54,20 @@ def test_goal_cost_counts_steps_from_one(hand: SimpleNamespace) -> None:
     assert cost(walked).tolist() == [[0.5, 1.0]], "the same goal costs more when it is reached later"
 
 
+def test_a_step_that_shrinks_the_distance_too_fast_is_charged_for_it() -> None:
+    """From 10 away, three a step at most: 7, 4, 1 is true; a leap to 2 counts as far off as it is too near."""
+
+    def steps(latents: Tensor, goal: Tensor) -> Tensor:
+        return (latents - goal)[..., 0].abs()
+
+    walked = one_dimensional([7.0, 4.0, 1.0], [2.0, 1.0, 0.0], [9.0, 9.0, 3.0])
+    walked = Trajectory(torch.full((1, 1), 10.0), walked.actions, walked.latents, walked.surprise)
+    believed, doubted = (GoalCost(torch.zeros(1, 1), steps, pace=pace) for pace in (None, 3.0))
+    assert believed.per_step(walked).tolist() == [[[7.0, 4.0, 1.0], [2.0, 1.0, 0.0], [9.0, 9.0, 3.0]]]
+    assert doubted.per_step(walked).tolist() == [[[7.0, 4.0, 1.0], [12.0, 17.0, 28.0], [9.0, 9.0, 9.0]]]
+    assert doubted(walked).argmin() == 0
+
+
 def test_goal_cost_has_one_goal_per_episode(hand: SimpleNamespace) -> None:
     latents = torch.zeros(2, 3, 2, 1)
     cost = GoalCost(torch.tensor([[1.0], [2.0]]), hand.squared)(trajectory(latents))
