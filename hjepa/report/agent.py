@@ -1,0 +1,133 @@
+"""The whole agent, part by part: what each experiment under ``hjepa/published/agent`` had to show, and what came of it.
+
+Every row is computed anew from committed per-episode lists; its command makes the list again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hjepa.json_files import plain, read_json
+from hjepa.records import Record
+from hjepa.statistics import wilson
+
+PUBLISHED = Path(__file__).parents[1] / "published" / "agent"
+
+PARTS = ("guardrails", "memory", "critic", "actor", "configurator", "pixels")
+"""Parts that rows are of."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that one part had to show.
+
+    Attributes:
+        part: one of `PARTS`.
+        metric: what was measured, in words.
+        value, interval: of the agent with the part, and its 95 % interval [lo, hi].
+        control: the same measured without it, or None.
+        bar: what had to come out, in words.
+        met: whether it did.
+        command: what makes the results again.
+        results_file: where they are, from the folder of the repository.
+    """
+
+    part: str
+    metric: str
+    value: float
+    interval: list[float]
+    control: float | None
+    bar: str
+    met: bool
+    command: str
+    results_file: str
+
+
+def agent_rows(folder: Path = PUBLISHED) -> list[dict[str, Any]]:
+    """Every row whose results are there, as plain dictionaries.
+
+    Args:
+        folder: with the lists.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    rows = [row for part in _OF_PART for row in part(folder)]
+    return [plain(asdict(row)) for row in rows]
+
+
+def agent_table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as the table that stands in the card."""
+    lines = ["| part | metric | value (95 % interval) | control | bar | met |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        low, high = row["interval"]
+        control = "" if row["control"] is None else f"{row['control']:.3f}"
+        lines.append(
+            f"| {row['part']} | {row['metric']} | {row['value']:.3f} ({low:.3f}, {high:.3f}) | {control} | {row['bar']}"
+            f" | {'yes' if row['met'] else 'no'} |"
+        )
+    return "\n".join(lines)
+
+
+GUARDED_LEVELS = 2
+"""Levels that the rows on guardrails are about; the lists hold one and three as well."""
+
+
+def _guardrails(folder: Path) -> Iterator[Row]:
+    for kind, task, more in (
+        ("lava", "hjepa/NestedLava-d3-v0", ""),
+        ("zones", "hjepa/NestedRooms-d3-v0", " --zones"),
+    ):
+        file, free = folder / f"{kind}.json", folder / f"{kind}-unguarded.json"
+        if not (file.exists() and free.exists()):
+            continue
+        command = (
+            f"hjepa plan --checkpoint nested-d3 --task {task}{more} --levels 1,2,3 --episodes 200 --split test"
+            f" --seed 0,1,2 --json {kind}.json"
+        )
+        held, careless = (_of_levels(each, GUARDED_LEVELS) for each in (file, free))
+        broken, control = _share(held, "violated"), _share(careless, "violated")
+        yield Row(
+            "guardrails",
+            f"episodes with a violation, {kind}, {GUARDED_LEVELS} levels",
+            *broken,
+            control[0],
+            "<= 0.01, control >= 0.5",
+            broken[0] <= 0.01 and control[0] >= 0.5,
+            command,
+            _name(file),
+        )
+        solved, control = _share(held, "success"), _share(careless, "success")
+        yield Row(
+            "guardrails",
+            f"success, {kind}, {GUARDED_LEVELS} levels",
+            *solved,
+            control[0],
+            ">= 0.9",
+            solved[0] >= 0.9,
+            command,
+            _name(file),
+        )
+
+
+_OF_PART: tuple[Callable[[Path], Iterator[Row]], ...] = (_guardrails,)
+
+
+def _of_levels(file: Path, levels: int) -> list[Record]:
+    records = read_json(file)
+    return [record for record in records if record["levels"] == levels]
+
+
+def _share(records: Sequence[Record], name: str) -> tuple[float, list[float]]:
+    """Share of the episodes of all records in which something happened, and its interval."""
+    happened = np.concatenate([record[name] for record in records])
+    return float(happened.mean()), list(wilson(int(happened.sum()), happened.size))
+
+
+def _name(file: Path) -> str:
+    return f"hjepa/published/agent/{file.name}"
