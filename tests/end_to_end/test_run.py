@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,9 +190,9 @@ def test_another_run_is_never_overwritten(run: Path) -> None:
     assert (run / "stack" / "model.safetensors").read_bytes() == before
 
 
-def test_the_example_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (example,) = (block.split("```")[0] for block in readme.split("```python\n")[1:])
+    demo, guarded = (block.split("```")[0] for block in readme.split("```python\n")[1:])
     fixed = (
         "--set",
         "task=hjepa/NestedRoomsFixed-d3-v0",
@@ -205,5 +206,9 @@ def test_the_example_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     hjepa("collect", "--preset", PRESET, *fixed, "--out", tmp_path / "data")
     hjepa("fit", "--preset", PRESET, *fixed, "--data", tmp_path / "data", "--out", tmp_path / "runs" / "demo")
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {})
+    exec(compile(demo, "README.md", "exec"), {})
     assert (tmp_path / "subgoals.png").stat().st_size > 10_000
+    known: dict[str, Any] = {}
+    exec(compile(guarded, "README.md", "exec"), known)
+    crossed = (known["trace"].agent[..., 0] == 8) & (known["trace"].agent[..., 1] < 8)
+    assert not crossed.any() and known["trace"].results.success.any()

@@ -41,7 +41,7 @@ def test_what_is_asked_for_counts_for_the_flat_agent_too() -> None:
     [
         ("{l2: {horizon: 9}}", "choose from 1 to 3"),
         ("{l2: {horizon: 2, commit: 3}}", "choose from 1 to 2"),
-        ("{l2: {metric: l2}}", "choose from block, commit"),
+        ("{l2: {metric: l2}}", "choose from actor, block, commit"),
         ("{l2: {planner: magic}}", "choose from adam"),
         ("{magic: {haste: 1}}", "settings for one of"),
         ("{imagined: {walks: 3}}", "give level, count"),
