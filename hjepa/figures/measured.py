@@ -314,8 +314,9 @@ def _bounds(axes: Axes, floor: float | None, ceiling: float | None, named: bool)
         axes.axhline(value, color=REFERENCE, linestyle=style, linewidth=1.4, zorder=1)
         if named:
             # Above the markers of those who reach the ceiling.
+            above = (0, 3 if value < 1 else 7)
             axes.annotate(
-                name, (1, value), (0, 3 if value < 1 else 7), xycoords=("axes fraction", "data"), textcoords="offset points",
+                name, (1, value), above, xycoords=("axes fraction", "data"), textcoords="offset points",
                 fontsize=NOTE, color=MUTED, ha="right",
             )  # fmt: skip
 
