@@ -31,7 +31,6 @@ import torch
 from torch import Tensor
 
 from hjepa.agent import Agent
-from hjepa.imagination import imagined_metrics
 from hjepa.statistics import rank_correlation
 from hjepa.truth import Truth
 from levels.metrics import squared_distance
@@ -71,17 +70,12 @@ def diagnose(
     truth = Truth(stack, episodes, memories)
     path = truth.numbers(walked.numpy())
     rows = torch.arange(len(episodes))
-    metrics: list[Tensor | None] = [stack.metric(agent.settings.metric, k) for k in range(stack.depth)]
-    if agent.settings.metric == "imagined":
-        start = truth.encode(0, path[:, 0], rows)
-        goal = truth.encode(0, truth.goal, rows)
-        ends = torch.stack([start, goal], 1)
-        metrics = [*imagined_metrics(stack, agent.models, ends, memories, keys, agent.settings.walks)]
-    fields: list[Tensor | None] = [None] * stack.depth
-    if agent.settings.metric == "critic":
-        fields = agent.steps_to_go(
-            episodes.grid, [truth.encode(k, truth.goal, rows) for k in range(stack.depth)]
-        )
+    goals = [truth.encode(k, truth.goal, rows) for k in range(stack.depth)]
+    ends = torch.stack([truth.encode(0, path[:, 0], rows), goals[0]], 1)
+    fields, metrics = agent.judge(episodes.grid, ends, goals, memories, keys)
+    metrics = [
+        stack.metric(agent.settings.metric, k) if own is None else own for k, own in enumerate(metrics)
+    ]
     found = []
     for k in range(stack.depth):
         far = _to_goal(agent, truth, k, metrics[k], fields[k])

@@ -19,7 +19,7 @@ from hjepa.config import PlanSettings
 from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import diagnose, mean_known
 from hjepa.errors import InputError
-from hjepa.guardrails import Guardrail, Lava, Region
+from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
 from hjepa.records import Record, build_record
@@ -28,7 +28,6 @@ from planners.noise import combine
 from planners.top_down import Decision
 from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
 from tasks.observations import grid_to_lava
-from tasks.zones import with_zones
 
 DEFAULT_BATCH = 100
 """Episodes planned at once, unless said otherwise."""
@@ -295,30 +294,6 @@ def evaluate(
         watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)
     return record
-
-
-def sample_zones(
-    task: str, split: str, tasks: str | None, episodes: int, seed: int
-) -> tuple[EpisodeBatch, np.ndarray]:
-    """Episodes to evaluate on, with a zone across the way of each, (E, W, H) bool; see `tasks.zones`.
-
-    Episodes without a way round are passed over.
-
-    Raises:
-        InputError: a world that zones do not fit, or one whose ways lead round nowhere.
-    """
-    spec, asked = task_spec(task), episodes + max(8, episodes // 10)
-    try:
-        found, zones = with_zones(
-            sample_episodes(task, split, tasks, episodes=asked, seed=seed), spec.step_budget, seed
-        )
-    except ValueError as error:
-        raise InputError(str(error), "zones", "choose a task hjepa/NestedRooms...") from None
-    if len(found) < episodes:
-        raise InputError(
-            f"{len(found)} of {asked} episodes of {task} have a way round", "zones", "choose another task"
-        )
-    return found.select(slice(0, episodes)), zones[:episodes]
 
 
 def _diagnose(agent: Agent, spec: TaskSpec, batch: EpisodeBatch, seed: int) -> list[dict[str, float | None]]:

@@ -17,7 +17,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from hjepa.errors import InputError
+from tasks import EpisodeBatch, sample_episodes, task_spec
 from tasks.observations import EMPTY_CELL, grid_to_lava
+from tasks.zones import with_zones
 
 
 @runtime_checkable
@@ -96,3 +98,27 @@ def forbidden(guardrails: Sequence[Guardrail], floor: np.ndarray) -> np.ndarray:
 def without_lava(floor: np.ndarray) -> np.ndarray:
     """Floor plans (E, W, H, 3) as a model knows them that has never seen lava: plain floor."""
     return np.where(grid_to_lava(floor)[..., None], np.array(EMPTY_CELL, floor.dtype), floor)
+
+
+def sample_zones(
+    task: str, split: str, tasks: str | None, episodes: int, seed: int
+) -> tuple[EpisodeBatch, np.ndarray]:
+    """Episodes to evaluate on, with a zone across the way of each, (E, W, H) bool; see `tasks.zones`.
+
+    Episodes without a way round are passed over.
+
+    Raises:
+        InputError: a world that zones do not fit, or one whose ways lead round nowhere.
+    """
+    spec, asked = task_spec(task), episodes + max(8, episodes // 10)
+    try:
+        found, zones = with_zones(
+            sample_episodes(task, split, tasks, episodes=asked, seed=seed), spec.step_budget, seed
+        )
+    except ValueError as error:
+        raise InputError(str(error), "zones", "choose a task hjepa/NestedRooms...") from None
+    if len(found) < episodes:
+        raise InputError(
+            f"{len(found)} of {asked} episodes of {task} have a way round", "zones", "choose another task"
+        )
+    return found.select(slice(0, episodes)), zones[:episodes]

@@ -14,7 +14,8 @@ from hjepa.checkpoints import describe, load_stack
 from hjepa.config import PlanSettings, RunConfig, with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
-from hjepa.evaluation import Results, evaluate, make_agent, sample_zones
+from hjepa.evaluation import Results, evaluate, make_agent
+from hjepa.guardrails import sample_zones
 from hjepa.json_files import read_json, write_json
 from hjepa.records import Record
 from hjepa.requests import SUBGOALS, PlanRequest

@@ -9,8 +9,8 @@ import torch
 from hjepa.agent import Agent
 from hjepa.checkpoints import load_stack
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent, play, sample_zones
-from hjepa.guardrails import Guardrail, Lava, Region, Rule, forbidden, without_lava
+from hjepa.evaluation import evaluate, make_agent, play
+from hjepa.guardrails import Guardrail, Lava, Region, Rule, forbidden, sample_zones, without_lava
 from hjepa.stack import Stack
 from planners.noise import combine
 from tasks import EpisodeBatch, sample_episodes, task_spec
