@@ -127,7 +127,7 @@ class PlanSettings:
         horizon: steps per level when it aims at the goal.
         commit: steps a flat agent walks of a plan before it plans again.
         planner: one of `hjepa.checks.PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above, ``actor``
-            follows the actors without search.
+            takes the best of a few draws of the actors, without search.
         actor: candidates of each search that follow the level's actor; the rest is drawn from its prior.
         metric: distance between latents, one of `levels.metrics_names.METRICS`.
         iterations: gradient steps, or rounds of sampling.

@@ -112,12 +112,21 @@ class Searches:
             lift += self.critic_flops[k] * (due + 1)
             judged += self.critic_flops[k] * (horizon + 1)
         reached = settings.critic_reached if settings.metric == "critic" else settings.reached
+        to_goal: Planner
+        to_subgoal: Planner
+        if settings.planner == "actor":
+            policy = LevelPolicy(self.stack, k)
+            # To the goal, above level 1, the first step alone is walked.
+            to_goal, to_subgoal = PolicyPlanner(policy, 1 if k else None), PolicyPlanner(policy)
+        else:
+            to_goal = self._search(k, model, horizon, judged, phase)
+            to_subgoal = self._search(k, model, due, lift + guard * due, phase)
         return LevelPlanner(
             model=model,
             stride=config.levels[k].stride,
             horizon=horizon,
-            to_goal=self._search(k, model, horizon, judged, phase),
-            to_subgoal=self._search(k, model, due, lift + guard * due, phase),
+            to_goal=to_goal,
+            to_subgoal=to_subgoal,
             distance=squared_distance if metric is None else partial(squared_distance, metric=metric),
             reached=self.stack.stride_quantile(settings.metric, k, reached),
             critic=self._critic(k),
@@ -162,9 +171,6 @@ class Searches:
 
     def _search(self, k: int, model: LevelModel, horizon: int, objective_flops: float, phase: int) -> Planner:
         """A planner with as many candidates as the level's share of the budget pays for."""
-        if self.settings.planner == "actor":
-            # Above level 1 the first step alone is walked.
-            return PolicyPlanner(LevelPolicy(self.stack, k), 1 if k else None)
         refine, one = self._refiner(k), model.flops * horizon + objective_flops
         spans = self.stack.config.spans
         interval = self.settings.commit if self.stack.depth == 1 else spans[max(k, 1)]

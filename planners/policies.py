@@ -12,7 +12,7 @@ from planners.planner import Planner
 from planners.proposals import PriorProposal, Proposed
 from planners.protocols import Aim, Model, Plan, Problem, Trajectory
 from planners.refiners import NoRefiner
-from planners.rollouts import ALIGNED
+from planners.rollouts import ALIGNED, finite_cost
 
 
 @runtime_checkable
@@ -107,7 +107,10 @@ class PolicyProposal:
 
 
 class PolicyPlanner(Planner):
-    """A plan that follows a policy, with no search: nothing is compared, and the objective is not asked.
+    """A plan at a glance: a few draws of a policy, its likeliest actions among them, of which the best is followed.
+
+    Nothing is refined. A call takes as many rows as keep an episode's bits its own, so it may as well look at different
+    ones.
 
     Args:
         policy: to follow.
@@ -121,20 +124,20 @@ class PolicyPlanner(Planner):
 
     @torch.no_grad()
     def __call__(self, model: Model, problem: Problem) -> Plan:
-        """The likeliest actions for each episode; a plan's cost is not known, and 0."""
+        """The best of the draws for each episode."""
         steps = self.horizon or problem.horizon
-        # As many rows as keep an episode's bits its own; only the first is followed.
         known = follow(model, problem, self.policy, ALIGNED, steps)
-        nothing = problem.start.new_zeros(len(problem.start))
-        spent = ALIGNED * steps * (model.flops + self.policy.flops)
+        cost = finite_cost(problem.objective(known))
+        best, row = cost.argmin(1), torch.arange(len(cost), device=cost.device)
+        spent = ALIGNED * (steps * (model.flops + self.policy.flops) + problem.objective.flops)
         return Plan(
-            actions=known.actions[:, 0],
-            latents=known.latents[:, 0],
-            cost=nothing,
-            proposed_cost=nothing,
-            surprise=known.surprise[:, 0].mean(-1),
+            actions=known.actions[row, best],
+            latents=known.latents[row, best],
+            cost=cost[row, best],
+            proposed_cost=cost[:, 0],
+            surprise=known.surprise[row, best].mean(-1),
             rollouts=ALIGNED,
-            flops=torch.full_like(nothing, spent, dtype=torch.float64),
+            flops=torch.full_like(cost[:, 0], spent, dtype=torch.float64),
         )
 
     def passes(self, model: Model, horizon: int) -> float:

@@ -58,19 +58,24 @@ def test_a_policy_is_followed_step_by_step(hand: SimpleNamespace) -> None:
         follow(hand.OpenGrid(), hand.problem(torch.zeros(2, 2), nothing, 4), policy, 8)
 
 
-def test_planning_by_a_policy_asks_no_objective(hand: SimpleNamespace) -> None:
-    def never(trajectory: object) -> Tensor:
-        raise AssertionError("asked")
-
-    never.flops = 0.0  # type: ignore[attr-defined]
+def test_a_plan_at_a_glance_is_the_best_of_a_few_draws(hand: SimpleNamespace) -> None:
     goal = torch.tensor([[3.0, 0.0]])
-    problem = aimed(hand.problem(torch.zeros(1, 2), never, 4), goal)
-    model, policy = hand.OpenGrid(), Homing(hand.MOVES)
+    model, policy, objective = hand.OpenGrid(), Homing(hand.MOVES), GoalCost(goal, hand.squared, flops=5.0)
+    problem = aimed(hand.problem(torch.zeros(1, 2), objective, 4), goal)
     plan = PolicyPlanner(policy)(model, problem)
     assert plan.latents[0, 2].tolist() == [3, 0] and plan.actions.shape == (1, 4, 5)
-    assert plan.flops.item() == 8 * 4 * (model.flops + policy.flops)
-    assert plan.flops.item() <= PolicyPlanner(policy).passes(model, 4) * 4 * model.flops
+    assert plan.cost.item() == 0 and plan.proposed_cost.item() == 0
+    assert plan.flops.item() == 8 * (4 * (model.flops + policy.flops) + 5)
     assert PolicyPlanner(policy, 1)(model, problem).actions.shape == (1, 1, 5)
+
+    class Wrong(Homing):
+        """Mostly walks away, and sometimes does not."""
+
+        def __call__(self, condition: Tensor, latent: Tensor, aim: Aim, left: Tensor) -> Tensor:
+            return torch.tensor([0.0, 1.5, 2.0, 0.0, 0.0]).expand(*latent.shape[:2], 5)
+
+    plan = PolicyPlanner(Wrong(hand.MOVES), 1)(model, problem)
+    assert plan.latents[0, 0].tolist() == [1, 0] and plan.cost < plan.proposed_cost
 
 
 def test_candidates_of_a_policy_stand_among_those_of_the_prior(hand: SimpleNamespace) -> None:
