@@ -7,7 +7,6 @@ step. Nothing is walked. Only actors are trained; the stack stays as it is.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from hjepa.actors import look_around, make_actors, save_actors
 from hjepa.agent import Agent
 from hjepa.checkpoints import checkpoint_folder, describe, load_stack
 from hjepa.data import as_tensor
-from hjepa.devices import accelerator, fix_threads, torch_device
+from hjepa.devices import accelerator, fix_threads, quiet_lightning, torch_device
 from hjepa.evaluation import make_agent
 from hjepa.records import installed_versions
 from hjepa.stack import Stack
@@ -153,7 +152,7 @@ def _asked(
     fields, metrics = agent.judge(floor, latents[0], goals, memories, keys.to(device))
     state = agent.planner.start(goals, memories, keys.to(device), metrics, fields)
     agent.planner.act(state, latents[0][:, 0], torch.ones(len(keys), dtype=torch.bool, device=device))
-    yield from _lessons(stack, state.decisions, [latent[:, :1] for latent in latents], memories, fields)
+    yield from _lessons(stack, state.decisions, [latent[:, 0] for latent in latents], memories, fields)
 
 
 @torch.no_grad()
@@ -168,32 +167,20 @@ def _lessons(
 
     Args:
         stack: of the levels in use.
-        decisions: of E episodes.
-        latents: per level, (E, T + 1, D) along what was walked.
+        decisions: the first ones of E episodes.
+        latents: per level, (E, D) where they were made.
         memories, fields: per level, of the episodes.
     """
-    asked = {
-        (d.level, int(row), int(time)) for d in decisions for row, time in zip(d.rows, d.time, strict=True)
-    }
     for decision in decisions:
-        k, rows = decision.level - 1, decision.rows
-        # A plan that mends another one has less than a stride left, and does not say how much.
-        whole = [
-            decision.at_goal or (k + 2, int(row), int(time)) in asked
-            for row, time in zip(rows, decision.time, strict=True)
-        ]
-        kept = torch.tensor(whole)
-        rows, plan, target = rows[kept], decision.plan.rows(kept), decision.target[kept]
-        if not len(rows):
-            continue
+        k, rows, plan = decision.level - 1, decision.rows, decision.plan
         memory, field, level = memories[k], fields[k], stack.level(k)
         steps = 1 if k else min(plan.actions.shape[1], stack.config.plan.commit)
         steps = steps if decision.at_goal else plan.actions.shape[1]
-        start = latents[k][rows, decision.time[kept]].unsqueeze(1)
+        start = latents[k][rows].unsqueeze(1)
         here = torch.cat([start, plan.latents], 1)[:, :steps]
         action = plan.actions[:, :steps]
         condition = level.condition(here, None if memory is None else memory[rows])
-        aim = target.unsqueeze(1).expand(-1, steps, -1)
+        aim = decision.target.unsqueeze(1).expand(-1, steps, -1)
         if decision.at_goal:
             around = look_around(stack, k, here, None if field is None else field[rows])
             inputs = (condition, here, aim, around)
@@ -267,9 +254,7 @@ class Draws(IterableDataset[Course]):
 
 def _train(stack: Stack, course: Course, steps: int, seed: int, device: str, progress: bool) -> None:
     callbacks: list[Callback] = [TQDMProgressBar(refresh_rate=50)] if progress else []
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    with quiet_lightning():
         trainer = L.Trainer(
             accelerator=accelerator(device),
             devices=1,

@@ -205,6 +205,8 @@ def pooled(records: Sequence[Record]) -> Record:
     for name in same:
         if any(record[name] != first[name] for record in records):
             raise InputError(f"records differ in {name}", "pooled", "give those of one agent and task")
+    if any(record.get("guardrails") != first.get("guardrails") for record in records):
+        raise InputError("records differ in guardrails", "pooled", "give those of one agent and task")
     episodes = np.array([record["episodes"] for record in records], float)
 
     def mean(name: str) -> Any:
@@ -221,6 +223,8 @@ def pooled(records: Sequence[Record]) -> Record:
     record = build_record(**facts, **joined, **{name: mean(name) for name in averaged})
     if all("active_episodes" in record for record in records):
         record["active_episodes"] = plain(mean("active_episodes"))
+    if all("violated" in record for record in records):
+        record["violated"] = [broken for each in records for broken in each["violated"]]
     # What else a record may hold, as its specification, is the first one's; an average of some would be none of all.
     return record | {name: first[name] for name in first.keys() - record.keys() - {"active_episodes"}}
 

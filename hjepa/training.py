@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import math
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from hjepa.calibration import calibrate
 from hjepa.checkpoints import DESCRIPTION, describe, load_stack, save_stack
 from hjepa.config import RunConfig, dump, parse_config, to_plain
 from hjepa.data import Batch, CriticBatch, TrajectoryData, active_levels, critic_progress, total_steps
-from hjepa.devices import accelerator, fix_threads, precision_plugin
+from hjepa.devices import accelerator, fix_threads, precision_plugin, quiet_lightning
 from hjepa.errors import InputError
 from hjepa.json_files import read_json, write_json
 from hjepa.perception import world_of
@@ -234,9 +233,7 @@ def _train(
     callbacks: list[Callback] = [Keeper(folder, config.train.checkpoint_every)]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    with quiet_lightning():
         trainer = L.Trainer(
             accelerator=accelerator(device),
             devices=1,
