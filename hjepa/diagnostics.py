@@ -8,6 +8,8 @@ Per level:
 rank_correlation_map    Spearman's, of the metric's distance with the true steps, over the whole plan; of a critic, with
                         the steps to the goal
 rank_correlation_span   the same among states no further apart than the level looks ahead
+rank_correlations_map   both on each floor plan, as lists
+rank_correlations_span
 descent                 the metric without search: share of episodes solved by hopping to whichever truly reachable
                         state it puts nearest to the goal, with as many steps a hop as the level looks ahead
 position_accuracy       share of states whose cell a probe reads from the latent
@@ -25,6 +27,7 @@ subgoals_stale          share of them that were missed, and no closer to the goa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -51,11 +54,14 @@ PAIRS = 2000
 STARTS = 64
 """Imagined trajectories per plan, a multiple of `planners.rollouts.ALIGNED`."""
 
+Finding = float | None | list[float | None]
+"""A mean over floor plans, or a number for each of them; None where nothing could be measured."""
+
 
 @torch.no_grad()
 def diagnose(
     agent: Agent, episodes: EpisodeBatch, walked: Tensor, decisions: list[Decision], keys: Tensor
-) -> list[dict[str, float | None]]:
+) -> list[dict[str, Finding]]:
     """One dictionary per level.
 
     Args:
@@ -80,7 +86,7 @@ def diagnose(
     for k in range(stack.depth):
         far = _to_goal(agent, truth, k, metrics[k], fields[k])
         ahead = truth.spans[k] * agent.settings.horizon[k]
-        values: dict[str, float | None] = {}
+        values: dict[str, Finding] = {}
         values |= _latent(agent, truth, k, metrics[k], None if fields[k] is None else far, ahead)
         values["descent"] = _descent(agent, truth, far, ahead)
         values |= _imagined(agent, truth, k, memories[k], keys)
@@ -104,7 +110,7 @@ def _to_goal(agent: Agent, truth: Truth, k: int, metric: Tensor | None, field: T
 
 def _latent(
     agent: Agent, truth: Truth, k: int, metric: Tensor | None, to_go: Tensor | None, ahead: int
-) -> dict[str, float | None]:
+) -> dict[str, Finding]:
     """How well latents tell where the agent is, and how well their distance, or the critic, tells the way."""
     generator = torch.Generator().manual_seed(k)
     near, far, right, ranks = [], [], [], []
@@ -121,8 +127,8 @@ def _latent(
             distance = to_go[row, pair[0]].cpu().numpy()
         steps = truth.steps[row, pair[0], pair[1]].cpu().numpy()
         within = steps <= ahead
-        far.append(rank_correlation(distance, steps))
-        near.append(rank_correlation(distance[within], steps[within]))
+        far.append(_known(rank_correlation(distance, steps)))
+        near.append(_known(rank_correlation(distance[within], steps[within])))
         seen = probe(truth.latents[k][row, :count])[:, :2].cpu()
         right.append((seen == truth.states[row, :count, :2].cpu()).all(-1).float().mean())
         variance = torch.linalg.eigvalsh(torch.cov(latent.double().T)).clamp_min(1e-12)
@@ -131,6 +137,8 @@ def _latent(
     return {
         "rank_correlation_map": mean_known(far),
         "rank_correlation_span": mean_known(near),
+        "rank_correlations_map": far,
+        "rank_correlations_span": near,
         "position_accuracy": mean_known(right),
         "effective_rank": mean_known(ranks),
     }
@@ -154,9 +162,7 @@ def _sees_goal(truth: Truth, distance: Tensor) -> Tensor:
     return distance.masked_fill(elsewhere, torch.inf).amin(1) <= distance.amin(1)
 
 
-def _imagined(
-    agent: Agent, truth: Truth, k: int, memory: Tensor | None, keys: Tensor
-) -> dict[str, float | None]:
+def _imagined(agent: Agent, truth: Truth, k: int, memory: Tensor | None, keys: Tensor) -> dict[str, Finding]:
     """Whether what a level imagines under its prior can be done."""
     span, horizon = truth.spans[k], agent.settings.horizon[k]
     within = truth.within(span)
@@ -186,7 +192,7 @@ def _imagined(
 
 def _planned(
     agent: Agent, k: int, metric: Tensor | None, field: Tensor | None, decisions: list[Decision]
-) -> dict[str, float | None]:
+) -> dict[str, Finding]:
     """What a level's plans promise."""
     surprise = [d.plan.surprise[~d.skipped] for d in decisions]
     covered = []
@@ -207,7 +213,7 @@ def _planned(
     }
 
 
-def _subgoals(truth: Truth, k: int, path: Tensor, decisions: list[Decision]) -> dict[str, float | None]:
+def _subgoals(truth: Truth, k: int, path: Tensor, decisions: list[Decision]) -> dict[str, Finding]:
     """What became of the subgoals that a level set."""
     span = truth.spans[k]
     feasible, gain, reached, stale = [], [], [], []
@@ -237,11 +243,34 @@ def _subgoals(truth: Truth, k: int, path: Tensor, decisions: list[Decision]) -> 
     }
 
 
+def join_findings(parts: Sequence[list[dict[str, Finding]]]) -> list[dict[str, Finding]]:
+    """What `diagnose` found on several groups of episodes as one: means of means, and lists end to end."""
+    joined: list[dict[str, Finding]] = []
+    for levels in zip(*parts):
+        found: dict[str, Finding] = {}
+        for name, first in levels[0].items():
+            if isinstance(first, list):
+                found[name] = [value for level in levels for value in _as_list(level[name])]
+            else:
+                found[name] = mean_known([level[name] for level in levels])
+        joined.append(found)
+    return joined
+
+
 def mean_known(values: Sequence[Any]) -> float | None:
     """Mean of the numbers that are there; None where none is."""
     known = torch.tensor([float(value) for value in values if value is not None])
     known = known[known.isfinite()]
     return float(known.mean()) if len(known) else None
+
+
+def _known(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _as_list(finding: Finding) -> list[float | None]:
+    assert isinstance(finding, list)
+    return finding
 
 
 def _mean_of(parts: list[Tensor]) -> float | None:

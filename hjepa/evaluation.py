@@ -17,7 +17,7 @@ from hjepa.agent import Agent
 from hjepa.checkpoints import describe, load_stack
 from hjepa.config import PlanSettings
 from hjepa.devices import fix_threads, torch_device
-from hjepa.diagnostics import diagnose, mean_known
+from hjepa.diagnostics import Finding, diagnose, join_findings
 from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
 from hjepa.oracles import OracleAgent
@@ -35,7 +35,7 @@ DEFAULT_BATCH = 100
 ORACLE_BATCH = 20
 """The same with an oracle, which keeps tables of all pairs of states of every episode."""
 
-DIAGNOSED = 40
+DIAGNOSED = 80
 """Episodes that diagnostics are measured on, at most."""
 
 
@@ -296,8 +296,8 @@ def evaluate(
     return record
 
 
-def _diagnose(agent: Agent, spec: TaskSpec, batch: EpisodeBatch, seed: int) -> list[dict[str, float | None]]:
-    """Mean over blocks of episodes of what `hjepa.diagnostics` finds, per level."""
+def _diagnose(agent: Agent, spec: TaskSpec, batch: EpisodeBatch, seed: int) -> list[dict[str, Finding]]:
+    """What `hjepa.diagnostics` finds on the first episodes, per level."""
     count = min(len(batch.start), DIAGNOSED)
     parts = []
     for first in range(0, count, ORACLE_BATCH):
@@ -305,10 +305,7 @@ def _diagnose(agent: Agent, spec: TaskSpec, batch: EpisodeBatch, seed: int) -> l
         trace = play(agent, spec, batch.select(rows), first, seed)
         keys = combine(seed, torch.from_numpy(rows))
         parts.append(diagnose(agent, trace.episodes, torch.from_numpy(trace.agent), trace.decisions, keys))
-    return [
-        {name: mean_known([part[k][name] for part in parts]) for name in parts[0][k]}
-        for k in range(agent.depth)
-    ]
+    return join_findings(parts)
 
 
 def watch(
