@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling", "actor")
 SCHEDULES = ("sequential", "joint")
+STARTS = ("top", "distance")
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Quantiles of one-stride distances that calibration keeps."""
@@ -107,6 +108,10 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse("plan.metric is critic, but there is none", "give a critic section, as critic: {steps: 600}")
     if plan.planner not in PLANNERS:
         refuse(f"plan.planner {plan.planner!r}", f"choose from {', '.join(PLANNERS)}")
+    if plan.start not in STARTS:
+        refuse(f"plan.start {plan.start!r}", f"choose from {', '.join(STARTS)}")
+    if plan.exact < 0:
+        refuse(f"plan.exact {plan.exact}", "give 0 or more")
     if plan.metric not in METRICS:
         refuse(f"plan.metric {plan.metric!r}", f"choose from {', '.join(METRICS)}")
     if not 1 <= plan.commit <= plan.horizon[0]:

@@ -141,6 +141,10 @@ class PlanSettings:
         haste: weight of the mean distance on the way to the goal.
         pace: under the metric ``critic``, the most that a step may bring the goal nearer, in its own length; what
             claims more is charged for it. None: anything is believed.
+        exact: weight of the distance between latents beside the critic's steps to go, where a mission asks for a state
+            and not a place alone.
+        start: under the metric ``critic``, the levels that an episode begins with: ``top``, all that are in use, or
+            ``distance``, as many as look far enough for the steps to go.
         danger: belief to be in a forbidden cell that is not allowed to a plan, where there are guardrails.
         ground: futures that lower levels imagine before an upper level plans; its subgoals are drawn to them.
         ground_weight: of the squared distance to the nearest, relative to the goal cost.
@@ -180,6 +184,8 @@ class PlanSettings:
     step_cost: float = 0.05
     haste: float = 0.0
     pace: float | None = None
+    exact: float = 1.0
+    start: str = "top"
     danger: float = 0.1
     ground: int = 64
     ground_weight: float = 1.0

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import Finding, diagnose, join_findings
 from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
+from hjepa.missions import mission_text, read_mission, sample_missions
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
 from hjepa.records import Record, build_record
@@ -27,6 +28,8 @@ from hjepa.stack import Stack
 from planners.noise import combine
 from planners.top_down import Decision
 from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
+from tasks.mission_oracles import random_missions
+from tasks.missions import MissionBatch
 from tasks.observations import grid_to_lava
 
 DEFAULT_BATCH = 100
@@ -138,6 +141,7 @@ def play(
     first: int,
     seed: int,
     zones: np.ndarray | None = None,
+    missions: MissionBatch | None = None,
 ) -> Trace:
     """Run a batch of episodes to their ends.
 
@@ -149,16 +153,21 @@ def play(
         seed: of the evaluation.
         zones: (E, W, H) bool, cells that count as forbidden besides lava; the agent keeps out of them only where its
             guardrails say so.
+        missions: what is to be done instead of reaching the goal; done or not is judged here, whatever the agent
+            believes.
     """
     count = len(episodes.start)
     wrong = grid_to_lava(episodes.grid) if zones is None else zones | grid_to_lava(episodes.grid)
     world = spec.make_batched(count, copy=False)
-    observation, _ = world.reset(options={"episodes": episodes})
+    # A world ends an episode at its goal, a mission may have to go on from there; no agent ever stands in a corner.
+    endless = episodes if missions is None else replace(episodes, goal=np.zeros_like(episodes.goal))
+    observation, _ = world.reset(options={"episodes": endless})
     keys = combine(seed, torch.arange(first, first + count))
     if isinstance(agent, OracleAgent):
         agent.reveal(episodes)
-    state = agent.begin(observation, episodes.goal_observation, keys)
+    state = agent.begin(observation, episodes.goal_observation if missions is None else missions, keys)
     walked = [world.agent]
+    legs = None if missions is None else missions.advance(np.zeros(count, np.int64), world.agent)
     done = np.zeros(count, dtype=bool)
     success = np.zeros(count, dtype=np.int64)
     steps = np.zeros(count, dtype=np.int64)
@@ -169,12 +178,22 @@ def play(
         seconds += time.perf_counter() - begun
         observation, reward, terminated, truncated, _ = world.step(action)
         steps += ~done
-        success |= ((reward > 0) & ~done).astype(np.int64)
-        done |= terminated | truncated
+        arrived = reward > 0
+        if missions is not None and legs is not None:
+            legs = missions.advance(legs, world.agent)
+            arrived = legs == missions.legs
+        success |= (arrived & ~done).astype(np.int64)
+        done |= terminated | truncated | arrived
         walked.append(world.agent)
     path = np.stack(walked, 1)
     cells = np.floor(path[..., :2]).astype(np.int64)
-    violated = wrong[np.arange(count)[:, None], cells[..., 0], cells[..., 1]].any(1)
+    if missions is not None:
+        wrong = wrong | missions.avoid
+    entered = wrong[np.arange(count)[:, None], cells[..., 0], cells[..., 1]]
+    # What a world does with an agent whose mission is over is nobody's fault.
+    violated = (entered & (np.arange(path.shape[1]) <= steps[:, None])).any(1)
+    if missions is not None:
+        success &= ~violated
     asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
     planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
     results = Results(
@@ -205,6 +224,7 @@ def evaluate(
     oracle: str | None = None,
     zones: bool = False,
     unguarded: bool = False,
+    mission: str | None = None,
     diagnostics: bool = False,
     facts: dict[str, Any] | None = None,
     keep: Callable[[list[Results]], None] | None = None,
@@ -226,6 +246,7 @@ def evaluate(
         oracle: a part that is replaced by the truth, see `hjepa.oracles`.
         zones: forbid cells across the way of every episode, see `sample_zones`; the agent is told.
         unguarded: the agent keeps no guardrail.
+        mission: what to do instead of reaching the goal, see `hjepa.missions.read_mission`.
         diagnostics: measure what every level knows and does on the first `DIAGNOSED` episodes.
         facts: `train_seed` and `checkpoint_sha256` for the record.
         keep: called with all results so far after each batch.
@@ -236,7 +257,10 @@ def evaluate(
     """
     spec = task_spec(task)
     drawn: np.ndarray | None = None
-    if zones:
+    missions: MissionBatch | None = None
+    if mission is not None:
+        batch, missions = sample_missions(task, read_mission(mission), split, tasks, episodes, seed)
+    elif zones:
         batch, drawn = sample_zones(task, split, tasks, episodes, seed)
     else:
         batch = sample_episodes(task, split, tasks, episodes=episodes, seed=seed)
@@ -255,7 +279,8 @@ def evaluate(
         own = None if drawn is None else drawn[rows]
         if own is not None and not unguarded:
             agent.guard([Region(own)])
-        parts.append(play(agent, spec, batch.select(rows), first, seed, own).results)
+        orders = None if missions is None else missions.select(rows)
+        parts.append(play(agent, spec, batch.select(rows), first, seed, own, orders).results)
         first += len(rows)
         if keep is not None:
             keep(parts)
@@ -279,7 +304,7 @@ def evaluate(
         active_share=results.planned.sum(0) / np.maximum(results.asked.sum(0), 1),
         tflops_per_episode=float(results.flops.mean() / 1e12),
         violations=results.violated,
-        random_success_rate=float(random_success(batch, spec.step_budget, seed=seed)),
+        random_success_rate=_random_success(spec, batch, missions, seed),
         plan_ms=float(np.median(results.plan_ms)),
         seconds_per_episode=seconds / max(planned_now, 1),
         peak_mb=peak_mb(),
@@ -290,10 +315,19 @@ def evaluate(
     if zones or spec.lava:
         record["guardrails"] = [guardrail.name for guardrail in agent.guardrails]
         record["violated"] = results.violated.tolist()
+    if mission is not None:
+        record["mission"] = mission_text(mission)
+        record["violated"] = results.violated.tolist()
     if diagnostics:
         watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)
     return record
+
+
+def _random_success(spec: TaskSpec, batch: EpisodeBatch, missions: MissionBatch | None, seed: int) -> float:
+    if missions is None:
+        return float(random_success(batch, spec.step_budget, seed=seed))
+    return random_missions(batch.barriers, batch.start, missions, spec.step_budget, seed)
 
 
 def _diagnose(agent: Agent, spec: TaskSpec, batch: EpisodeBatch, seed: int) -> list[dict[str, Finding]]:

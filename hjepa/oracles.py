@@ -32,6 +32,7 @@ from planners.refiners import NoRefiner
 from planners.rollouts import ALIGNED
 from planners.top_down import LevelPlanner
 from tasks import EpisodeBatch
+from tasks.missions import MissionBatch
 
 __all__ = ["OracleAgent"]
 
@@ -63,7 +64,7 @@ class OracleAgent(Agent):
         """Tell the agent the true episodes; it forgets them with the next ones."""
         self._episodes = episodes
 
-    def begin(self, observation: Observation, goal: Observation, keys: Tensor) -> Episodes:
+    def begin(self, observation: Observation, goal: Observation | MissionBatch, keys: Tensor) -> Episodes:
         """As an agent does; `reveal` comes before it."""
         begun = super().begin(observation, goal, keys)
         truth = Truth(self.stack, self._episodes, begun.memories)

@@ -17,6 +17,7 @@ from hjepa.errors import InputError
 from hjepa.evaluation import Results, evaluate, make_agent
 from hjepa.guardrails import sample_zones
 from hjepa.json_files import read_json, write_json
+from hjepa.missions import mission_text, read_mission, sample_missions
 from hjepa.records import Record
 from hjepa.requests import SUBGOALS, PlanRequest
 from hjepa.stack import Stack
@@ -50,6 +51,9 @@ def plan_command(request: PlanRequest) -> list[Record]:
         InputError: a checkpoint, task or setting that cannot work.
     """
     fix_threads()
+    if request.mission is not None:
+        # A file may change while work goes on.
+        request = replace(request, mission=mission_text(request.mission))
     device = torch_device(request.device)
     stack = load_stack(request.checkpoint, str(device))
     cells = list(cells_of(request, stack))
@@ -65,6 +69,10 @@ def plan_command(request: PlanRequest) -> list[Record]:
             settings,
             oracle=cell.oracle,
             guardrails=guardrails,
+        )
+    if request.mission is not None:
+        sample_missions(
+            request.task, read_mission(request.mission), request.split, request.tasks, 1, request.seed[0]
         )
     if request.zones:
         sample_zones(request.task, request.split, request.tasks, 1, request.seed[0])
@@ -101,6 +109,7 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         oracle=cell.oracle,
         zones=request.zones,
         unguarded=request.unguarded,
+        mission=request.mission,
         diagnostics=request.diagnostics,
         facts=facts,
         keep=kept.part,

@@ -44,6 +44,8 @@ class PlanRequest:
         zones: forbid cells across the shortest way of every episode that the world does not show (`tasks.zones`);
             steps of shortest paths are then those of the way round.
         unguarded: keep no guardrail, so that the record says how often one would have been broken.
+        mission: what to do instead of reaching the goal: the name of a kind, a YAML file or a line of YAML
+            (`tasks.missions`).
         diagnostics: put what is known of every level into the records (`hjepa.diagnostics`).
         episode_batch: episodes planned at once; changes time and memory, never the result. None: chosen.
         device: one of `DEVICES`.
@@ -67,6 +69,7 @@ class PlanRequest:
     oracle: Sequence[str] | None = None
     zones: bool = False
     unguarded: bool = False
+    mission: str | None = None
     diagnostics: bool = False
     episode_batch: int | None = None
     device: str = "auto"
@@ -100,6 +103,9 @@ class PlanRequest:
         ):
             if values is not None and (not values or len(set(values)) < len(values)):
                 raise InputError(f"{name} {','.join(map(str, values))}", "plan", "name each once")
+        if self.mission is not None and (self.zones or self.oracle not in (None, ("none",), ["none"])):
+            other = "zones" if self.zones else "an oracle"
+            raise InputError(f"mission {self.mission!r} with {other}", "plan", "leave one of them out")
         if self.budget_tflops is not None and not self.budget_tflops > 0:
             raise InputError(f"budget of {self.budget_tflops} TFLOP", "plan", "give a positive budget")
 

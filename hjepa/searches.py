@@ -47,6 +47,7 @@ class Searches:
         step_budget: environment steps of an episode.
         budget_tflops: compute per episode, in TFLOP.
         guarded: whether there are guardrails to keep.
+        goals: how many goals an episode has, one after another.
 
     Attributes:
         models: of the levels, as planners see them.
@@ -60,13 +61,20 @@ class Searches:
     """
 
     def __init__(
-        self, stack: Stack, settings: PlanSettings, step_budget: int, budget_tflops: float, guarded: bool
+        self,
+        stack: Stack,
+        settings: PlanSettings,
+        step_budget: int,
+        budget_tflops: float,
+        guarded: bool,
+        goals: int = 1,
     ) -> None:
         self.stack = stack
         self.settings = settings
         self.step_budget = step_budget
         self.budget_tflops = budget_tflops
         self.guarded = guarded
+        self.goals = goals
         self.write_flops, self.encode_flops = perception_flops(stack)
         self.models = [LevelModel(stack, k, settings.margin) for k in range(stack.depth)]
         self.metric_flops, self.critic_flops = 0.0, [0.0] * stack.depth
@@ -176,7 +184,7 @@ class Searches:
         interval = self.settings.commit if self.stack.depth == 1 else spans[max(k, 1)]
         share = self.settings.share[k] / sum(self.settings.share[: self.stack.depth])
         each = self.encode_flops + (ALIGNED * (self.models[0].flops + self.danger_flops[0])) * self.guarded
-        fixed = self.write_flops + self.metric_flops + each * (self.step_budget + 1)
+        fixed = self.write_flops + self.goals * self.metric_flops + each * (self.step_budget + 1)
         fixed /= self.budget_tflops * 1e12
         pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) * self._pace(phase)
         allowance = pace * share * interval - self._grounding_flops(k)

@@ -40,9 +40,15 @@ class LevelCosts:
         )
 
     def to_go(self) -> Distance:
-        """Of latents from the goal: the critic's, where there is one."""
-        left = self._left()
-        return self.distance() if left is None else lambda latent, goal: left(latent)
+        """Of latents from the goal: the critic's, where there is one, and where the goal is more than a place the
+        distance of latents with it."""
+        left, exact = self._left(), self.state.exact
+        if left is None:
+            return self.distance()
+        if exact is None or not bool(exact.any()):
+            return lambda latent, goal: left(latent)
+        weight, apart = exact[self.index][:, None, None], self.distance()
+        return lambda latent, goal: left(latent) + weight * apart(latent, goal)
 
     def danger(self) -> Danger | None:
         """Of latents (B, N, H, D); None where nothing is forbidden."""

@@ -80,6 +80,9 @@ class PlanState:
         flops: (E,) float64 spent so far.
         repaired: (E,) int64, how often level 1 planned again because it had left its plan.
         zone: where nothing may be, one row per episode, for the levels' ``danger`` to read; None: nowhere.
+        top: (E,) int64, the highest level in use, from 0; see `TopDownPlanner.plan_from`.
+        exact: (E,) weight of the distance between latents beside a critic's steps to go, for goals that are more than a
+            place; None: 0 everywhere.
         decisions: every planner call, when they are recorded.
     """
 
@@ -89,7 +92,9 @@ class PlanState:
     expected: Tensor
     flops: Tensor
     repaired: Tensor
+    top: Tensor
     zone: Tensor | None = None
+    exact: Tensor | None = None
     decisions: list[Decision] = field(default_factory=list)
 
     @property

@@ -164,8 +164,20 @@ class TopDownPlanner:
             expected=goals[0].new_zeros(count, self.levels[0].horizon, goals[0].shape[1]),
             flops=torch.zeros(count, dtype=torch.float64, device=device),
             repaired=none.clone(),
+            top=torch.full_like(none, len(self.levels) - 1),
             zone=zone,
         )
+
+    def plan_from(self, state: PlanState, top: Tensor) -> None:
+        """Leave the levels above ``top`` (E,), from 0, out of plans from now on; strides under way are walked."""
+        state.top = top
+        for k, level in enumerate(state.levels):
+            level.aims_at_goal = level.aims_at_goal | (top == k)
+
+    def plan_anew(self, state: PlanState, rows: Tensor) -> None:
+        """Let all levels in use plan at the next step in the episodes ``rows`` (R,), whatever they had under way."""
+        for level in state.levels:
+            level.duration[rows] = level.walked[rows]
 
     @torch.no_grad()
     def act(self, state: PlanState, latent: Tensor, active: Tensor) -> Tensor:
@@ -220,7 +232,8 @@ class TopDownPlanner:
         repair = active & left_plan & ~due & (state.repaired < self.repairs)
         state.repaired += repair
         asks = [due | repair]
-        for level in state.levels[1:]:
+        for k, level in enumerate(state.levels[1:], 1):
+            due = due & (state.top >= k)
             asks.append(due)
             level.cursor += due
             level.walked += due
@@ -333,6 +346,6 @@ class TopDownPlanner:
     def _walk(self, state: PlanState, rows: Tensor, plan: Plan) -> None:
         own = state.levels[0]
         state.expected[rows, : plan.latents.shape[1]] = plan.latents
-        if len(self.levels) == 1:
-            own.walked[rows] = 0
-            own.duration[rows] = self.commit
+        alone = rows[state.top[rows] == 0]
+        own.walked[alone] = 0
+        own.duration[alone] = self.commit

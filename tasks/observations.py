@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-EMPTY, WALL, FLOOR, DOOR, GOAL, LAVA, AGENT = 1, 2, 3, 4, 8, 9, 10
+EMPTY, WALL, FLOOR, DOOR, KEY, GOAL, LAVA, AGENT = 1, 2, 3, 4, 5, 8, 9, 10
 """Object codes, channel 0."""
 RED, GREEN, GREY = 0, 1, 5
 """Colour codes, channel 1."""

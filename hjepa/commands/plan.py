@@ -50,6 +50,11 @@ def add_arguments(parser: Any) -> None:
     )
     add("--zones", action="store_true", help="forbid cells across the way of every episode, drawn by seed")
     add("--unguarded", action="store_true", help="keep no guardrail, neither of zones nor of lava")
+    add(
+        "--mission",
+        metavar="KIND|FILE",
+        help="what to do instead of reaching the goal: reach, visit, avoid, match, fetch, a YAML file or a line of it",
+    )
     add("--diagnostics", action="store_true", help="put what is known of every level into the records")
     add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
