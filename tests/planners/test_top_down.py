@@ -316,3 +316,30 @@ def test_arguments_that_cannot_work_are_refused(hand: SimpleNamespace) -> None:
         planner.start(goals, [None, torch.zeros(1, 4)], keys)
     with pytest.raises(ValueError, match="metric of level 1 has 2 rows for 3 keys"):
         planner.start(goals, [None, None], keys, [torch.zeros(2, 2, 2), None])
+
+
+def test_levels_above_the_top_in_use_are_as_good_as_absent(hand: SimpleNamespace) -> None:
+    places, _ = hand.serpent()
+    start, goal = places[:2].float(), places[6:8].float()
+    levels = hand.serpent_levels(3)
+    flat, whole = TopDownPlanner(levels[:1], commit=2), TopDownPlanner(levels, commit=2)
+    keys = torch.arange(2)
+    states = [
+        planner.start(hand.goals_of(planner.levels, goal), [None] * len(planner.levels), keys)
+        for planner in (flat, whole)
+    ]
+    whole.plan_from(states[1], torch.zeros(2, dtype=torch.int64))
+    latent, active = start, torch.ones(2, dtype=torch.bool)
+    for _ in range(6):
+        first, second = (planner.act(state, latent, active) for planner, state in zip((flat, whole), states))
+        assert torch.equal(first, second)
+        latent = (
+            levels[0].model.advance(latent.unsqueeze(1), latent.unsqueeze(1), first.unsqueeze(1)).squeeze(1)
+        )
+    assert [level.asked.tolist() for level in states[1].levels[1:]] == [[0, 0], [0, 0]]
+    assert states[1].levels[0].asked.tolist() == [3, 3]
+    # With all levels again, and at once.
+    whole.plan_from(states[1], torch.full((2,), 2))
+    whole.plan_anew(states[1], torch.tensor([1]))
+    whole.act(states[1], latent, active)
+    assert states[1].levels[2].asked.tolist() == [1, 1]
