@@ -26,6 +26,9 @@ from tasks.missions import MissionBatch
 ENCODED = 64
 """Observations per call of the encoder, padded: the same bits whatever the number of episodes."""
 
+GLANCED = 8
+"""How many times as many episodes a planner call takes where actors are followed and nothing is searched."""
+
 
 @dataclass
 class Episodes:
@@ -108,7 +111,8 @@ class Agent:
             commit=settings.commit,
             off_plan=0.25 * float(self.stack.step_distance),
             repairs=self.searches.repairs,
-            block=settings.block,
+            # A glance has few candidates, so more episodes fit into a call.
+            block=settings.block * (GLANCED if settings.planner == "actor" else 1),
             record=self.record,
             warm_start=settings.warm_start,
         )

@@ -124,8 +124,9 @@ class Searches:
         to_subgoal: Planner
         if settings.planner == "actor":
             policy = LevelPolicy(self.stack, k)
-            # To the goal, above level 1, the first step alone is walked.
-            to_goal, to_subgoal = PolicyPlanner(policy, 1 if k else None), PolicyPlanner(policy)
+            # To the goal no more is imagined than will be walked: above level 1 that is the first step.
+            walked = settings.commit if self.stack.depth == 1 else config.levels[1].stride
+            to_goal, to_subgoal = PolicyPlanner(policy, 1 if k else walked), PolicyPlanner(policy)
         else:
             to_goal = self._search(k, model, horizon, judged, phase)
             to_subgoal = self._search(k, model, due, lift + guard * due, phase)
