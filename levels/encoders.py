@@ -36,6 +36,8 @@ class AgentEncoder(nn.Module):
         self.slots = world.slots
         states = sum(world.slots) or world.doors
         self.doors = nn.Linear(states, hidden, bias=False) if states else None
+        if self.doors is not None and world.slots:
+            nn.init.normal_(self.doors.weight)  # as loud as the coordinates, which are embedded
         self.layers = mlp(hidden, hidden, latent_dim)
 
     def forward(self, agent: Tensor, memory: Tensor | None = None) -> Tensor:

@@ -34,8 +34,11 @@ USES = np.array([FORWARD, TOGGLE, PICKUP, FORWARD, TOGGLE, DROP], dtype=np.uint8
 """What is tried on a door or a key, each as likely as the others."""
 
 STARTS = np.array([(LOCKED, LYING), (LOCKED, IN_HAND), (CLOSED, IN_HAND), (OPEN, IN_HAND)])
-STARTS_SHARE = (0.5, 0.15, 0.2, 0.15)
+STARTS_SHARE = (0.6, 0.1, 0.2, 0.1)
 """States of door and key that walks begin with, and how often. Most begin as episodes do."""
+
+BESIDE = 0.5
+"""How often walks begin within a step of the door or the key."""
 
 
 class KeySeeking:
@@ -57,7 +60,7 @@ class KeySeeking:
         rng: np.random.Generator,
         noise: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
         bump: float = 0.3,
-        facing: float = 0.3,
+        facing: float = 0.4,
     ) -> None:
         self.barriers = barriers
         self.rng = rng
@@ -69,10 +72,7 @@ class KeySeeking:
         self._wander = KeyWander(barriers, rng)
         self._table = np.zeros((count, 3, 2, width, height, 4), dtype=np.int32)
         self._free = barriers.reshape(count, -1) != BARRIER
-        # States that face the door or the key: flat over cells and headings.
-        ahead = np.stack([np.roll(barriers, (-dx, -dy), (1, 2)) for dx, dy in HEADINGS.tolist()], -1)
-        faces = ((ahead >= FIRST_DOOR) | (ahead == KEY_SPOT)) & (barriers == FREE)[..., None]
-        self._faces = faces.reshape(count, -1)
+        self._faces = _faces(barriers).reshape(count, -1)
 
     def act(self, agent: np.ndarray) -> np.ndarray:
         """Actions (E,) uint8 for agents (E, 5)."""
@@ -150,9 +150,20 @@ class KeyWander:
 
 
 def random_key_states(barriers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A uniformly random free cell and heading on each plan, with some states of door and key: (E, 5) int64."""
-    ranks = (barriers == FREE).reshape(len(barriers), -1).cumsum(-1)
+    """A random free cell and heading on each plan, with some states of door and key: (E, 5) int64.
+
+    The cell is beside the door or the key more often than chance would have it.
+    """
+    beside = rng.random(len(barriers)) < BESIDE
+    cells = np.where(beside[:, None, None], _faces(barriers).any(-1), barriers == FREE)
+    ranks = cells.reshape(len(barriers), -1).cumsum(-1)
     wanted = (rng.random(len(barriers)) * ranks[:, -1]).astype(np.int64)
     cell = (ranks > wanted[:, None]).argmax(-1)
     place = [*np.divmod(cell, barriers.shape[2]), rng.integers(0, 4, len(barriers))]
     return np.concatenate([np.stack(place, -1), rng.choice(STARTS, len(barriers), p=STARTS_SHARE)], -1)
+
+
+def _faces(barriers: np.ndarray) -> np.ndarray:
+    """(E, W, H, 4) bool, the free cells and headings that have the door or the key in front of them."""
+    ahead = np.stack([np.roll(barriers, (-dx, -dy), (1, 2)) for dx, dy in HEADINGS.tolist()], -1)
+    return ((ahead >= FIRST_DOOR) | (ahead == KEY_SPOT)) & (barriers == FREE)[..., None]

@@ -14,7 +14,8 @@ from hjepa.checkpoints import describe, load_stack, save_stack
 from hjepa.config import RunConfig, load_preset
 from hjepa.data import draw
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent
+from hjepa.evaluation import evaluate, make_agent, watch
+from hjepa.figures.walk import read_walk
 from hjepa.perception import see, world_of
 from hjepa.stack import Stack
 from hjepa.training import fit
@@ -112,6 +113,14 @@ def test_a_key_in_hand_is_seen_and_kept_with_the_checkpoint(tmp_path: Path) -> N
     again = load_stack(tmp_path)
     assert again.world == stack.world
     assert torch.equal(again.encode(taken[:, None], [None] * 3, upto=1)[0], latents[1])
+
+
+def test_the_steps_left_of_a_watched_walk_count_the_key() -> None:
+    trace = watch(untrained(KEYS).eval().requires_grad_(False), KEYS, episodes=2, budget_tflops=0.002)
+    for episode in range(2):
+        walk = read_walk(trace, episode)
+        assert walk.left[0] == walk.shortest == trace.episodes.oracle_steps[episode]
+        assert (np.abs(np.diff(walk.left)) <= 2).all() and walk.path.shape[1] == 5
 
 
 def test_a_checkpoint_from_before_there_were_keys_has_none() -> None:
