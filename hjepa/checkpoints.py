@@ -125,6 +125,7 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
         int(content["actions"]),
         int(content.get("doors", 0)),
         bool(content.get("continuous", False)),
+        int(content.get("keys", 0)),
     )
     stack = Stack(config, world)
     try:

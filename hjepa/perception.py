@@ -18,13 +18,14 @@ Observation = Mapping[str, np.ndarray | Tensor] | np.ndarray | Tensor
 
 def world_of(spec: TaskSpec) -> World:
     """What an agent of a task sees and does."""
-    return World((spec.width, spec.height), spec.actions, spec.doors, spec.continuous)
+    return World((spec.width, spec.height), spec.actions, spec.doors, spec.continuous, spec.keys)
 
 
 def describe_world(world: World) -> str:
     """A world in a few words, for messages."""
     width, height = world.size
     doors = f", {world.doors} doors" if world.doors else ""
+    doors += f", {world.keys} keys" if world.keys else ""
     kind = "continuous actions" if world.continuous else "discrete actions"
     return f"{width}x{height} grids, {world.actions} {kind}{doors}"
 
@@ -45,7 +46,7 @@ def see(observation: Observation, world: World, floor: np.ndarray | None = None)
     """
     shown = observation if isinstance(observation, Mapping) else {"image": observation}
     plain = {name: _numpy(value) for name, value in shown.items()}
-    grid, agent = perceive(plain, world.doors, floor)
+    grid, agent = perceive(plain, world.doors, floor, world.keys)
     return grid, as_tensor(np.ascontiguousarray(agent))
 
 

@@ -32,7 +32,7 @@ class Stack(nn.Module):
 
     Attributes:
         levels: `levels.level.Level`, level 1 first.
-        probes: read position and heading out of each level's latent; train nothing else.
+        probes: read the agent out of each level's latent; train nothing else.
         actors: what each level does at a glance, where they have been distilled (`hjepa.actors`); else none.
         critics: estimate steps to the goal, one for each latent that levels do not share; none without
             `RunConfig.critic`.

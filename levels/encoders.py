@@ -17,13 +17,13 @@ PER_CELL = 4
 
 
 class AgentEncoder(nn.Module):
-    """Agent (x, y, heading, door states) on a symbolic grid -> latent.
+    """Agent (x, y, heading, door states, key states) on a symbolic grid -> latent.
 
     Each coordinate is one-hot, so the encoder sees the agent as three sparse planes; it learns in minutes
-    where an unstructured table of states does not.
+    where an unstructured table of states does not. So are the states of doors and keys where there are keys.
 
     Args:
-        world: size of the grid, and doors.
+        world: size of the grid, doors and keys.
         hidden: width.
         latent_dim: D.
     """
@@ -33,15 +33,23 @@ class AgentEncoder(nn.Module):
         self.x = nn.Embedding(world.size[0], hidden)
         self.y = nn.Embedding(world.size[1], hidden)
         self.heading = nn.Embedding(HEADINGS, hidden)
-        self.doors = nn.Linear(world.doors, hidden, bias=False) if world.doors else None
+        self.slots = world.slots
+        states = sum(world.slots) or world.doors
+        self.doors = nn.Linear(states, hidden, bias=False) if states else None
+        if self.doors is not None and world.slots:
+            nn.init.normal_(self.doors.weight)  # as loud as the coordinates, which are embedded
         self.layers = mlp(hidden, hidden, latent_dim)
 
     def forward(self, agent: Tensor, memory: Tensor | None = None) -> Tensor:
-        """(P, N, 3 + M) integers -> (P, N, D); memory is not read."""
+        """(P, N, 3 + M + K) integers -> (P, N, D); memory is not read."""
         x, y, heading = agent[..., :3].long().unbind(-1)
         seen = self.x(x) + self.y(y) + self.heading(heading)
         if self.doors is not None:
-            seen = seen + self.doors(agent[..., 3:].to(seen))
+            states = agent[..., 3:]
+            if self.slots:
+                planes = [F.one_hot(states[..., i].long(), n) for i, n in enumerate(self.slots)]
+                states = torch.cat(planes, -1)
+            seen = seen + self.doors(states.to(seen))
         return self.layers(F.gelu(seen))
 
 

@@ -110,7 +110,7 @@ class Level(nn.Module):
 
         Args:
             below: (P, n, F, D_below), F moments one stride apart in each of n windows of P plans; level 1:
-                (P, n, F, 3 + M) agents, or (P, n, F, 2) positions.
+                (P, n, F, 3 + M + K) agents, or (P, n, F, 2) positions.
             actions: what was done between the moments: level 1 (P, n, F-1, A), one-hot if discrete; chunk levels
                 (P, n, F-1, stride, A_below); None for outcome levels.
             memory: from `write`.

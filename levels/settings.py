@@ -8,6 +8,9 @@ ENCODERS = ("agent", "mlp", "shared")
 MACRO_ACTIONS = ("primitive", "outcome", "chunk")
 ANTI_COLLAPSE = ("vicreg", "sigreg")
 
+DOOR_STATES, KEY_STATES = 3, 2
+"""States of a door and of a key in a world with keys."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -16,7 +19,9 @@ class World:
     Attributes:
         size: (W, H) cells of the grid.
         actions: number of discrete actions, or of the numbers in a continuous one.
-        doors: door states M behind x, y and heading in the agent vector, each 0 (open) or 1 (closed).
+        doors: door states M behind x, y and heading in the agent vector, each 0 (open) or 1 (closed), or 2 (locked)
+            where there are keys.
+        keys: key states K behind the door states, each 0 (in hand) or 1 (lying).
         continuous: the agent vector is a position (x, y) in cells, and an action a vector in [-1, 1].
     """
 
@@ -24,11 +29,17 @@ class World:
     actions: int
     doors: int = 0
     continuous: bool = False
+    keys: int = 0
 
     @property
     def agent_dim(self) -> int:
         """Numbers in an agent vector."""
-        return 2 if self.continuous else 3 + self.doors
+        return 2 if self.continuous else 3 + self.doors + self.keys
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """How many states each door and each key has; none in a world without keys, where doors are plain numbers."""
+        return (DOOR_STATES,) * self.doors + (KEY_STATES,) * self.keys if self.keys else ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Equal step by step to ``FullyObsWrapper`` over the environment, run in Gymnasium's ``SyncVectorEnv`` with
 automatic resets disabled: the same episodes, observations, rewards and flags (the text of the mission, always
 the same, is left out). The image is kept and updated in place; a step changes two cells of it per episode,
-and the door that is toggled.
+and the door that is toggled or the key that is picked up.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from tasks.minigrid_suite import KINDS, draw_ends, minigrid_spec, owned
 from tasks.observations import (
     ACTIONS,
     AGENT,
+    EMPTY_CELL,
+    FIRST_DOOR,
     GOAL_CELL,
     HEADINGS,
     RED,
@@ -28,33 +30,38 @@ from tasks.observations import (
     grid_to_barriers,
     grid_to_lava,
     grid_to_walls,
+    world_grid,
 )
 
 __all__ = ["BatchedGridWorld", "BatchedMiniGrid", "BatchedNestedRooms", "step_agents"]
 
 
 class BatchedGridWorld(BatchedWorld):
-    """E episodes of a MiniGrid world with walls, a goal and doors; see :class:`BatchedWorld`.
+    """E episodes of a MiniGrid world with walls, a goal, doors and a key; see :class:`BatchedWorld`.
 
     Observations: ``image`` (E, W, H, 3) uint8 indexed [x, y, channel], ``direction`` (E,) int64. Actions (E,)
-    integers 0..6. Agent vectors are (x, y, heading, door states).
+    integers 0..6. Agent vectors are (x, y, heading, door states, key state).
 
     Args:
         num_envs: E.
         size: (W, H).
         doors: door slots.
+        keys: 1 where there is a key, otherwise 0.
         **arguments: of :class:`BatchedWorld`.
     """
 
-    def __init__(self, num_envs: int, size: tuple[int, int], doors: int = 0, **arguments: Any) -> None:
-        agent = np.zeros(3 + doors, dtype=np.int64)
+    def __init__(
+        self, num_envs: int, size: tuple[int, int], doors: int = 0, keys: int = 0, **arguments: Any
+    ) -> None:
+        agent = np.zeros(3 + doors + keys, dtype=np.int64)
         observed = {"image": spaces.Box(0, 255, (*size, 3), np.uint8), "direction": spaces.Discrete(4)}
         both = (spaces.Dict(observed), spaces.Discrete(len(ACTIONS)))
         super().__init__(num_envs, size, agent, both, **arguments)
         self.doors = doors
-        self._grid = self._floor.copy()  # as the floor, with the door states of now
+        self.keys = keys
+        self._grid = self._floor.copy()  # as the floor, with the door and key states of now
         self._image = self._floor.copy()
-        self._barriers = grid_to_barriers(self._floor, doors)
+        self._barriers = grid_to_barriers(self._floor, doors, keys)
         self._lava = grid_to_lava(self._floor)
 
     @property
@@ -69,13 +76,10 @@ class BatchedGridWorld(BatchedWorld):
 
     def _begin(self, slots: np.ndarray) -> None:
         floor, agent = self._floor[slots], self._agent[slots]
-        self._barriers[slots] = grid_to_barriers(floor, self.doors)
+        self._barriers[slots] = grid_to_barriers(floor, self.doors, self.keys)
         self._lava[slots] = grid_to_lava(floor)
         self._image[slots] = compose_image(floor, agent)
-        # The world without the agent: what the image shows everywhere but under the agent.
-        grid, rows = self._image[slots], np.arange(len(slots))
-        grid[rows, agent[:, 0], agent[:, 1]] = floor[rows, agent[:, 0], agent[:, 1]]
-        self._grid[slots] = grid
+        self._grid[slots] = world_grid(floor, agent)
 
     def _advance(self, actions: np.ndarray) -> np.ndarray:
         return step_agents(self._barriers, self._agent, check_actions(actions))
@@ -85,9 +89,13 @@ class BatchedGridWorld(BatchedWorld):
         self._image[self._rows, x, y] = self._grid[self._rows, x, y]
         if self.doors and (changed := (after[:, 3:] != before[:, 3:]).any(-1)).any():
             rows = np.flatnonzero(changed)
-            door = before[rows, :2] + HEADINGS[before[rows, 2]]
-            self._grid[rows, door[:, 0], door[:, 1], 2] ^= 1
-            self._image[rows, door[:, 0], door[:, 1]] = self._grid[rows, door[:, 0], door[:, 1]]
+            ahead_x, ahead_y = (before[rows, :2] + HEADINGS[before[rows, 2]]).T
+            what = self._barriers[rows, ahead_x, ahead_y].astype(np.int64)
+            shown = self._grid[rows, ahead_x, ahead_y]
+            door = what >= FIRST_DOOR
+            shown[door, 2] = after[rows[door], what[door] - FIRST_DOOR + 3]
+            shown[~door] = EMPTY_CELL  # where the key lay
+            self._grid[rows, ahead_x, ahead_y] = self._image[rows, ahead_x, ahead_y] = shown
         drawn = np.empty((self.num_envs, 3), dtype=np.uint8)
         drawn[:, 0], drawn[:, 1], drawn[:, 2] = AGENT, RED, after[:, 2]
         self._image[self._rows, after[:, 0], after[:, 1]] = drawn
@@ -109,7 +117,7 @@ class BatchedNestedRooms(BatchedGridWorld):
 
     Args:
         num_envs: E.
-        depth, room, split, tasks, fixed_plan, step_budget, show_goal, lava: as in
+        depth, room, split, tasks, fixed_plan, step_budget, show_goal, lava, keys: as in
             :class:`tasks.nested_rooms.NestedRooms`.
         copy, render_mode: as in :class:`tasks.batched_world.BatchedWorld`.
 
@@ -129,6 +137,7 @@ class BatchedNestedRooms(BatchedGridWorld):
         step_budget: int = 128,
         show_goal: bool = False,
         lava: bool = False,
+        keys: int = 0,
         copy: bool = True,
         render_mode: str | None = None,
     ) -> None:
@@ -136,6 +145,8 @@ class BatchedNestedRooms(BatchedGridWorld):
         super().__init__(
             num_envs,
             (side, side),
+            doors=keys,
+            keys=keys,
             split=split,
             tasks=tasks,
             step_budget=step_budget,
@@ -148,12 +159,13 @@ class BatchedNestedRooms(BatchedGridWorld):
             "room": room,
             "fixed_plan": fixed_plan,
             "lava": lava,
+            "keys": keys,
             "step_budget": step_budget,
         }
 
     def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:
         episode = draw_episode(rng, **self._world, split=self.split, tasks=self.tasks, **options)
-        return episode.grid, episode.start, episode.goal, episode.plan.seed
+        return episode.grid, episode.start_agent, episode.goal_agent, episode.plan.seed
 
     def _begin(self, slots: np.ndarray) -> None:
         if self.show_goal:

@@ -2,8 +2,11 @@
 
 ``far`` episodes start and end in diagonally opposite outermost quadrants (any of the four orientations),
 ``uniform`` ones on two different free cells, and ``own`` ones where an environment that was not made here puts
-them. On one fixed plan the splits are told apart by the pair {start
-cell, goal cell} instead of by the plan: a hash of the pair decides which split it belongs to.
+them. Where a door is locked (:mod:`tasks.locks`) every episode starts on the key's side; ``far`` ones end on the
+other side, so that their shortest ways need the key, and ``uniform`` ones anywhere.
+
+On one fixed plan the splits are told apart by the pair {start cell, goal cell} instead of by the plan: a hash of
+the pair decides which split it belongs to.
 """
 
 from __future__ import annotations
@@ -13,16 +16,20 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from tasks.floorplans import SPLIT_BUCKETS, FloorPlan, floor_plan, split_seeds
+from tasks.floorplans import SPLIT_BUCKETS, FloorPlan, flood, floor_plan, split_seeds
 from tasks.hazards import lay_across
+from tasks.key_oracles import key_arrival
+from tasks.locks import locked_plan, near_side, plan_grid
 from tasks.observations import (
     BARRIER,
+    KEY,
     LAVA_CELL,
+    LOCKED,
+    LYING,
     compose_image,
     grid_to_barriers,
     grid_to_lava,
     grid_to_walls,
-    walls_to_grid,
 )
 from tasks.randomness import bucket
 
@@ -37,12 +44,12 @@ class EpisodeBatch:
     Attributes:
         plan_seed: (E,) int64, floor-plan seeds.
         grid: (E, W, H, 3) uint8, the world without the agent.
-        start: (E, 3 + M) int64 (x, y, heading, door states), or (E, 2) float32 positions in a continuous
-            world.
-        goal: like start; success needs the cell (or the place) only, heading and door states are for the goal
-            image: the doors are as a shortest path from the start leaves them.
-        oracle_steps: (E,) int64, shortest path from the start to the goal cell at any heading, turns and
-            opened doors counted; in a continuous world the least number of steps, see
+        start: (E, 3 + M + K) int64 (x, y, heading, door states, key state), or (E, 2) float32 positions in a
+            continuous world.
+        goal: like start; success needs the cell (or the place) only, heading and states are for the goal
+            image: doors and key are as a shortest path from the start leaves them.
+        oracle_steps: (E,) int64, shortest path from the start to the goal cell at any heading, turns,
+            opened doors and the key counted; in a continuous world the least number of steps, see
             :mod:`tasks.point_oracles`.
     """
 
@@ -54,7 +61,7 @@ class EpisodeBatch:
 
     def __post_init__(self) -> None:
         count = len(self.plan_seed)
-        size = 2 if self.continuous else 3 + self.doors
+        size = 2 if self.continuous else 3 + self.doors + self.keys
         shapes = {
             "plan_seed": (count,),
             "start": (count, size),
@@ -80,7 +87,12 @@ class EpisodeBatch:
     @property
     def doors(self) -> int:
         """M, door slots of the agent vectors."""
-        return 0 if self.continuous else max(self.start.shape[-1] - 3, 0)
+        return 0 if self.continuous else max(self.start.shape[-1] - 3 - self.keys, 0)
+
+    @functools.cached_property
+    def keys(self) -> int:
+        """K, 1 where the floor plans have a key, otherwise 0."""
+        return int((self.grid[..., 0] == KEY).any())
 
     @property
     def walls(self) -> np.ndarray:
@@ -93,7 +105,9 @@ class EpisodeBatch:
 
         With door slots, everything that cannot be reached counts as wall.
         """
-        return reachable_barriers(self.grid, self.start, self.doors) if self.doors else self.walls
+        if self.doors or self.keys:
+            return reachable_barriers(self.grid, self.start, self.doors, self.keys)
+        return self.walls
 
     @property
     def goal_image(self) -> np.ndarray:
@@ -128,31 +142,23 @@ def observation_of(image: np.ndarray, agent: np.ndarray) -> dict[str, np.ndarray
     return {"image": image, "direction": agent[:, 2]}
 
 
-def reachable_barriers(grid: np.ndarray, agent: np.ndarray, doors: int) -> np.ndarray:
+def reachable_barriers(grid: np.ndarray, agent: np.ndarray, doors: int, keys: int = 0) -> np.ndarray:
     """The barrier maps of grids in which some floor cannot be reached and counts as wall.
 
     Args:
         grid: (E, W, H, 3) uint8.
         agent: (E, 2 or more), a cell that can be reached.
         doors: door slots.
+        keys: 1 in a task with a key, otherwise 0.
 
     Returns:
-        (E, W, H), see :func:`tasks.observations.grid_to_barriers`; doors count as passable.
+        (E, W, H), see :func:`tasks.observations.grid_to_barriers`; doors and keys count as passable.
     """
-    barriers = grid_to_barriers(grid, doors)
+    barriers = grid_to_barriers(grid, doors, keys)
     free = barriers != BARRIER
     reached = np.zeros_like(free)
     reached[np.arange(len(grid)), agent[:, 0], agent[:, 1]] = True
-    count = -1
-    while (now := int(np.count_nonzero(reached))) != count:
-        count = now
-        spread = reached.copy()
-        spread[:, 1:] |= reached[:, :-1]
-        spread[:, :-1] |= reached[:, 1:]
-        spread[:, :, 1:] |= reached[:, :, :-1]
-        spread[:, :, :-1] |= reached[:, :, 1:]
-        reached = spread & free
-    return np.where(reached, barriers, np.array(BARRIER, dtype=barriers.dtype))
+    return np.where(flood(free, reached), barriers, np.array(BARRIER, dtype=barriers.dtype))
 
 
 @dataclass(frozen=True)
@@ -167,10 +173,24 @@ class Episode:
     @property
     def grid(self) -> np.ndarray:
         """(W, H, 3) uint8, the world without the agent."""
-        grid = walls_to_grid(self.plan.walls)
+        grid = plan_grid(self.plan)
         for x, y in self.lava:
             grid[x, y] = LAVA_CELL
         return grid
+
+    @property
+    def start_agent(self) -> np.ndarray:
+        """(3 + M + K,) int64, the agent vector of the start: a door that has a lock is locked, and its key lies."""
+        return np.array([*self.start, *([] if self.plan.key is None else [LOCKED, LYING])], dtype=np.int64)
+
+    @property
+    def goal_agent(self) -> np.ndarray:
+        """(3 + M + K,) int64, the agent vector of the goal, door and key as a shortest path leaves them."""
+        if self.plan.key is None:
+            return np.array(self.goal, dtype=np.int64)
+        barriers = grid_to_barriers(self.grid, doors=1, keys=1)
+        arrived = key_arrival(barriers[None], self.start_agent[None], np.array([self.goal]))[1]
+        return np.concatenate([self.goal, arrived[0, 3:]])
 
 
 def check_tasks(tasks: str, kinds: tuple[str, ...] = ("far", "uniform")) -> str:
@@ -197,10 +217,17 @@ def pair_split(plan_seed: int, first: tuple[int, int], second: tuple[int, int]) 
 def _allowed(plan: FloorPlan, tasks: str) -> tuple[np.ndarray, np.ndarray]:
     """Free cells (F, 2) and the (F, F) bool table of start, goal pairs that ``tasks`` allows."""
     cells = plan.free_cells()
+    if plan.key is not None:
+        cells = cells[~(cells[:, None] == [plan.key, plan.lock]).all(-1).any(-1)]
     if tasks == "uniform":
-        return cells, ~np.eye(len(cells), dtype=bool)
-    where = quadrant(plan, cells)
-    return cells, (where[:, None] >= 0) & (where[None, :] >= 0) & (where[:, None] + where[None, :] == 3)
+        allowed = ~np.eye(len(cells), dtype=bool)
+    else:
+        where = quadrant(plan, cells)
+        allowed = (where[:, None] >= 0) & (where[None, :] >= 0) & (where[:, None] + where[None, :] == 3)
+    if plan.key is not None:
+        near = near_side(plan)[cells[:, 0], cells[:, 1]]
+        allowed &= near[:, None] & ((tasks == "uniform") | ~near[None, :])
+    return cells, allowed
 
 
 @functools.lru_cache(maxsize=16)
@@ -235,6 +262,7 @@ def draw_episode(
     goal: tuple[int, int, int] | None = None,
     lava: bool = False,
     step_budget: int = 0,
+    keys: int = 0,
 ) -> Episode:
     """Draw one episode; whatever is given is kept, the rest is drawn to fit it.
 
@@ -246,13 +274,18 @@ def draw_episode(
         start, goal: (x, y, heading).
         lava: lay some across the way, where there is a way round that takes at most half of the step budget.
         step_budget: steps of an episode.
+        keys: 1 for locked plans (see :mod:`tasks.locks`), otherwise 0.
 
     Raises:
-        ValueError: unknown split or tasks, a start or goal that is not free, start and goal on one cell, or a
-            given start or goal for which ``tasks`` allows no partner.
+        ValueError: unknown split or tasks, a start or goal that is not free, start and goal on one cell, a
+            given start or goal for which ``tasks`` allows no partner, or a locked plan that is fixed or has lava.
     """
     seeds = split_seeds(split)
     check_tasks(tasks)
+    if keys not in (0, 1):
+        raise ValueError(f"keys is {keys}; a floor plan has 0 or 1")
+    if keys and (lava or fixed_plan is not None):
+        raise ValueError("a locked plan has no lava and is no fixed plan; leave lava and fixed_plan out")
     if fixed_plan is not None:
         if plan_seed is not None and plan_seed != fixed_plan:
             raise ValueError(
@@ -261,7 +294,7 @@ def draw_episode(
         plan_seed = fixed_plan
     if plan_seed is None:
         plan_seed = int(rng.integers(seeds.start, seeds.stop))
-    plan = floor_plan(plan_seed, depth, room)
+    plan = locked_plan(plan_seed, depth, room) if keys else floor_plan(plan_seed, depth, room)
     for name, place in (("start", start), ("goal", goal)):
         if place is not None:
             _check_place(plan, name, place)
@@ -312,3 +345,7 @@ def _check_place(plan: FloorPlan, name: str, place: tuple[int, int, int]) -> Non
         raise ValueError(f"{name} {place} lies outside the {plan.side}x{plan.side} plan or headings 0..3")
     if plan.walls[x, y]:
         raise ValueError(f"{name} {place} is inside a wall of floor plan {plan.seed}; choose a free cell")
+    if (x, y) in (plan.key, plan.lock):
+        raise ValueError(f"{name} {place} is where the key lies or a locked door stands; choose a free cell")
+    if plan.key is not None and name == "start" and not near_side(plan)[x, y]:
+        raise ValueError(f"start {place} is behind the locked door without its key; choose the key's side")

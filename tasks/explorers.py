@@ -4,7 +4,7 @@ An explorer is made for a batch of episodes, ``Explorer(walls, rng)``, and then 
 ``act(agent) -> actions``. It keeps its own state and takes every random number from its generator in a fixed
 order, so equal generators give equal trajectories. ``walls`` are bool, or barrier maps where there are doors
 (see :func:`tasks.dynamics.step_agents`); agents then carry door states. Explorers of continuous worlds are in
-:mod:`tasks.point_explorers`.
+:mod:`tasks.point_explorers`, those of worlds with a key in :mod:`tasks.key_explorers`.
 
 :class:`PersistentRandom` covers a neighbourhood, :class:`NoisyGoalSeeking` crosses the plan, and a
 :class:`Mixture` of the two gives data in which both short and long ways occur.
@@ -18,7 +18,8 @@ from typing import Protocol
 import numpy as np
 
 from tasks.dynamics import cell_ahead, step_agents
-from tasks.observations import ACTIONS, FIRST_DOOR, FORWARD, FREE, LEFT, RIGHT, TOGGLE
+from tasks.key_explorers import KeySeeking, KeyWander
+from tasks.observations import ACTIONS, FIRST_DOOR, FORWARD, FREE, KEY_SPOT, LEFT, RIGHT, TOGGLE
 from tasks.oracles import distances, shortest_actions
 
 
@@ -194,10 +195,14 @@ def make_explorer(name: str, walls: np.ndarray, rng: np.random.Generator, first:
 
     ``first`` is the index of the batch's first episode in the whole collection (see :class:`Mixture`).
     """
+    keys = walls.dtype != np.bool_ and bool((walls == KEY_SPOT).any())
+    parts: tuple[ExplorerFactory, ExplorerFactory] = (
+        (KeyWander, KeySeeking) if keys else (PersistentRandom, NoisyGoalSeeking)
+    )
     if name == "persistent":
-        return PersistentRandom(walls, rng)
+        return parts[0](walls, rng)
     if name == "goal-seeking":
-        return NoisyGoalSeeking(walls, rng)
+        return parts[1](walls, rng)
     if name == "mixture":
-        return Mixture(walls, rng, first=first)
+        return Mixture(walls, rng, ((parts[0], 0.5), (parts[1], 0.5)), first)
     raise ValueError(f"unknown explorer {name!r}; choose one of {', '.join(EXPLORERS)}")

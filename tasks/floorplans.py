@@ -33,7 +33,8 @@ SPLITS: dict[str, range] = {
 SPLIT_BUCKETS: dict[str, range] = {"train": range(0, 8), "validation": range(8, 9), "test": range(9, 10)}
 """Hash buckets of held-out content of each split (80 / 10 / 10 %)."""
 
-_MAX_DRAWS = 2_000
+MAX_DRAWS = 2_000
+"""Layouts that are drawn for one seed before a world is given up as too small."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +44,13 @@ class FloorPlan:
     Attributes:
         walls: (W, H) bool, indexed [x, y] as in MiniGrid; True where a wall stands.
         doors: (D, 2) int64, the (x, y) of every door, outermost division first, then the quadrants NW, NE,
-            SW, SE; within a division the borders NW|NE, SW|SE, NW/SW, NE/SE.
+            SW, SE; within a division the borders NW|NE, SW|SE, NW/SW, NE/SE. Without the one that is walled up
+            where there is a lock.
         depth: number of nested scales, at least 1 (1 is a single room without doors).
         room: free cells along a side of a room.
         seed: the floor-plan seed.
+        lock: (x, y) of the door that is locked, see :mod:`tasks.locks`; None: no door is.
+        key: (x, y) of its key.
     """
 
     walls: np.ndarray = field(repr=False)
@@ -54,6 +58,8 @@ class FloorPlan:
     depth: int
     room: int
     seed: int
+    lock: tuple[int, int] | None = None
+    key: tuple[int, int] | None = None
 
     @property
     def side(self) -> int:
@@ -150,21 +156,51 @@ def floor_plan(seed: int, depth: int = 3, room: int = 3) -> FloorPlan:
     """
     seed = operator.index(seed)
     buckets = SPLIT_BUCKETS[split_of(seed)]
-    template = _template(depth, room)
     rng = keyed_generator("floor plan", depth, room, seed)
-    every = np.arange(len(template.counts))
-    for _ in range(_MAX_DRAWS):
-        doors = template.options[every, rng.integers(0, template.counts)]
+    for _ in range(MAX_DRAWS):
+        doors = draw_doors(rng, depth, room)
         if layout_bucket(depth, room, doors) in buckets:
-            walls = template.walls.copy()
-            walls[doors[:, 0], doors[:, 1]] = False
-            for array in (walls, doors):
-                array.flags.writeable = False
-            return FloorPlan(walls, doors, depth, room, seed)
+            return plan_of(doors, depth, room, seed)
     raise ValueError(
         f"depth {depth} with room {room} has too few layouts: none of the {split_of(seed)} split came up"
         f" for floor-plan seed {seed}; use a larger depth or room"
     )
+
+
+def draw_doors(rng: np.random.Generator, depth: int, room: int) -> np.ndarray:
+    """One door for every border, (D, 2) int64 in the order of :class:`FloorPlan`."""
+    template = _template(depth, room)
+    return template.options[np.arange(len(template.counts)), rng.integers(0, template.counts)]
+
+
+def plan_of(
+    doors: np.ndarray,
+    depth: int,
+    room: int,
+    seed: int,
+    lock: tuple[int, int] | None = None,
+    key: tuple[int, int] | None = None,
+) -> FloorPlan:
+    """The floor plan with these doors (D, 2), whose arrays cannot be written to."""
+    walls = _template(depth, room).walls.copy()
+    walls[doors[:, 0], doors[:, 1]] = False
+    for array in (walls, doors):
+        array.flags.writeable = False
+    return FloorPlan(walls, doors, depth, room, seed, lock, key)
+
+
+def flood(free: np.ndarray, reached: np.ndarray) -> np.ndarray:
+    """The free cells (..., W, H) that are joined to some that are reached already, bool both."""
+    count = -1
+    while (now := int(np.count_nonzero(reached))) != count:
+        count = now
+        spread = reached.copy()
+        spread[..., 1:, :] |= reached[..., :-1, :]
+        spread[..., :-1, :] |= reached[..., 1:, :]
+        spread[..., 1:] |= reached[..., :-1]
+        spread[..., :-1] |= reached[..., 1:]
+        reached = spread & free
+    return reached
 
 
 def plan_walls(seeds: np.ndarray, depth: int, room: int) -> np.ndarray:

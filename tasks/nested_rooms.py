@@ -7,14 +7,17 @@ from typing import Any, SupportsFloat
 import numpy as np
 from minigrid.core.grid import Grid
 from minigrid.core.mission import MissionSpace
-from minigrid.core.world_object import Goal, Lava, Wall
+from minigrid.core.world_object import Door, Goal, Key, Lava, Wall
 from minigrid.minigrid_env import MiniGridEnv
 
 from tasks.episodes import Episode, check_tasks, draw_episode
 from tasks.floorplans import FloorPlan, grid_side, split_seeds
-from tasks.observations import GOAL_CELL, compose_image
+from tasks.observations import DONE, DROP, GOAL_CELL, compose_image
 
 _OPTIONS = ("plan_seed", "start", "goal")
+
+KEY_COLOUR = "yellow"
+"""Of the key and its door, MiniGrid's name of :data:`tasks.observations.YELLOW`."""
 
 
 def _mission() -> str:
@@ -29,7 +32,8 @@ class NestedRooms(MiniGridEnv):
     ``info["goal"]`` after reset; with ``show_goal`` a MiniGrid goal object stands on its cell as well, which
     ordinary reinforcement-learning agents need. The episode terminates, with MiniGrid's reward, when the
     agent stands on the goal cell at any heading, and is truncated after ``step_budget`` steps. Where there is lava, an
-    agent that enters it ends the episode with no reward.
+    agent that enters it ends the episode with no reward. Where there is a key, the goal is behind a locked door, and
+    all of MiniGrid's rules hold but one: ``drop`` does nothing, so that the key is where it lay or in hand.
 
     Args:
         depth, room: the floor plans, see :mod:`tasks.floorplans`.
@@ -39,6 +43,7 @@ class NestedRooms(MiniGridEnv):
         step_budget: steps before truncation.
         show_goal: put a goal object on the goal cell.
         lava: lay MiniGrid's lava across the way, see :mod:`tasks.hazards`.
+        keys: 1 for a locked door and its key, see :mod:`tasks.locks`.
         **kwargs: MiniGridEnv's own arguments (``render_mode``, ``agent_view_size``, ``tile_size``, ...).
 
     Raises:
@@ -55,6 +60,7 @@ class NestedRooms(MiniGridEnv):
         step_budget: int = 128,
         show_goal: bool = False,
         lava: bool = False,
+        keys: int = 0,
         **kwargs: Any,
     ) -> None:
         if step_budget < 1:
@@ -67,6 +73,7 @@ class NestedRooms(MiniGridEnv):
         self.tasks = check_tasks(tasks)
         self.show_goal = show_goal
         self.lava = lava
+        self.keys = keys
         self._options: dict[str, Any] = {}
         self._episode: Episode | None = None
         super().__init__(
@@ -123,13 +130,15 @@ class NestedRooms(MiniGridEnv):
         grid = self.episode.grid
         if self.show_goal:
             grid[self.goal[0], self.goal[1]] = GOAL_CELL
-        info = {"goal": compose_image(grid, np.array(self.goal)), "plan_seed": self.plan.seed}
+        info = {"goal": compose_image(grid, self.episode.goal_agent), "plan_seed": self.plan.seed}
         return observation, info
 
     def step(  # type: ignore[override]
         self, action: int
     ) -> tuple[dict[str, Any], SupportsFloat, bool, bool, dict[str, Any]]:
         """MiniGrid's step, with a float reward and termination on the goal cell."""
+        if self.keys and action == DROP:
+            action = DONE
         observation, reward, terminated, truncated, info = super().step(action)
         if self._on_goal():
             reward, terminated = self._reward(), True
@@ -159,6 +168,7 @@ class NestedRooms(MiniGridEnv):
             tasks=self.tasks,
             fixed_plan=self.fixed_plan,
             lava=self.lava,
+            keys=self.keys,
             step_budget=self.step_budget,
             **self._options,
         )
@@ -167,6 +177,9 @@ class NestedRooms(MiniGridEnv):
             self.grid.set(int(x), int(y), Wall())
         for x, y in self._episode.lava:
             self.grid.set(x, y, Lava())
+        if self.plan.lock is not None and self.plan.key is not None:
+            self.put_obj(Door(KEY_COLOUR, is_locked=True), *self.plan.lock)
+            self.put_obj(Key(KEY_COLOUR), *self.plan.key)
         if self.show_goal:
             self.put_obj(Goal(), *self.goal[:2])
         x, y, heading = self._episode.start

@@ -10,6 +10,11 @@ for a whole episode, and the agent carries the door states behind its heading: (
 0 open, 1 closed, in the order of :func:`door_cells`. A task has a fixed number of such *door slots* M; slots
 that a floor plan has no door for stay 0. What happens next (also through a door that is opened on the way) is
 then a function of the agent vector, the action and the unchanging floor plan.
+
+Where there is a key (K = 1, otherwise K = 0), the floor plan shows it lying and the agent vector ends with its
+state: (x, y, heading, d_1 .. d_M, k), 0 in hand, 1 lying, so that 0 means nothing in the way for doors and keys
+alike. A door may then be 2, locked. The observation has no entry for what is carried: a key that does not lie
+where the floor plan shows it is in hand, for these worlds know no other place (``drop`` does nothing in them).
 """
 
 from __future__ import annotations
@@ -18,14 +23,18 @@ import numpy as np
 
 EMPTY, WALL, FLOOR, DOOR, KEY, GOAL, LAVA, AGENT = 1, 2, 3, 4, 5, 8, 9, 10
 """Object codes, channel 0."""
-RED, GREEN, GREY = 0, 1, 5
+RED, GREEN, YELLOW, GREY = 0, 1, 4, 5
 """Colour codes, channel 1."""
 OPEN, CLOSED, LOCKED = 0, 1, 2
 """Door states, channel 2."""
+IN_HAND, LYING = 0, 1
+"""Key states, the last number of an agent vector."""
 EMPTY_CELL = (EMPTY, 0, 0)
 WALL_CELL = (WALL, GREY, 0)
 GOAL_CELL = (GOAL, GREEN, 0)
 LAVA_CELL = (LAVA, RED, 0)
+DOOR_CELL = (DOOR, YELLOW, CLOSED)
+KEY_CELL = (KEY, YELLOW, 0)
 
 HEADINGS = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)], dtype=np.int64)
 """(4, 2): the (dx, dy) of heading 0 east, 1 south, 2 west, 3 north; y grows southwards."""
@@ -33,7 +42,7 @@ HEADINGS = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)], dtype=np.int64)
 ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 LEFT, RIGHT, FORWARD, PICKUP, DROP, TOGGLE, DONE = range(7)
 
-FREE, BARRIER, FIRST_DOOR = 0, 1, 2
+KEY_SPOT, FREE, BARRIER, FIRST_DOOR = -1, 0, 1, 2
 """Codes of a barrier map, see :func:`grid_to_barriers`."""
 
 
@@ -52,20 +61,31 @@ def grid_to_lava(grid: np.ndarray) -> np.ndarray:
     return grid[..., 0] == LAVA
 
 
-def grid_to_barriers(grid: np.ndarray, doors: int = 0) -> np.ndarray:
+def grid_to_barriers(grid: np.ndarray, doors: int = 0, keys: int = 0) -> np.ndarray:
     """What stands in an agent's way, for :func:`tasks.dynamics.step_agents`.
 
     Args:
         grid: (..., W, H, 3) uint8.
         doors: door slots M of the task.
+        keys: 1 in a task with a key, otherwise 0.
 
     Returns:
-        (..., W, H): bool walls without door slots, otherwise int8 with 0 free, 1 wall, and 2 + i the door of
-        slot i.
+        (..., W, H): bool walls without door slots and key, otherwise int8 with 0 free, 1 wall, 2 + i the door
+        of slot i, and -1 where the floor plan shows the key.
 
     Raises:
-        ValueError: more doors in a grid than slots.
+        ValueError: more doors or keys in a grid than the task has.
     """
+    lying = grid[..., 0] == KEY
+    most = int(lying.sum((-2, -1)).max(initial=0))
+    if most > keys or keys > 1:
+        raise ValueError(f"a grid shows {most} keys, asked for are {keys}; 0 or 1 can be, give keys={most}")
+    barriers = _door_slots(grid, doors)
+    return np.where(lying, np.int8(KEY_SPOT), barriers).astype(np.int8) if keys else barriers
+
+
+def _door_slots(grid: np.ndarray, doors: int) -> np.ndarray:
+    """The barrier map (..., W, H) but for keys, which are no barrier in it."""
     walls, found = grid_to_walls(grid), grid[..., 0] == DOOR
     most = int(found.sum((-2, -1)).max(initial=0))
     if most > doors:
@@ -86,7 +106,7 @@ def door_cells(grid: np.ndarray, doors: int) -> np.ndarray:
     Raises:
         ValueError: more doors in a grid than slots.
     """
-    barriers = grid_to_barriers(grid, doors).reshape(-1, *grid.shape[-3:-1])
+    barriers = _door_slots(grid, doors).reshape(-1, *grid.shape[-3:-1])
     cells = np.full((len(barriers), doors, 2), -1, dtype=np.int64)
     if doors:
         row, x, y = np.nonzero(barriers >= FIRST_DOOR)
@@ -95,12 +115,12 @@ def door_cells(grid: np.ndarray, doors: int) -> np.ndarray:
 
 
 def compose_image(grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
-    """Draw the agent and its door states into the grid, as MiniGrid's FullyObsWrapper does.
+    """Draw the agent and its door and key states into the grid, as MiniGrid's FullyObsWrapper does.
 
     Args:
         grid: (..., W, H, 3) uint8, the world without the agent.
-        agent: (..., 3 + M) integers (x, y, heading, door states); leading dimensions broadcast with those of
-            ``grid``. Without door states the doors are drawn as ``grid`` has them.
+        agent: (..., 3 + M + K) integers (x, y, heading, door states, key state); leading dimensions broadcast
+            with those of ``grid``. Without door and key states things are drawn as ``grid`` has them.
 
     Returns:
         (..., W, H, 3) uint8, a new array. An agent hides the cell it stands on.
@@ -126,9 +146,7 @@ def compose_image(grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
             f"agent (x={x}, y={y}, heading={heading}) lies outside a {width}x{height} grid with headings 0..3"
         )
     flat = image.reshape(-1, width, height, 3)
-    if doors := place.shape[1] - 3:
-        row, slot = np.nonzero((cells := door_cells(flat, doors))[..., 0] >= 0)
-        flat[row, cells[row, slot, 0], cells[row, slot, 1], 2] = place[row, 3 + slot]
+    _draw_states(flat, place[:, 3:])
     rows = np.arange(len(place))
     flat[rows, place[:, 0], place[:, 1], 0] = AGENT
     flat[rows, place[:, 0], place[:, 1], 1] = RED
@@ -136,8 +154,29 @@ def compose_image(grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
     return image
 
 
+def world_grid(floor: np.ndarray, agent: np.ndarray) -> np.ndarray:
+    """The world without the agent as it is now: floor plans (N, W, H, 3) and agents (N, 3 + M + K) -> like floor.
+
+    Doors are in their states, and a key that is in hand lies no longer.
+    """
+    grid = np.array(floor, dtype=np.uint8)
+    _draw_states(grid, agent[:, 3:])
+    return grid
+
+
+def _draw_states(grid: np.ndarray, states: np.ndarray) -> None:
+    """Draw states (N, M + K) into grids (N, W, H, 3) in place; the last one is the key's where a grid shows one."""
+    if not states.shape[1]:
+        return
+    lying = grid[..., 0] == KEY
+    keyed = lying.any((1, 2))
+    row, slot = np.nonzero((cells := door_cells(grid, states.shape[1] - int(keyed.any())))[..., 0] >= 0)
+    grid[row, cells[row, slot, 0], cells[row, slot, 1], 2] = states[row, slot]
+    grid[lying & (states[:, -1] == IN_HAND)[:, None, None]] = EMPTY_CELL
+
+
 def split_image(
-    image: np.ndarray, doors: int = 0, floor: np.ndarray | None = None
+    image: np.ndarray, doors: int = 0, floor: np.ndarray | None = None, keys: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Take the agent out of an image: the inverse of :func:`compose_image`.
 
@@ -147,14 +186,15 @@ def split_image(
         floor: (..., W, H, 3) uint8, the floor plan if it is known from an earlier observation. An agent in a
             doorway or on a goal hides what it stands on, so a first image tells the floor plan (no episode
             starts in a doorway) and later images are split with it.
+        keys: 1 in a task with a key, otherwise 0.
 
     Returns:
         grid (..., W, H, 3) uint8, the floor plan: with ``floor``, that one; otherwise with empty floor where
-        the agent stood, and with door slots all doors closed. Agent (..., 3 + M) int64 (x, y, heading, door
-        states).
+        the agent stood, and with door slots all doors closed. A key in hand is in no image, so a floor plan
+        made of one has no key. Agent (..., 3 + M + K) int64 (x, y, heading, door states, key state).
 
     Raises:
-        ValueError: wrong shape, not exactly one agent in an image, or more doors than slots.
+        ValueError: wrong shape, not exactly one agent in an image, or more doors or keys than the task has.
     """
     image = np.asarray(image)
     if image.ndim < 3 or image.shape[-1] != 3:
@@ -180,7 +220,10 @@ def split_image(
         states[row, slot] = shown[:, 2]
         agent = np.concatenate([agent, states], -1)
         plan = close_doors(plan)
-    return plan.reshape(image.shape), agent.reshape(*lead, 3 + doors)
+    if keys:
+        grid_to_barriers(plan, doors, keys)  # refuses a second key
+        agent = np.concatenate([agent, LYING * (grid[..., 0] == KEY).any(-1)[:, None]], -1)
+    return plan.reshape(image.shape), agent.reshape(*lead, 3 + doors + keys)
 
 
 def close_doors(grid: np.ndarray) -> np.ndarray:
@@ -191,20 +234,20 @@ def close_doors(grid: np.ndarray) -> np.ndarray:
 
 
 def perceive(
-    observation: dict[str, np.ndarray], doors: int = 0, floor: np.ndarray | None = None
+    observation: dict[str, np.ndarray], doors: int = 0, floor: np.ndarray | None = None, keys: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """What any world's observation says: the floor plan and the agent vector.
 
     Args:
         observation: ``image`` (..., W, H, 3), and ``position`` (..., 2) in a continuous world.
-        doors, floor: as in :func:`split_image`.
+        doors, floor, keys: as in :func:`split_image`.
 
     Returns:
-        floor plan (..., W, H, 3) uint8, and the agent: (..., 3 + M) int64, or (..., 2) float32 positions.
+        floor plan (..., W, H, 3) uint8, and the agent: (..., 3 + M + K) int64, or (..., 2) float32 positions.
     """
     if "position" in observation:
         return observation["image"], observation["position"]
-    return split_image(observation["image"], doors, floor)
+    return split_image(observation["image"], doors, floor, keys)
 
 
 def _same_shape(floor: np.ndarray, image: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ Doors do not multiply the states. An open door is never in the way, so a shortes
 nothing from a door before it walks through, so it may as well open it right before; and it never comes back to
 a cell, because turning on the spot is shorter. A closed door is therefore a cell that costs two steps to enter
 (toggle, forward) instead of one, given the door states at the start, and the search over (x, y, heading) is
-exact. Tests compare it with a search over all door states.
+exact. Tests compare it with a search over all door states. Locked doors and keys do, see :mod:`tasks.key_oracles`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tasks.observations import (
     FORWARD,
     FREE,
     HEADINGS,
+    KEY_SPOT,
     LEFT,
     OPEN,
     RIGHT,
@@ -218,6 +219,8 @@ def _checked_walls(
         walls = np.broadcast_to(walls, (batch, *walls.shape))
     if walls.ndim != 3 or len(walls) != batch:
         raise ValueError(f"walls have shape {walls.shape} for {batch} goals; pass ({batch}, W, H) or (W, H)")
+    if (walls == KEY_SPOT).any():
+        raise ValueError("walls have a key, which these oracles do not know; use tasks.key_oracles")
     solid = walls == BARRIER
     if not (solid[:, [0, -1]].all() and solid[:, :, [0, -1]].all()):
         raise ValueError("walls leave the outer border open; close it, the search relies on it")

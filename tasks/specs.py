@@ -33,6 +33,7 @@ class TaskSpec:
         kinds: how episodes may be drawn, the default first (see :mod:`tasks.episodes`).
         doors: door slots M of the agent vector (see :mod:`tasks.observations`).
         lava: whether lava lies across the way (see :mod:`tasks.hazards`).
+        keys: K, 1 where a door is locked and its key lies about (see :mod:`tasks.locks`), otherwise 0.
     """
 
     id: str
@@ -49,6 +50,7 @@ class TaskSpec:
     kinds: tuple[str, ...] = ("far", "uniform")
     doors: int = 0
     lava: bool = False
+    keys: int = 0
 
     @property
     def continuous(self) -> bool:
@@ -57,8 +59,8 @@ class TaskSpec:
 
     @property
     def agent_size(self) -> int:
-        """Numbers in an agent vector: 3 + M (x, y, heading, door states), or 2 (x, y)."""
-        return 2 if self.continuous else 3 + self.doors
+        """Numbers in an agent vector: 3 + M + K (x, y, heading, door states, key state), or 2 (x, y)."""
+        return 2 if self.continuous else 3 + self.doors + self.keys
 
     def make_kwargs(self) -> dict[str, Any]:
         """Arguments of the environment constructors that make this task."""
@@ -70,7 +72,7 @@ class TaskSpec:
             "step_budget": self.step_budget,
             "fixed_plan": self.fixed_plan,
         }
-        return world | ({"lava": True} if self.lava else {})
+        return world | ({"lava": True} if self.lava else {}) | ({"keys": self.keys} if self.keys else {})
 
     def make_batched(self, num_envs: int, **arguments: Any) -> BatchedWorld:
         """The batched environment of this task.

@@ -11,8 +11,10 @@ import numpy as np
 
 from tasks.episodes import EpisodeBatch, check_tasks, draw_episode, fixed_pairs
 from tasks.floorplans import grid_side, plan_walls, split_seeds
+from tasks.key_oracles import key_arrival
+from tasks.locks import locked_floors
 from tasks.minigrid_suite import floors, layout_seeds, minigrid_spec, sample_layout_episodes, stock_spec
-from tasks.observations import ACTIONS, grid_to_lava, grid_to_walls, walls_to_grid
+from tasks.observations import ACTIONS, grid_to_barriers, grid_to_lava, grid_to_walls, walls_to_grid
 from tasks.oracles import arrival
 from tasks.point_oracles import least_steps, place_in_cells
 from tasks.randomness import keyed_generator, spread
@@ -25,7 +27,7 @@ FIXED_PLAN_SEED = 7
 def _nested(
     name: str, depth: int, step_budget: int, budget_tflops: float, fixed_plan: int | None = None
 ) -> TaskSpec:
-    point, lava = name.startswith("NestedPoint"), name.startswith("NestedLava")
+    point, lava, keys = (name.startswith(f"Nested{kind}") for kind in ("Point", "Lava", "Keys"))
     side, rooms = grid_side(depth, 3), 2 ** (depth - 1)
     plans = "one floor plan for ever" if fixed_plan is not None else "a new floor plan every episode"
     return TaskSpec(
@@ -40,10 +42,13 @@ def _nested(
         description=(
             f"{'a continuous point in ' if point else ''}{rooms}x{rooms} nested rooms of 3x3 cells"
             f" on a {side}x{side} grid, {plans}{', lava across the way' if lava else ''}"
+            f"{', the goal behind a locked door whose key lies about' if keys else ''}"
         ),
         actions=2 if point else len(ACTIONS),
         family="nested-point" if point else "nested-rooms",
+        doors=int(keys),
         lava=lava,
+        keys=int(keys),
     )
 
 
@@ -56,6 +61,8 @@ _SPECS = {
         _nested("NestedRooms", 4, 256, 0.04),
         _nested("NestedRoomsFixed", 3, 128, 0.006, fixed_plan=FIXED_PLAN_SEED),
         _nested("NestedLava", 3, 128, 0.01),
+        _nested("NestedKeys", 2, 96, 0.01),
+        _nested("NestedKeys", 3, 192, 0.02),
         _nested("NestedPoint", 2, 64, 0.02),
         _nested("NestedPoint", 3, 128, 0.03),
         _nested("NestedPoint", 4, 256, 0.06),
@@ -130,6 +137,8 @@ def floor_plans(task_id: str, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray
     spec = task_spec(task_id)
     if spec.family == "minigrid":
         return floors(spec, seeds)
+    if spec.keys:
+        return locked_floors(seeds, spec.depth, spec.room)
     walls = plan_walls(seeds, spec.depth, spec.room)
     return walls_to_grid(walls), walls
 
@@ -165,7 +174,7 @@ def sample_episodes(
     ends = None if spec.fixed_plan is None else _fixed_ends(spec, split, tasks, episodes, key)
     plan_seed = plan_seeds(task_id, split, episodes, *key)
     grid = np.empty((episodes, spec.width, spec.height, 3), dtype=np.uint8)
-    start, goal = np.empty((2, episodes, 3), dtype=np.int64)
+    start, goal = np.zeros((2, episodes, 3 + spec.doors + spec.keys), dtype=np.int64)
     for i in range(episodes):
         rng = keyed_generator(*key, i)
         given: dict[str, Any] = {}
@@ -183,9 +192,14 @@ def sample_episodes(
             plan_seed=int(plan_seed[i]),
             lava=spec.lava,
             step_budget=spec.step_budget,
+            keys=spec.keys,
             **given,
         )
-        grid[i], start[i], goal[i] = episode.grid, episode.start, episode.goal
+        grid[i], start[i], goal[i, :3] = episode.grid, episode.start_agent, episode.goal
+    if spec.keys:
+        steps, arrived = key_arrival(grid_to_barriers(grid, spec.doors, spec.keys), start, goal)
+        goal[:, 3:] = arrived[:, 3:]
+        return EpisodeBatch(plan_seed, grid, start, goal, steps)
     walls = grid_to_walls(grid) | grid_to_lava(grid)
     if spec.continuous:
         cells = np.stack([start, goal], 1)

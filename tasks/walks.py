@@ -6,6 +6,7 @@ import numpy as np
 
 from tasks.dynamics import step_agents
 from tasks.explorers import make_explorer
+from tasks.key_explorers import random_key_states
 from tasks.observations import CLOSED, DONE, FIRST_DOOR, FREE
 from tasks.point_dynamics import step_points
 from tasks.point_explorers import make_point_explorer
@@ -30,10 +31,10 @@ def walk(
         length: observations per episode.
         explorer: name, see :func:`tasks.explorers.make_explorer`, which also explains ``first``.
         rng: source of all draws.
-        spec: the task, which tells continuous worlds and door slots; None: neither.
+        spec: the task, which tells continuous worlds, door slots and keys; None: none of them.
 
     Returns:
-        agent (E, length, 3 + M) int16 and action (E, length) uint8, whose last column is padding (``done``);
+        agent (E, length, 3 + M + K) int16 and action (E, length) uint8, whose last column is padding (``done``);
         in a continuous world agent (E, length, 2) float32 and action (E, length, 2) float32, padded with 0.
     """
     count = len(walls)
@@ -43,10 +44,10 @@ def walk(
         now = place_in_cells(rng, random_states(walls, rng))
         policy, step_world = make_point_explorer(explorer, walls, rng, first), step_points
     else:
-        doors = 0 if spec is None else spec.doors
-        agent = np.empty((count, length, 3 + doors), dtype=np.int16)
+        keys = spec is not None and spec.keys > 0
+        now = random_key_states(walls, rng) if keys else random_states(walls, rng, spec.doors if spec else 0)
+        agent = np.empty((count, length, now.shape[1]), dtype=np.int16)
         action = np.full((count, length), DONE, dtype=np.uint8)
-        now = random_states(walls, rng, doors)
         policy, step_world = make_explorer(explorer, walls, rng, first), step_agents
     agent[:, 0] = now
     for step in range(length - 1):

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from hjepa.errors import InputError
-from tasks import distances
+from tasks import EpisodeBatch, distances
+from tasks.key_oracles import key_distances, steps_from
 
 if TYPE_CHECKING:
     from hjepa.evaluation import Trace
@@ -96,18 +97,25 @@ def read_walk(trace: Trace, episode: int = 0) -> Walk:
     steps = int(trace.results.steps[episode])
     path = np.asarray(trace.agent[episode, : steps + 1])
     batch = trace.episodes.select([episode])
-    table = distances(batch.walls, batch.goal)[0]
     return Walk(
         episode=episode,
         task=trace.stack.config.task,
         walls=batch.walls[0],
         goal=batch.goal[0],
         path=path,
-        left=table[path[:, 0], path[:, 1], path[:, 2]],
+        left=_left(batch, path),
         success=bool(trace.results.success[episode]),
         shortest=int(batch.oracle_steps[0]),
         plans=_decode(trace, episode, path),
     )
+
+
+def _left(batch: EpisodeBatch, path: np.ndarray) -> np.ndarray:
+    """Steps of the shortest path to the goal that are left, (S + 1,), of the agents (S + 1, A) of one episode."""
+    if batch.keys:
+        table = key_distances(batch.barriers, batch.goal[:, :2], batch.doors)
+        return steps_from(np.repeat(table, len(path), 0), path)
+    return distances(batch.walls, batch.goal)[0][path[:, 0], path[:, 1], path[:, 2]]
 
 
 @torch.no_grad()

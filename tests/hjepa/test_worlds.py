@@ -10,18 +10,21 @@ import pytest
 import torch
 
 from hjepa.agent import Agent
+from hjepa.checkpoints import describe, load_stack, save_stack
 from hjepa.config import RunConfig, load_preset
 from hjepa.data import draw
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent
+from hjepa.evaluation import evaluate, make_agent, watch
+from hjepa.figures.walk import read_walk
 from hjepa.perception import see, world_of
 from hjepa.stack import Stack
 from hjepa.training import fit
 from levels.settings import World
-from tasks import TrajectoryStore, collect, sample_episodes, task_spec
+from tasks import TrajectoryStore, collect, compose_image, sample_episodes, task_spec
 
 TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
-TASKS = ("MiniGrid-MultiRoom-N6-v0", "MiniGrid-FourRooms-v0", "hjepa/NestedPoint-d2-v0")
+KEYS = "hjepa/NestedKeys-d2-v0"
+TASKS = ("MiniGrid-MultiRoom-N6-v0", "MiniGrid-FourRooms-v0", "hjepa/NestedPoint-d2-v0", KEYS)
 
 
 def config_for(task: str) -> RunConfig:
@@ -95,6 +98,39 @@ def test_door_states_reach_the_latent_and_their_numbers_the_memory() -> None:
     assert first is not None and second is not None and torch.equal(first, second)
 
 
+def test_a_key_in_hand_is_seen_and_kept_with_the_checkpoint(tmp_path: Path) -> None:
+    stack, batch = untrained(KEYS).eval(), sample_episodes(KEYS, episodes=3)
+    assert stack.world == World((9, 9), 7, doors=1, keys=1)
+    floor, agent = see(batch.start_observation, stack.world)
+    assert (floor == batch.grid).all() and agent[:, 3:].tolist() == [[2, 1]] * 3
+    taken = agent.clone()
+    taken[:, 4] = 0
+    image = compose_image(floor, taken.numpy())
+    assert (see({"image": image}, stack.world, floor)[1] == taken).all(), "what does not lie is in hand"
+    latents = [stack.encode(rows[:, None], [None] * 3, upto=1)[0] for rows in (agent, taken)]
+    assert not torch.allclose(*latents)
+    save_stack(stack, tmp_path)
+    again = load_stack(tmp_path)
+    assert again.world == stack.world
+    assert torch.equal(again.encode(taken[:, None], [None] * 3, upto=1)[0], latents[1])
+
+
+def test_the_steps_left_of_a_watched_walk_count_the_key() -> None:
+    trace = watch(untrained(KEYS).eval().requires_grad_(False), KEYS, episodes=2, budget_tflops=0.002)
+    for episode in range(2):
+        walk = read_walk(trace, episode)
+        assert walk.left[0] == walk.shortest == trace.episodes.oracle_steps[episode]
+        assert (np.abs(np.diff(walk.left)) <= 2).all() and walk.path.shape[1] == 5
+
+
+def test_a_checkpoint_from_before_there_were_keys_has_none() -> None:
+    assert "keys" not in describe("nested-d2")
+    stack = load_stack("nested-d2")
+    assert stack.world.keys == 0 and stack.probe(0).slots == 0
+    with pytest.raises(InputError, match=f"{KEYS} has 9x9 grids, 7 discrete actions, 1 doors, 1 keys"):
+        make_agent(stack, task_spec(KEYS))
+
+
 def test_an_agent_in_a_doorway_is_seen_with_the_remembered_floor_plan() -> None:
     task = "MiniGrid-MultiRoom-N6-v0"
     spec = task_spec(task)
@@ -104,8 +140,6 @@ def test_an_agent_in_a_doorway_is_seen_with_the_remembered_floor_plan() -> None:
     door = np.argwhere(batch.grid[0, ..., 0] == 4)[0]
     standing = batch.start.copy()
     standing[0, :2], standing[0, 3:] = door, 0
-    from tasks import compose_image
-
     image = compose_image(batch.grid, standing)
     _, seen = see({"image": image}, stack.world, begun.floor)
     assert (

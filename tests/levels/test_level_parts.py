@@ -10,6 +10,7 @@ import torch
 from levels.encoders import AgentEncoder
 from levels.networks import mlp
 from levels.probes import PositionProbe
+from levels.settings import World
 
 
 @pytest.mark.parametrize("macro_action", ["primitive", "outcome"])
@@ -86,6 +87,53 @@ def test_a_probe_learns_to_read_the_agent(toys: SimpleNamespace) -> None:
     assert (probe(latent) == everywhere).float().mean() > 0.98
     assert (probe.expected(latent) - everywhere[:, :2]).abs().mean() < 0.15
     assert probe(latent.view(5, -1, 16)).shape == (5, len(latent) // 5, 3)
+
+
+def test_doors_and_keys_are_told_apart_by_encoder_and_probe(toys: SimpleNamespace) -> None:
+    torch.manual_seed(0)
+    world = World(toys.SIZE, 7, doors=1, keys=1)
+    assert world.slots == (3, 2) and world.agent_dim == 5
+    width, height = toys.SIZE
+    sizes = (width, height, 4, *world.slots)
+    everything = torch.cartesian_prod(*[torch.arange(n) for n in sizes])
+    encoder, probe = AgentEncoder(world, 32, 16), PositionProbe(16, world)
+    latent = encoder(everything[None])[0].detach() * 4
+    optimizer = torch.optim.Adam(probe.parameters(), 0.04)
+    first = probe.loss(latent, everything).item()
+    assert first == pytest.approx(torch.tensor([float(n) for n in sizes]).log().sum().item(), rel=0.2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = probe.loss(latent, everything)
+        loss.backward()
+        optimizer.step()
+    assert probe(latent).shape == everything.shape
+    assert (probe(latent) == everything).float().mean() > 0.9
+    # Locked is no closed door twice over: each state has a plane of its own.
+    states = encoder(torch.tensor([[[1, 1, 0, state, 1] for state in range(3)]]))[0]
+    assert not torch.allclose(states[2] - states[1], states[1] - states[0], atol=1e-3)
+    imagined = latent[:6].clone().requires_grad_()
+    in_hand = probe.states(imagined, 1)[:, 0]
+    in_hand.sum().backward()
+    assert imagined.grad is not None and bool(imagined.grad.any())
+    for slot, count in enumerate(world.slots):
+        belief = probe.states(latent, slot)
+        assert belief.shape == (len(latent), count) and torch.allclose(
+            belief.sum(-1), torch.ones(len(latent))
+        )
+        assert (belief.argmax(-1) == everything[:, 3 + slot]).float().mean() > 0.9
+    with pytest.raises(ValueError, match="slot 2 of 2"):
+        probe.states(latent, 2)
+
+
+def test_worlds_without_keys_have_the_parts_they_always_had(toys: SimpleNamespace) -> None:
+    world = World(toys.SIZE, 7, doors=2)
+    assert world.slots == () and world.agent_dim == 5
+    doors = AgentEncoder(world, 8, 4).doors
+    assert doors is not None and doors.weight.shape == (8, 2)
+    assert sum(PositionProbe(4, world).classes) == sum(toys.SIZE) + 4
+    assert AgentEncoder(toys.WORLD, 8, 4).doors is None
+    with pytest.raises(ValueError, match="slot 0 of 0"):
+        PositionProbe(4, world).states(torch.zeros(1, 4), 0)
 
 
 def test_an_uncertain_probe_expects_the_mean(toys: SimpleNamespace) -> None:

@@ -20,7 +20,8 @@ from tasks.explorers import make_explorer
 from tasks.observations import ACTIONS, FORWARD
 from tasks.oracles import distances, shortest_actions
 
-IDS = [spec["id"] for spec in tasks.list_tasks() if spec["family"] == "nested-rooms"]
+# Worlds with a key have tests of their own.
+IDS = [spec["id"] for spec in tasks.list_tasks() if spec["family"] == "nested-rooms" and not spec["keys"]]
 ENVS = 10
 EVENTS = {
     "left",

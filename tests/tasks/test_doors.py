@@ -167,7 +167,7 @@ def test_all_pairs_count_closed_doors() -> None:
 @pytest.mark.parametrize("explorer", ["persistent", "goal-seeking", "mixture"])
 def test_explorers_open_close_and_bump_into_doors(explorer: str) -> None:
     class Spec:
-        continuous, doors = False, 3
+        continuous, doors, keys = False, 3, 0
 
     barriers = np.stack([o.grid_to_barriers(random_world(seed), 3) for seed in range(80)])
     barriers = reachable_barriers_of(barriers)
