@@ -6,46 +6,15 @@ Every row is computed anew from committed per-episode lists; its command makes t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hjepa.json_files import plain, read_json
-from hjepa.records import Record
-from hjepa.statistics import wilson
+from hjepa.json_files import plain
+from hjepa.report.agent_planning import actor_rows, configurator_rows, critic_rows
+from hjepa.report.parts import Row, name_of, of_levels, share
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "agent"
-
-PARTS = ("guardrails", "memory", "critic", "actor", "configurator", "pixels")
-"""Parts that rows are of."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One thing that one part had to show.
-
-    Attributes:
-        part: one of `PARTS`.
-        metric: what was measured, in words.
-        value, interval: of the agent with the part, and its 95 % interval [lo, hi].
-        control: the same measured without it, or None.
-        bar: what had to come out, in words.
-        met: whether it did.
-        command: what makes the results again.
-        results_file: where they are, from the folder of the repository.
-    """
-
-    part: str
-    metric: str
-    value: float
-    interval: list[float]
-    control: float | None
-    bar: str
-    met: bool
-    command: str
-    results_file: str
 
 
 def agent_rows(folder: Path = PUBLISHED) -> list[dict[str, Any]]:
@@ -90,30 +59,20 @@ def _guardrails(folder: Path) -> Iterator[Row]:
             f"hjepa plan --checkpoint nested-d3 --task {task}{more} --levels 1,2,3 --episodes 200 --split test"
             f" --seed 0,1,2 --json {kind}.json"
         )
-        held, careless = (_of_levels(each, GUARDED_LEVELS) for each in (file, free))
+        held, careless = (of_levels(each, GUARDED_LEVELS) for each in (file, free))
         for name, metric, bar in (
             ("violated", "episodes with a violation", "<= 0.01, control >= 0.5"),
             ("success", "success", ">= 0.9"),
         ):
-            (value, interval), (control, _) = _share(held, name), _share(careless, name)
+            (value, interval), (control, _) = share(held, name), share(careless, name)
             met = value >= 0.9 if name == "success" else value <= 0.01 and control >= 0.5
             what = f"{metric}, {kind}, {GUARDED_LEVELS} levels"
-            yield Row("guardrails", what, value, interval, control, bar, met, command, _name(file))
+            yield Row("guardrails", what, value, interval, control, bar, met, command, name_of(file))
 
 
-_OF_PART: tuple[Callable[[Path], Iterator[Row]], ...] = (_guardrails,)
-
-
-def _of_levels(file: Path, levels: int) -> list[Record]:
-    records = read_json(file)
-    return [record for record in records if record["levels"] == levels]
-
-
-def _share(records: Sequence[Record], name: str) -> tuple[float, list[float]]:
-    """Share of the episodes of all records in which something happened, and its interval."""
-    happened = np.concatenate([record[name] for record in records])
-    return float(happened.mean()), list(wilson(int(happened.sum()), happened.size))
-
-
-def _name(file: Path) -> str:
-    return f"hjepa/published/agent/{file.name}"
+_OF_PART: tuple[Callable[[Path], Iterator[Row]], ...] = (
+    _guardrails,
+    critic_rows,
+    actor_rows,
+    configurator_rows,
+)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hjepa.cli import main
-from hjepa.report.agent import PARTS, PUBLISHED, Row, agent_rows, agent_table
+from hjepa.report.agent import PUBLISHED, agent_rows, agent_table
+from hjepa.report.parts import PARTS, Row
 from tests.hjepa.conftest import synthetic_record
 
 
