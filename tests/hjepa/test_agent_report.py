@@ -10,6 +10,7 @@ import pytest
 from hjepa.cli import main
 from hjepa.report.agent import PUBLISHED, agent_rows, agent_table
 from hjepa.report.parts import PARTS, Row
+from tasks.missions import KINDS
 from tests.hjepa.conftest import synthetic_record
 
 
@@ -60,3 +61,57 @@ def test_words_that_do_not_fit_are_refused(
 ) -> None:
     assert main(["report", *words]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_the_critic_is_as_good_as_its_worst_level(tmp_path: Path) -> None:
+    def record(metric: str, worst: float) -> dict[str, object]:
+        levels = [
+            {"rank_correlations_map": [0.99, 0.97, None], "rank_correlations_span": [0.95, 0.95, 0.95]},
+            {
+                "rank_correlations_map": [worst, worst, worst + 0.02],
+                "rank_correlations_span": [0.99, 0.99, 0.99],
+            },
+        ]
+        return synthetic_record(2, 0.9, metric=metric, extra={"diagnostics": levels})
+
+    (tmp_path / "critic.json").write_text(json.dumps([record("critic", 0.9), record("imagined", 0.5)]))
+    over_map, within, success = agent_rows(tmp_path)
+    assert over_map["value"] == pytest.approx(0.9 + 0.02 / 3) and over_map["met"]
+    assert over_map["interval"][0] < over_map["value"] < over_map["interval"][1]
+    assert over_map["control"] == pytest.approx(0.5 + 0.02 / 3)
+    assert [within["value"], *within["interval"]] == pytest.approx([0.95] * 3)
+    assert success["value"] == success["control"] and success["met"]
+
+
+def test_a_glance_is_compared_with_the_search_of_the_same_seed(tmp_path: Path) -> None:
+    records = [
+        synthetic_record(levels, 2.0, seed=seed, planner=planner, seconds_per_episode=seconds * (1 + seed))
+        for levels in (1, 3)
+        for seed in (1, 0)
+        for planner, seconds in (("adam", 0.4), ("actor", 0.01))
+    ]
+    (tmp_path / "actor.json").write_text(json.dumps(records))
+    rows = agent_rows(tmp_path)
+    assert [row["part"] for row in rows] == ["actor"] * 6
+    success, seconds, operations = rows[:3]
+    assert success["met"] and success["value"] == success["control"]
+    assert seconds["value"] == pytest.approx(40) and seconds["met"]
+    assert operations["value"] == pytest.approx(1) and not operations["met"]
+
+
+def test_missions_are_paired_whatever_the_order_of_the_records(tmp_path: Path) -> None:
+    def records(cost: float) -> list[dict[str, object]]:
+        return [
+            synthetic_record(3, 2.0, seed=seed, tflops_per_episode=cost, extra={"mission": kind})
+            for kind in KINDS
+            for seed in (0, 1)
+        ]
+
+    (tmp_path / "missions.json").write_text(json.dumps(records(0.03)))
+    (tmp_path / "missions-all-levels.json").write_text(json.dumps(records(0.05)[::-1]))
+    rows = agent_rows(tmp_path)
+    assert [row["metric"].split(": ")[1].split(";")[0] for row in rows[:5]] == list(KINDS)
+    assert all(row["control"] == 0.04 for row in rows[:5])
+    loss, saved = rows[5:]
+    assert (loss["value"], loss["interval"], loss["met"]) == (0.0, [0.0, 0.0], True)
+    assert saved["value"] == pytest.approx(0.4) and saved["met"]
