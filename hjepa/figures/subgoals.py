@@ -296,15 +296,13 @@ def draw_left(axes: Axes, walk: Walk, first: int, last: int) -> None:
     if first == 0:
         ideal = np.arange(0, min(walk.shortest, last) + 1)
         axes.plot(ideal, walk.shortest - ideal, color=MUTED, linewidth=1.2, linestyle=":", gid="ideal")
-        axes.text(
-            0.99, 0.93, "dotted: along a shortest path", transform=axes.transAxes, ha="right", va="top",
-            fontsize=SMALL, color=MUTED,
-        )  # fmt: skip
     plain_axes(axes)
     axes.set(xlim=(first, last), ylim=(0, None))
     axes.set_xlabel("environment step", fontsize=BODY)
     axes.set_ylabel("steps to goal", fontsize=BODY)
-    axes.set_title("True shortest path left (turns count)", fontsize=BODY, loc="left", color=INK)
+    dotted = "; dotted: of an agent on a shortest path" if first == 0 else ""
+    title = f"True shortest path left (turns count){dotted}"
+    axes.set_title(title, fontsize=BODY, loc="left", color=INK)
 
 
 def _plan_handles(depth: int) -> list[Line2D]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from hjepa.evidence import Block, Comparison, Measured, Setting
+from hjepa.evidence import Agent, Block, Comparison, Measured, Setting
 from hjepa.figures.measured import Cost, Panel, Row, compute_figure, level_panels, rows_figure
 from hjepa.report.answer import Answer
 from hjepa.report.markup import (
@@ -43,7 +43,7 @@ def settings_section(blocks: Sequence[Block], pictures: Pictures) -> str:
             if len(blocks) > 1:
                 title = f"{block.task.rpartition('/')[2]} {block.tasks}\n{title}"
             rates: dict[str, dict[int, Measured | None]] = {}
-            found = {}
+            found: dict[Agent, Measured | None] = {}
             for depth, agents in block.depths(setting).items():
                 found |= {agent: block.rate(agent) for agent in agents.values() if agent not in found}
                 rates[depth] = {levels: found[agent] for levels, agent in agents.items()}
