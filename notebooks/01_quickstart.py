@@ -55,7 +55,7 @@ for number, (level, span) in enumerate(zip(stack.config.levels, stack.config.spa
 
 # %%
 episodes = tasks.sample_episodes(TASK, "test", "far", episodes=4, seed=0)
-figure, panels = plt.subplots(1, 4, figsize=(13, 3.7))
+figure, panels = plt.subplots(1, 4, figsize=(13, 3.8), layout="constrained")
 for panel, walls, start, goal, steps in zip(
     panels, episodes.walls, episodes.start, episodes.goal, episodes.oracle_steps
 ):

@@ -30,8 +30,8 @@ from IPython.display import HTML
 import hjepa
 import tasks
 from hjepa.devices import fix_threads
-from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal
-from hjepa.figures.style import level_colour
+from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal, draw_path, legend_handles
+from hjepa.figures.style import level_colour, time_colours, time_map
 from hjepa.imagination import imagined_metrics
 from hjepa.models import LevelModel
 from planners.grounding import Unconstrained
@@ -80,21 +80,32 @@ HTML(hjepa.figures.to_html(hjepa.figures.plan_animation(trace, episode=EPISODE))
 #
 # The same weights, the same task, the same compute, fewer levels. What is missing is not knowledge of the world: level 1
 # predicts as well as before. Missing is somebody who looks further than level 1 can. (This episode was chosen because one
-# level does not arrive; in about half of the test episodes it does.)
+# level does not arrive; in about half of the test episodes it does.) The lines move a little to the lower right as time goes
+# on, so that a way walked twice can be seen.
 
 # %%
-figure, panels = plt.subplots(1, LEVELS, figsize=(4.1 * LEVELS, 4.4))
+figure, panels = plt.subplots(1, LEVELS, figsize=(4.1 * LEVELS, 4.6), layout="constrained")
+limit = tasks.task_spec(TASK).step_budget
 for count, panel in zip(range(1, LEVELS + 1), panels):
     seen = hjepa.watch(stack, TASK, levels=count, episodes=EPISODE + 1, seed=0, settings=settings)
     steps = int(seen.results.steps[EPISODE])
-    path = seen.agent[EPISODE, : steps + 1]
+    path = seen.agent[EPISODE, : steps + 1, :2] + np.linspace(-0.25, 0.25, steps + 1)[:, None]
     draw_floor_plan(panel, walls)
-    panel.plot(path[:, 0], path[:, 1], color=level_colour(count), linewidth=2.5, alpha=0.8)
-    draw_agent(panel, start)
+    draw_path(panel, path, time_colours(np.arange(steps), 0, limit), width=2.5)
+    draw_agent(panel, start, face="white")
     draw_goal(panel, goal)
-    arrived = "arrives" if seen.results.success[EPISODE] else "does not arrive"
-    panel.set_title(f"{count} level{'s' if count > 1 else ''}: {arrived}, {steps} steps")
-figure.suptitle("The same task with fewer levels (line: the way it walked)", fontweight="bold")
+    outcome = (
+        f"arrives after {steps} steps"
+        if seen.results.success[EPISODE]
+        else f"stopped at the limit of {steps} steps"
+    )
+    panel.set_title(f"{count} level{'s' if count > 1 else ''}: {outcome}")
+scale = plt.cm.ScalarMappable(plt.Normalize(0, limit), time_map())
+figure.colorbar(scale, ax=list(panels), label="step of the episode", shrink=0.8)
+ends = [handle for handle in legend_handles() if handle.get_label() in ("start", "goal")]
+figure.legend(handles=ends, loc="outside lower center", ncols=2, frameon=False)
+needed = trace.episodes.oracle_steps[EPISODE]
+figure.suptitle(f"The same task with fewer levels: ways walked (shortest: {needed} steps)", fontweight="bold")
 plt.show()
 
 # %% [markdown]
@@ -108,7 +119,7 @@ plt.show()
 # %%
 states, steps = tasks.cell_distances(walls)
 here = int(np.flatnonzero((states == start).all(-1))[0])
-figure, panels = plt.subplots(1, LEVELS, figsize=(4.1 * LEVELS, 4.4))
+figure, panels = plt.subplots(1, LEVELS, figsize=(4.1 * LEVELS, 4.9), layout="constrained")
 with torch.no_grad():
     memories = stack.write(torch.from_numpy(trace.episodes.grid[EPISODE : EPISODE + 1]))
     latents = stack.encode(torch.from_numpy(start)[None, None], memories, upto=LEVELS)
@@ -119,18 +130,31 @@ with torch.no_grad():
         places = stack.probes[k].expected(drawn)
         draw_floor_plan(panel, walls)
         reachable = states[(steps[here] >= 0) & (steps[here] <= span)]
-        panel.scatter(*reachable[:, :2].T, marker="s", s=60, color="0.85", label="can be reached", zorder=1)
+        panel.scatter(*reachable[:, :2].T, marker="s", s=95, color="#9FC5E8", zorder=1)
         panel.scatter(
             *(places + 0.12 * torch.randn(places.shape)).T,
             s=8,
             color=level_colour(k + 1),
             alpha=0.7,
-            label="imagined",
             zorder=3,
         )
-        draw_agent(panel, start)
+        draw_agent(panel, start, face="white")
         panel.set_title(f"level {k + 1}: {span} step{'s' if span > 1 else ''} from now")
-panels[0].legend(loc="lower left")
+looks = (
+    ("place that can be reached in this time", "s", "#9FC5E8"),
+    (
+        "imagined place, in the level's colour (of 200; moved at random by about a tenth of a cell)",
+        "o",
+        "0.3",
+    ),
+)
+marks = [
+    plt.Line2D(
+        [], [], linestyle="", marker=marker, color=colour, label=name, markersize=9 if marker == "s" else 4
+    )
+    for name, marker, colour in looks
+]
+figure.legend(handles=[legend_handles()[1], *marks], loc="outside lower center", ncols=3, frameon=False)
 figure.suptitle("Where one step of each level leads, by its prior", fontweight="bold")
 plt.show()
 
@@ -138,11 +162,12 @@ plt.show()
 # ## The latent space
 #
 # Every state of this floor plan (cell and heading), encoded by the top level and projected onto the two directions in
-# which it varies most (of sixteen); colour is the true number of steps to the goal. On the left as they are: states that lie close
-# together on the map lie close together here, and a wall between them makes no difference. Plain distance would walk into
-# it. On the right the same latents after the linear map of the *imagined* metric: level 1 has walked this floor plan in
-# imagination, and directions that change slowly on such walks are stretched (`levels.metrics.commute_metric`). Now distance
-# says how long it takes. The line is the way that the agent walked, the marks are the top level's first plan.
+# which it varies most (of sixteen); colour is the true number of steps to the goal, bright near it. On the left as they
+# are: states that lie close together on the map lie close together here, and a wall between them makes no difference.
+# Plain distance would walk into it. On the right the same latents after the linear map of the *imagined* metric: level
+# 1 has walked this floor plan in imagination, and directions that change slowly on such walks are stretched
+# (`levels.metrics.commute_metric`). Now distance says how long it takes. The line is the way that the agent walked, the
+# marks are the top level's first plan.
 
 # %%
 at = torch.from_numpy(np.stack([start, goal]))[None]
@@ -159,24 +184,34 @@ target = int(np.flatnonzero((states == goal).all(-1))[0])
 first = next(d for d in trace.decisions if d.level == LEVELS and EPISODE in d.rows.tolist())
 plan = first.plan.latents[first.rows.tolist().index(EPISODE)]
 
-figure, panels = plt.subplots(1, 2, figsize=(12.5, 5.2))
+figure, panels = plt.subplots(1, 2, figsize=(12.5, 6), layout="constrained")
 for panel, matrix, name in zip(
     panels, (torch.eye(len(stretch)), stretch), ("as they are", "in the imagined metric")
 ):
     mapped = everywhere @ matrix
     centre = mapped.mean(0)
-    _, _, axes = torch.linalg.svd(mapped - centre, full_matrices=False)
+    _, spread, axes = torch.linalg.svd(mapped - centre, full_matrices=False)
+    share = 100 * spread**2 / (spread**2).sum()
     flat = [((part @ matrix - centre) @ axes[:2].T).numpy() for part in (everywhere, way, plan, ends[-1][0])]
-    dots = panel.scatter(*flat[0].T, c=steps[:, target], cmap="viridis", s=9, alpha=0.8)
-    panel.plot(*flat[1].T, color="0.3", linewidth=1.2, label="the way walked")
+    dots = panel.scatter(*flat[0].T, c=steps[:, target], cmap=time_map().reversed(), s=9, alpha=0.8)
+    panel.plot(*flat[1].T, color="0.3", linewidth=1.2, label="way walked")
     imagined = np.concatenate([flat[3][:1], flat[2]])
     panel.plot(
         *imagined.T, "o--", color=level_colour(LEVELS), linewidth=1.5, label=f"level {LEVELS}'s first plan"
     )
-    panel.plot(*flat[3][1], "*", color="crimson", markersize=17, label="goal")
-    panel.set(xlabel="first direction", ylabel="second direction", title=f"latents {name}")
-    panel.legend()
-figure.colorbar(dots, ax=panels, label="true steps to the goal")
+    look = {"markeredgecolor": "black", "linestyle": "", "zorder": 5}
+    panel.plot(*flat[3][0], "D", color="white", markersize=9, label="start", **look)
+    panel.plot(*flat[3][1], "*", color="crimson", markersize=17, label="goal", **look)
+    panel.set(
+        xlabel=f"first direction ({share[0]:.0f} % of the variance)",
+        ylabel=f"second direction ({share[1]:.0f} %)",
+        title=f"latents {name}",
+        aspect="equal",
+        adjustable="datalim",
+    )
+figure.colorbar(dots, ax=list(panels), label="true steps to the goal")
+handles, names = panels[0].get_legend_handles_labels()
+figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
 figure.suptitle("All states of the floor plan in the top level's latent space", fontweight="bold")
 plt.show()
 

@@ -33,12 +33,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import display
 
 import hjepa
 from hjepa.ablation import ablate
 from hjepa.devices import fix_threads
 from hjepa.evidence import Entry, blocks
-from hjepa.figures.groups import METRIC_COLOURS, grouped
+from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS, episodes_name, grouped
 from hjepa.figures.measured import Row, rows_figure
 from hjepa.figures.style import plain_axes
 from hjepa.grids import expand, read_grid
@@ -141,7 +142,7 @@ for name, folder in (("one after another", "sweep"), ("jointly, end to end", "jo
 # %%
 figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
 plain_axes(axes, "x")
-for number, (name, hatch, colour) in enumerate(zip(found, ("", "//"), ("#0072B2", "#E69F00"))):
+for number, (name, hatch, colour) in enumerate(zip(found, ("", "//"), ("0.3", "0.6"))):
     places = np.arange(len(pairs)) + 0.38 * number
     axes.barh(places, found[name], 0.36, color=colour, hatch=hatch, edgecolor="white")
     for place, value in zip(places, found[name]):
@@ -192,7 +193,7 @@ def per_agent(records):
 records = published("nested-d3")
 agents = per_agent(records)
 seeds = sorted({record["seed"] for record in records})
-print(f"{len(records)} records, evaluation seeds {seeds}, {agents[0]['episodes']} episodes for each agent")
+print(f"{len(records)} records, evaluation seeds {seeds}, {episodes_name(agents)} episodes for each agent")
 print("levels  metric      solved %  (95 % interval)  path / shortest  GFLOP an episode")
 for agent in sorted(agents, key=lambda agent: (agent["metric"], agent["levels"])):
     low, high = agent["success_ci95"]
@@ -215,34 +216,37 @@ hjepa.figures.success_by_levels(agents)
 # %% [markdown]
 # ### What does one more level add?
 #
-# All agents played the same episodes. So the right comparison is episode by episode: how much more often does the agent
+# All agents of one metric played the same episodes. So the right comparison is episode by episode: how much more often does the agent
 # with one level more arrive *where the other one does not*? The interval of such a *paired* difference is narrower
 # than the two intervals above suggest, because hard episodes are hard for both. An interval that leaves out zero says:
 # on these floor plans, with these weights, the level helps (or harms). It says nothing about another training; for
-# that, train several seeds (`hjepa ablate --train-seeds 0,1,2`).
+# that, train several seeds (`hjepa ablate --train-seeds 0,1,2`). Colour and marker are those of the level that comes on top.
+
 
 # %%
+def agents_of(block):
+    """(metric, levels) -> agent of the deep stack, whole or cut."""
+    cut = {
+        entry.record["checkpoint_sha256"] for entry in block.entries if entry.record["depth"] == "truncated"
+    }
+    deep = [agent for agent in block.agents if agent.checkpoints & cut or not cut]
+    return {(agent.setting.metric, agent.levels): agent for agent in deep}
+
+
 block = blocks([Entry(record) for record in records])[0]
-cut = {record["checkpoint_sha256"] for record in records if record["depth"] == "truncated"}
-deep = [agent for agent in block.agents if agent.checkpoints & cut or not cut]
-agent_of = {(agent.setting.metric, agent.levels): agent for agent in deep}
+agent_of = agents_of(block)
 metrics = sorted({metric for metric, _ in agent_of})
 counts = sorted({levels for _, levels in agent_of})
-
-
-def difference(upper, lower):
-    """Paired difference of success of two agents (metric, levels), with its 95 % interval."""
-    return block.compare(agent_of[upper], agent_of[lower]).difference
-
-
-rows = [
-    Row(f"{more} levels − {less}", [(more, difference((metric, more), (metric, less)))], f"metric {metric}")
-    for metric in metrics
-    for less, more in pairwise(counts)
-    if {(metric, less), (metric, more)} <= set(agent_of)
-]
-label = "more episodes solved, in points of a hundred (bars: 95 % interval, paired)"
-rows_figure(rows, 760, label, zero=True)
+rows = []
+for metric in metrics:
+    for less, more in pairwise(counts):
+        if {(metric, less), (metric, more)} <= set(agent_of):
+            added = block.compare(agent_of[metric, more], agent_of[metric, less]).difference
+            rows.append(
+                Row(f"{more} levels − {less}", [(more, added)], f"metric {metric}, {added.episodes} tasks")
+            )
+label = "difference in success, percentage points (bars: 95 % interval, paired)"
+rows_figure(rows, 760, label, zero=True, title="What one more level adds to success, on the same tasks")
 
 # %% [markdown]
 # ### Cost metric x hierarchy
@@ -251,17 +255,28 @@ rows_figure(rows, 760, label, zero=True)
 # *better cost*, which knows that the far side of a wall is far; or by *hierarchy*, by a level that looks beyond the wall. Does
 # one of them make the other superfluous? Take both away, one at a time: plain distance or the best metric of the file,
 # flat or with three levels. The *interaction* is what hierarchy adds under the best metric minus what it adds under the plain
-# one: below zero, the two cures overlap; above zero, they need each other; at zero, each does its own part.
+# one: below zero, the two cures overlap; above zero, they need each other; at zero, each does its own part. Only evaluation
+# seeds that both metrics were run on count here, so that all four agents had the same tasks.
 
 # %%
 FLAT, DEEP = 1, 3
 best = max((m for m in metrics if m != "l2"), key=lambda m: block.rate(agent_of[m, FLAT]).value)
 print(f"the best metric of the file, by what a flat agent makes of it: {best}")
-corners = {(m, n): block.rate(agent_of[m, n]) for m in ("l2", best) for n in (FLAT, DEEP)}
-table = {key: agent_of[key].success for key in corners}
-gains = {m: table[m, DEEP] - table[m, FLAT] for m in ("l2", best)}
+both = [{record["seed"] for record in records if record["metric"] == metric} for metric in ("l2", best)]
+common = set.intersection(*both)
+same = blocks([Entry(r) for r in records if r["metric"] in ("l2", best) and r["seed"] in common])[0]
+one_of = agents_of(same)
+corners = {(m, n): same.rate(one_of[m, n]) for m in ("l2", best) for n in (FLAT, DEEP)}
+print(f"evaluation seeds of both: {sorted(common)}, {len(same.episodes)} tasks")
+
+
+def difference(upper, lower):
+    """Paired difference of success of two agents (metric, levels), with its 95 % interval."""
+    return same.compare(one_of[upper], one_of[lower]).difference
+
+
+gains = {m: one_of[m, DEEP].success - one_of[m, FLAT].success for m in ("l2", best)}
 every = gains[best] - gains["l2"]
-every = every[:, ~np.isnan(every).any(0)]
 rng = np.random.default_rng(0)
 drawn = every[:, rng.integers(0, every.shape[1], (4000, every.shape[1]))].mean((0, 2))
 effects = {
@@ -296,28 +311,35 @@ left.tick_params(length=0)
 left.set_title("Success (95 % interval)")
 plain_axes(right, "x")
 for place, (name, value, low, high) in enumerate(lines):
-    colour = "#D55E00" if name.startswith("interaction") else "#0072B2"
-    right.errorbar(
-        100 * value, place, xerr=[[100 * (value - low)], [100 * (high - value)]],
-        fmt="D" if name.startswith("interaction") else "o", color=colour, capsize=4, markersize=8, linewidth=2,
-    )  # fmt: skip
+    look = {"fmt": "D", "markerfacecolor": "white"} if name.startswith("interaction") else {"fmt": "o"}
+    bars = [[100 * (value - low)], [100 * (high - value)]]
+    right.errorbar(100 * value, place, xerr=bars, color="0.2", capsize=4, markersize=8, linewidth=2, **look)
 right.axvline(0, color="black", linewidth=1)
 right.set_yticks(range(len(lines)), [name for name, *_ in lines], fontsize=11)
 right.set_ylim(len(lines) - 0.5, -0.5)
-right.set_xlabel("added to success, in points of a hundred")
+right.set_xlabel("difference in success, percentage points (bars: 95 % interval, paired)")
 right.set_title("What each cure adds, and how they go together")
-figure.suptitle("Cost metric x hierarchy: the same episodes four times", fontweight="bold")
+figure.suptitle(
+    f"Cost metric x hierarchy: four agents on the same {len(same.episodes)} tasks", fontweight="bold"
+)
 plt.show()
 
 
 # %% [markdown]
 # ### Where does a level help?
 #
-# Looking further should matter where the way is long. So the same episodes by length of their shortest path. A bucket with
-# few episodes has a wide bar: read bars, not points.
+# Looking further should matter where the way is long. So the episodes by length of their shortest path. A bucket with
+# few episodes has a wide bar: read bars, not points. Metrics that were run on more evaluation seeds have more episodes (n).
 
 # %%
-hjepa.figures.success_by_distance([agent for agent in agents if agent["metric"] in ("l2", best)])
+shown = sorted({"l2", best})
+figure = hjepa.figures.success_by_distance([agent for agent in agents if agent["metric"] in shown])
+run = {
+    metric: sorted({record["seed"] for record in records if record["metric"] == metric}) for metric in shown
+}
+told = "; ".join(f"{metric}: evaluation seeds {', '.join(map(str, run[metric]))}" for metric in shown)
+figure.suptitle(f"Success by length of the shortest path ({told})", fontweight="bold")
+display(figure)
 
 # %% [markdown]
 # ### Is there one right number?
@@ -328,8 +350,8 @@ hjepa.figures.success_by_distance([agent for agent in agents if agent["metric"] 
 
 # %%
 SIZES = {"nested-d2": "2 x 2 rooms", "nested-d3": "4 x 4 rooms", "nested-d4": "8 x 8 rooms"}
-figure, panels = plt.subplots(1, 3, figsize=(12.5, 4), sharey=True, layout="constrained")
-order = ("l2", "commute", "imagined", "critic")
+figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.2), sharey=True, layout="constrained")
+order, spans = tuple(METRIC_COLOURS), []
 for panel, (name, rooms) in zip(panels, SIZES.items()):
     own = blocks([Entry(record) for record in published(name)])[0]
     metric = max((agent.setting.metric for agent in own.agents), key=order.index)
@@ -337,16 +359,28 @@ for panel, (name, rooms) in zip(panels, SIZES.items()):
     plain_axes(panel)
     xs, rates = zip(*points)
     bars = np.array([[r.value - r.lo, r.hi - r.value] for r in rates]).T
-    colour = METRIC_COLOURS[0]
-    panel.errorbar(xs, [r.value for r in rates], bars, fmt="o-", color=colour, capsize=4, markersize=8)
+    look = {
+        "fmt": f"{METRIC_MARKERS[metric]}-",
+        "color": METRIC_COLOURS[metric],
+        "capsize": 4,
+        "markersize": 8,
+    }
+    panel.errorbar(xs, [r.value for r in rates], bars, **look)
+    spans.append(max(r.value for r in rates) - min(r.value for r in rates))
     steps = np.mean(own.oracle_steps)
     said = {x: f"{x}\n{100 * rate.value:.1f} %" for x, rate in points}
     panel.set_xticks(range(1, 5), [said.get(x, f"{x}\nnot run") for x in range(1, 5)])
     panel.set(xlabel="levels of the agent, and success", xlim=(0.5, 4.5), ylim=(-0.02, 1.08))
-    panel.set_title(f"{rooms} (metric {metric})\nmean shortest way: {steps:.0f} steps")
+    panel.set_title(
+        f"{rooms} (metric {metric}, n = {len(own.episodes)})\nmean shortest way: {steps:.0f} steps"
+    )
 panels[0].set_ylabel("success rate")
 panels[0].set_yticks(np.linspace(0, 1, 6), [f"{p} %" for p in range(0, 101, 20)])
-figure.suptitle("Success by levels on three sizes (bars: 95 % intervals)", fontweight="bold")
+figure.suptitle(
+    "With the best metric of each file, depth changes success by at most"
+    f" {100 * max(spans):.1f} points where it was run (bars: 95 % intervals)",
+    fontweight="bold",
+)
 plt.show()
 
 # %% [markdown]

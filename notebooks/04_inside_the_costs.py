@@ -35,10 +35,11 @@ from hjepa.devices import fix_threads
 from hjepa.diagnostics import diagnose
 from hjepa.evaluation import make_agent, play
 from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal
-from hjepa.figures.style import level_colour, plain_axes
+from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS, grouped, levels_name
+from hjepa.figures.style import INK, level_colour, plain_axes
 from hjepa.imagination import imagined_metrics
 from hjepa.models import LevelModel
-from hjepa.records import read_records
+from hjepa.records import pooled, read_records
 from levels.metrics import squared_distance
 from planners.noise import combine
 from planners.objectives import GoalCost, SumCost, SupportCost
@@ -53,8 +54,6 @@ TASK = "hjepa/NestedRooms-d3-v0"
 stack = hjepa.load_stack("nested-d3")
 config = stack.config
 episodes = tasks.sample_episodes(TASK, "test", episodes=12, seed=0)
-METRICS = {"l2": "#56B4E9", "commute": "#E69F00", "imagined": "#CC79A7", "critic": "black"}
-MARKERS = dict(zip(METRICS, "os^D"))
 
 # %% [markdown]
 # ## Four ways to say "far"
@@ -67,43 +66,60 @@ MARKERS = dict(zip(METRICS, "os^D"))
 #   and *value iteration* spreads these costs from the goal over the map. A latent then looks up the steps to go, at the
 #   place where it believes to be. It was trained on how long trajectories took to get somewhere.
 #
-# None of them was told about walls or doors. Below, how far every cell is from the goal (the star) by each of them. Bright is
-# near. The number is the rank correlation with the true steps: at 1 the landscape orders all cells as the shortest path
-# does. All levels of this stack share one latent, so one picture holds for each of them.
+# None of them was told about walls or doors. Below, how far every cell is from the goal by each of them. The number is the
+# rank correlation with the true steps: at 1 the landscape orders all cells as the shortest path does. A squared distance
+# has no unit, so each of these maps has a scale of its own; the critic and the truth count steps, on one scale. All levels of
+# this stack share one latent, so one picture holds for each of them.
 
 # %%
 EPISODE = 0
 grid, goal = episodes.grid[EPISODE], episodes.goal[EPISODE]
 
 
-def draw_energy(panel, energy, grey="#C4C4C4"):
+def draw_energy(panel, energy, least=None, most=None, grey="#C4C4C4"):
     """A landscape (W, H) as a heat map, walls grey."""
     colours = plt.get_cmap("viridis_r").with_extremes(bad=grey)
-    image = panel.imshow(np.ma.masked_invalid(energy.T), cmap=colours)
+    image = panel.imshow(np.ma.masked_invalid(energy.T), cmap=colours, vmin=least, vmax=most)
     panel.set(xticks=[], yticks=[])
     return image
 
 
-figure, panels = plt.subplots(1, 5, figsize=(15.5, 4.6), layout="compressed")
-for panel, metric in zip(panels, METRICS):
-    found = hjepa.figures.landscape(stack, grid, goal, 1, metric)
-    bar = figure.colorbar(draw_energy(panel, found.energy), ax=panel, location="bottom", shrink=0.85)
+def mark(label, marker, face="white", size=12.0, edge="black"):
+    """An entry of a key."""
+    return plt.Line2D(
+        [], [], linestyle="", marker=marker, color=face, markeredgecolor=edge, markersize=size, label=label
+    )
+
+
+KEY = {
+    "start": mark("start", ">", size=10),
+    "goal": mark("goal", "*", size=14),
+    "wall": mark("wall", "s", "#C4C4C4"),
+}
+
+maps = {metric: hjepa.figures.landscape(stack, grid, goal, 1, metric) for metric in METRIC_COLOURS}
+truth = maps["critic"].path
+most = max(np.nanmax(truth), np.nanmax(maps["critic"].energy))
+figure, panels = plt.subplots(1, 5, figsize=(15.5, 4.9), layout="constrained")
+for panel, (metric, found) in zip(panels, maps.items()):
+    shared = (0, most) if metric == "critic" else (None, None)
+    bar = figure.colorbar(draw_energy(panel, found.energy, *shared), ax=panel, location="bottom", shrink=0.85)
     bar.set_label("steps to go" if metric == "critic" else "squared distance")
-    panel.set_title(f"{metric}\nrank correlation {found.rank_correlation:.2f}")
-bar = figure.colorbar(draw_energy(panels[-1], found.path), ax=panels[-1], location="bottom", shrink=0.85)
+    panel.set_title(f"metric {metric}\nrank correlation {found.rank_correlation:.2f}")
+bar = figure.colorbar(draw_energy(panels[-1], truth, 0, most), ax=panels[-1], location="bottom", shrink=0.85)
 bar.set_label("steps, turns counted")
 panels[-1].set_title("the truth\n(shortest path)")
 for panel in panels:
     draw_goal(panel, goal, size=15, face="white")
-figure.suptitle("How far is every cell from the goal?", fontweight="bold")
+figure.legend(handles=[KEY["goal"], KEY["wall"]], loc="outside lower center", ncols=2, frameon=False)
+figure.suptitle("How far is every cell from the goal? Bright: near, dark: far", fontweight="bold")
 plt.show()
 
 # %% [markdown]
 # ## The same landscape, level by level
 #
 # What differs from level to level is how far one plan reaches: the horizon times the span. A plan can only end where it
-# reaches (framed in the level's colour; the rest is pale), and a perfect search ends it at the least energy in there (the
-# cross). In plain distance, a short reach holds only the near side of a wall: the best place is in front of it, and
+# reaches, and a perfect search ends it at the least energy in there (the cross). In plain distance, a short reach holds only the near side of a wall: the best place is in front of it, and
 # after the next plan it still is. That is a *local minimum*, and it is one of the cost. There are two ways out: reach
 # further, as upper levels do, or a cost without it.
 
@@ -135,7 +151,7 @@ def outline(panel, inside, colour):
 
 shape = episodes.walls[EPISODE].shape
 away = as_map(np.where(steps[here] < 0, np.inf, steps[here]), shape)
-figure, panels = plt.subplots(2, stack.depth, figsize=(3.6 * stack.depth, 8.6), layout="compressed")
+figure, panels = plt.subplots(2, stack.depth, figsize=(3.6 * stack.depth, 8.3), layout="constrained")
 for row, metric in zip(panels, ("l2", "critic")):
     for k, panel in enumerate(row):
         energy = hjepa.figures.landscape(stack, grid, goal, k + 1, metric).energy
@@ -144,17 +160,30 @@ for row, metric in zip(panels, ("l2", "critic")):
         image.set_alpha(np.where(inside | np.isnan(energy), 1.0, 0.3).T)
         outline(panel, inside, level_colour(k + 1))
         best = np.unravel_index(np.nanargmin(np.where(inside, energy, np.nan)), energy.shape)
-        draw_agent(panel, start)
-        draw_goal(panel, goal, size=14, face="white")
-        panel.plot(*best, "x", color="crimson", markersize=13, markeredgewidth=3.5, zorder=11)
+        draw_agent(panel, start, face="white")
+        panel.plot(*best, "X", color="black", markersize=16, markeredgecolor="white", markeredgewidth=1.5)
+        draw_goal(panel, goal, size=13, face="white")
         left = int(hjepa.figures.landscape(stack, grid, goal, 1, "l2").path[best])
         panel.set_title(
             f"level {k + 1} reaches {reach[k]} steps", color=level_colour(k + 1), fontweight="bold"
         )
-        panel.set_xlabel(f"from the cross still {left} steps" if left else "the cross is the goal")
+        panel.set_xlabel(
+            f"from the cross still {left} steps to the goal" if left else "the cross is at the goal"
+        )
     row[0].set_ylabel(f"metric {metric}", fontsize=13)
+    scale = plt.cm.ScalarMappable(image.norm, image.cmap)
+    bar = figure.colorbar(
+        scale, ax=list(row), shrink=0.85, pad=0.01, ticks=[np.nanmin(energy), np.nanmax(energy)]
+    )
+    bar.ax.set_yticklabels(["near", "far"])
+cross = mark("where a perfect search ends one plan: the least energy in the frame", "X", "black", 14, "white")
+frame = plt.Line2D(
+    [], [], color=INK, linewidth=2.2, label="frame: what one plan reaches (pale: out of reach)"
+)
+figure.legend(handles=[*KEY.values(), cross, frame], loc="outside lower center", ncols=5, frameon=False)
 figure.suptitle(
-    f"Where a perfect search would go: the cross. The shortest way has {episodes.oracle_steps[EPISODE]} steps",
+    "How far one plan of each level gets with a perfect search. From the start to the goal it is"
+    f" {episodes.oracle_steps[EPISODE]} steps",
     fontweight="bold",
 )
 plt.show()
@@ -212,38 +241,38 @@ def arrives(energy, states, steps, goal, ahead):
     return at_goal[place].mean()
 
 
-share = {metric: np.zeros((len(episodes), len(reach))) for metric in METRICS}
+share = {metric: np.zeros((len(episodes), len(reach))) for metric in METRIC_COLOURS}
 for number in range(len(episodes)):
     own_states, own_steps = tasks.cell_distances(episodes.walls[number], any_heading=False)
-    for metric in METRICS:
+    for metric in METRIC_COLOURS:
         energy = energies(number, metric)
         for k, ahead in enumerate(reach):
             share[metric][number, k] = arrives(energy, own_states, own_steps, episodes.goal[number], ahead)
 
 figure, axes = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
 plain_axes(axes)
-for place, (metric, colour) in enumerate(METRICS.items()):
-    shift = 0.1 * (place - 1.5)
+for place, (metric, colour) in enumerate(METRIC_COLOURS.items()):
+    shift = 0.04 * (place - 1.5)
     spread = share[metric].std(0) / np.sqrt(len(episodes))
     axes.errorbar(
         np.arange(len(reach)) + shift, share[metric].mean(0), spread,
-        fmt=f"{MARKERS[metric]}-", color=colour, capsize=3, markersize=8, label=f"metric {metric}",
+        fmt=f"{METRIC_MARKERS[metric]}-", color=colour, capsize=3, markersize=8, label=f"metric {metric}",
     )  # fmt: skip
 axes.set_xticks(range(len(reach)), [f"{ahead}\n(level {k + 1})" for k, ahead in enumerate(reach)])
 axes.set_yticks(np.linspace(0, 1, 6), [f"{p} %" for p in range(0, 101, 20)])
 axes.set(xlabel="steps within reach of one plan", ylabel="states from which it arrives", ylim=(-0.03, 1.05))
-axes.legend(loc="lower right")
-axes.set_title("Perfect search, given cost (bars: standard error over 12 floor plans)", fontweight="bold")
+axes.legend(loc="lower right", title=f"bars: standard error over {len(episodes)} floor plans")
+axes.set_title("From how many states a perfect search arrives, by metric and reach", fontweight="bold")
 plt.show()
 
 # %% [markdown]
 # ## Where gradient descent goes
 #
-# Now a real search: level 1 alone, eight steps. Sixteen plans are drawn from the level's prior (thin, grey); Adam then
-# descends on their actions (thick, orange). A one-hot action is a corner of a simplex: gradients go through the softmax,
+# Now a real search: level 1 alone, eight steps. Sixteen plans are drawn from the level's prior (thin lines); Adam then
+# descends on their actions (thick lines). A one-hot action is a corner of a simplex: gradients go through the softmax,
 # and the model always sees a corner. The cross is the least energy among all states that can truly be reached in eight
-# steps. Where orange comes to the cross, the search has done what it can; what is wrong with that place is wrong with the
-# cost.
+# steps. Where a thick line comes to the cross, the search has done what it can; what is wrong with that place is wrong with
+# the cost. Lines are shifted a little, so that all can be seen.
 
 # %%
 models = [LevelModel(stack, k, config.plan.margin) for k in range(stack.depth)]
@@ -282,29 +311,47 @@ def read(latents, k=0):
     return stack.probes[k].expected(latents).numpy()
 
 
-figure, panels = plt.subplots(1, 3, figsize=(14, 5.6), layout="compressed")
+AFTER = {"color": level_colour(1), "linewidth": 2.4}
+BEFORE = {"color": "0.25", "linewidth": 0.9}
+WIDE, HIGH = 10, 8  # cells that are shown, from the corner of the map where the agent starts
+figure, panels = plt.subplots(1, 3, figsize=(14, 6.2), layout="constrained")
 for panel, metric in zip(panels, ("l2", "imagined", "critic")):
-    draw_energy(panel, hjepa.figures.landscape(stack, grid, goal, 1, metric).energy).set_alpha(0.55)
+    energy = maps[metric].energy
+    near = energy[:WIDE, :HIGH]
+    image = draw_energy(panel, energy, np.nanmin(near), np.nanmax(near))
+    image.set_alpha(0.5)
+    bar = figure.colorbar(
+        image, ax=panel, location="bottom", shrink=0.6, ticks=[np.nanmin(near), np.nanmax(near)]
+    )
+    bar.ax.set_xticklabels(["near the goal", "far"])
     problem = problem_of(EPISODE, metric, seed=1)
     before, after, drawn_cost, cost = descend(problem, iterations=16)
     jitter = np.random.default_rng(0)
-    for trajectory, width, colour in ((before, 1.0, "0.35"), (after, 2.2, "#D55E00")):
+    for trajectory, look in ((after, AFTER), (before, BEFORE)):
         for places in read(trajectory.latents[0]):
-            line = np.vstack([start[:2], places]) + jitter.uniform(-0.2, 0.2, 2)
-            panel.plot(*line.T, color=colour, linewidth=width, alpha=0.75)
+            line = np.vstack([start[:2], places]) + jitter.uniform(-0.25, 0.25, 2)
+            panel.plot(*line.T, alpha=0.8, **look)
     floor, place = least(EPISODE, metric)
-    panel.plot(*place, "x", color="black", markersize=13, markeredgewidth=3.5, zorder=11)
-    draw_agent(panel, start)
-    draw_goal(panel, goal, size=16, face="white")
+    panel.set(xlim=(-0.5, WIDE - 0.5), ylim=(HIGH - 0.5, -0.5))
+    panel.plot(*place, "X", color="black", markersize=17, markeredgecolor="white", zorder=8)
+    draw_agent(panel, start, face="white")
     panel.set_title(
-        f"metric {metric}\nbest as drawn {drawn_cost:.0f}, after Adam {cost:.0f}, least {floor:.0f}"
+        f"metric {metric}\nenergy of the best plan: {drawn_cost:.0f} as drawn, {cost:.0f} after Adam\n"
+        f"least that can truly be reached: {floor:.0f}",
+        fontsize=11,
     )
-lines = [plt.Line2D([], [], color=c, linewidth=w) for c, w in (("0.35", 1), ("#D55E00", 2.2))]
-cross = plt.Line2D([], [], color="black", marker="x", linestyle="", markersize=11, markeredgewidth=3)
-names = ["plans as drawn", "after 16 steps of Adam", "least energy within eight true steps"]
-figure.legend([*lines, cross], names, loc="outside lower center", ncols=3, frameon=False)
+lines = [
+    plt.Line2D([], [], **BEFORE, label="plan as drawn"),
+    plt.Line2D([], [], **AFTER, label="after 16 steps of Adam"),
+]
+cross = mark("least energy within eight true steps", "X", "black", 14, "white")
+figure.legend(
+    handles=[*lines, cross, KEY["start"], KEY["wall"]], loc="outside lower center", ncols=5, frameon=False
+)
 figure.suptitle(
-    "Level 1, eight steps: sixteen plans before and after gradient descent", y=1.03, fontweight="bold"
+    "Sixteen plans of level 1, eight steps long, before and after gradient descent\n"
+    "(a part of the map; the goal lies beyond, to the lower right)",
+    fontweight="bold",
 )
 plt.show()
 
@@ -357,8 +404,8 @@ for panel, metric in zip(panels, ("l2", "imagined", "critic")):
             relative[:, number, place] = imagined / lowest, true_energy(number, metric, actions) / lowest
     plain_axes(panel)
     panel.axhline(1, color="0.4", linestyle=":", linewidth=1.5)
-    for values, style, name in zip(relative, ("o-", "s--"), ("as imagined", "in truth")):
-        colour = "#0072B2" if name == "as imagined" else "#D55E00"
+    looks = {"as level 1 imagined it": ("o-", level_colour(1)), "in truth": ("s--", INK)}
+    for values, (name, (style, colour)) in zip(relative, looks.items()):
         spread = values.std(0) / np.sqrt(len(values))
         panel.errorbar(
             range(len(rounds)), values.mean(0), spread, fmt=style, color=colour, capsize=3, label=name
@@ -367,7 +414,18 @@ for panel, metric in zip(panels, ("l2", "imagined", "critic")):
     panel.set(xlabel="steps of Adam", title=f"metric {metric}")
 panels[0].set_ylabel("energy of the best plan /\nleast that can truly be reached")
 panels[0].legend()
-figure.suptitle("What gradient descent finds: imagined and true (bars: standard error)", fontweight="bold")
+panels[2].annotate(
+    "1: the least that can truly be reached",
+    (0, 1),
+    (0, -5),
+    textcoords="offset points",
+    va="top",
+    color="0.3",
+)
+figure.suptitle(
+    f"What gradient descent finds, imagined and true (bars: standard error over {len(episodes)} episodes)",
+    fontweight="bold",
+)
 plt.show()
 
 # %% [markdown]
@@ -419,27 +477,31 @@ side = np.abs(places[:, :, None] - sides).sum(-1).min(1).argmin(-1)
 
 figure, panels = plt.subplots(1, 2, figsize=(12.5, 5.6), width_ratios=(1, 1.15), layout="constrained")
 draw_floor_plan(panels[0], episodes.walls[number])
+around = np.vstack([start[:2], goal[:2], sides])
+(left_end, top), (right_end, bottom) = around.min(0) - 3.5, around.max(0) + 3.5
+panels[0].set(xlim=(max(left_end, -0.5), right_end), ylim=(bottom, max(top, -0.5)))
 plain_axes(panels[1], "x")
 for way, (name, colour, marker) in enumerate(
-    (("one way", "#0072B2", "o"), ("the other way", "#D55E00", "s"))
+    (("one way", level_colour(2), "o"), ("the other way", INK, "s"))
 ):
     jitter = np.random.default_rng(way)
     own = np.flatnonzero(arrived & (side == way))
     for plan in own:
         line = np.vstack([start[:2], places[plan, : left[plan].argmin() + 1]])
         line[1:] += jitter.uniform(-0.18, 0.18, (len(line) - 1, 2))
-        panels[0].plot(*line.T, f"{marker}-", color=colour, linewidth=1.2, markersize=5, alpha=0.55)
+        panels[0].plot(*line.T, f"{marker}-", color=colour, linewidth=1.2, markersize=5, alpha=0.5)
     costs = plans.cost.numpy()[own]
     panels[1].plot(costs, way + jitter.uniform(-0.2, 0.2, len(own)), marker, color=colour, alpha=0.6)
     if len(own):
         print(f"{name}: {len(own)} plans, the best costs {costs.min():.2f}")
-print(f"{(~arrived).sum()} of {tries} plans end elsewhere (not drawn)")
-draw_agent(panels[0], start)
-draw_goal(panels[0], goal)
-panels[0].set_title(f"Plans of level {k + 1}; both ways take {length} steps")
-panels[1].set_yticks([0, 1], ["one way\n(blue)", "the other way\n(orange)"])
-panels[1].set(xlabel="cost of the plan", ylim=(1.6, -0.6), title="What they cost: one mark per random key")
-figure.suptitle("One problem, two good plans", fontweight="bold")
+draw_agent(panels[0], start, face="white")
+draw_goal(panels[0], goal, size=16)
+panels[0].set_title(f"A part of the map: from the triangle to the star,\nboth ways take {length} steps")
+panels[0].set_xlabel(f"{(~arrived).sum()} of {tries} plans end elsewhere (not drawn)")
+panels[1].set_yticks([0, 1], ["one way\n(circles)", "the other way\n(squares)"])
+panels[1].set(xlabel="cost of the plan", xlim=(0, None), ylim=(1.6, -0.6))
+panels[1].set_title("What they cost: one mark per plan,\neach from a random key of its own")
+figure.suptitle(f"One problem, two good plans (of level {k + 1})", fontweight="bold")
 plt.show()
 
 # %% [markdown]
@@ -448,46 +510,87 @@ plt.show()
 # Which part holds an agent back? Replace one part by the truth, keep the rest, and plan the same episodes. What helps
 # most is the part to mend.
 #
-# - `none`: the agent as it is.
-# - `dynamics`: every imagined step is the true one. It can only help if the *model* is at fault.
-# - `cost`: distances are the true numbers of steps. It helps if the *cost* is at fault.
-# - `subgoals:k`: level k always sets the state that is one stride ahead on a shortest path. It helps if what comes from
-#   *above* is at fault; what is still missing then is the fault of the levels below.
-# - `random-subgoals`: subgoals from nowhere, as a floor.
+# - *As it is*: the agent itself, with nothing replaced.
+# - *True dynamics*: every imagined step is the true one. It can only help if the *model* is at fault.
+# - *True cost*: distances are the true numbers of steps. It helps if the *cost* is at fault.
+# - *True subgoals of level k*: level k always sets the state that is one stride ahead on a shortest path. It helps if what
+#   comes from *above* is at fault; what is still missing then is the fault of the levels below.
+# - *Random subgoals*: from nowhere, as a floor.
 #
-# These are the published runs; the command is in their cards.
+# These are the published runs (`hjepa plan --oracle`); the commands are in their cards. A rung that was not run is listed, and
+# says so. A ratio of steps is over the tasks that a rung solved, so a rung that solves harder ones can look longer.
+
 
 # %%
+def rungs_of(levels):
+    """Every rung for an agent with so many levels: its oracle, and in words."""
+    above = {f"subgoals:{levels}": f"true subgoals of level {levels}", "random-subgoals": "random subgoals"}
+    parts = {None: "as it is", "dynamics": "true dynamics", "cost": "true cost"}
+    return parts | above if levels > 1 else parts
+
+
+def rows_of(ladder):
+    """(levels, words, record or None if it was not run), from the top; subgoals of level k come with k levels."""
+    run = {key: pooled(parts) for key, parts in grouped(ladder, ("levels", "oracle")).items()}
+    whole = {levels for levels, oracle in run if oracle is None}
+    for levels in sorted({levels for levels, _ in run}, reverse=True):
+        for oracle, words in rungs_of(levels).items():
+            if levels in whole or (levels, oracle) in run:
+                yield levels, words, run.get((levels, oracle))
+
+
+def draw_ladder(panels, rows, colour, marker):
+    """Success on the left, path / shortest on the right; dotted: the agent as it is, with as many levels."""
+    bases = {levels: record for levels, words, record in rows if words == "as it is"}
+    for place, (levels, _, record) in enumerate(rows):
+        base = bases.get(levels)
+        for panel, name, scale in ((panels[0], "success_rate", 100), (panels[1], "path_ratio", 1)):
+            if base is not None and base[name] is not None:
+                ends = [place - 0.5, place + 0.5]
+                panel.plot([scale * base[name]] * 2, ends, ":", color="0.4", linewidth=1.3, zorder=1)
+        if record is None:
+            panels[0].text(1, place, "not run", va="center", color="0.35", style="italic")
+            continue
+        rate, (low, high) = record["success_rate"], record["success_ci95"]
+        look = {"color": colour, "marker": marker, "markersize": 9, "clip_on": False}
+        look["markerfacecolor"] = "white" if record is base else colour
+        panels[0].errorbar(
+            100 * rate, place, xerr=[[100 * (rate - low)], [100 * (high - rate)]], capsize=3, **look
+        )
+        if record["path_ratio"] is None:
+            panels[1].text(1.01, place, "none solved", va="center", color="0.35", style="italic")
+        else:
+            panels[1].plot(record["path_ratio"], place, **look)
+            text = f"{record['path_ratio']:.2f}"
+            panels[1].annotate(text, (record["path_ratio"], place), (9, -4), textcoords="offset points")
+
+
 ladders = {}
-for name in ("nested-d3", "nested-d4"):
-    path = files("hjepa").joinpath("published", name, "ladder.json")
-    if path.is_file():
-        ladders[name] = read_records(str(path))
-heights = [len(ladder) for ladder in ladders.values()]
+for card in sorted(files("hjepa").joinpath("published").iterdir(), key=lambda card: card.name):
+    if card.joinpath("ladder.json").is_file():
+        records = read_records(str(card.joinpath("ladder.json")))
+        for (metric, *_), ladder in grouped(records, ("metric", "planner", "budget_tflops")).items():
+            ladders[card.name, metric] = list(rows_of(ladder))
+heights = [len(rows) for rows in ladders.values()]
 figure, grid_of_panels = plt.subplots(
-    len(ladders), 2, figsize=(12.5, 0.46 * sum(heights) + 1.5 * len(heights)), sharey="row", squeeze=False,
+    len(ladders), 2, figsize=(12.5, 0.42 * sum(heights) + 1.4 * len(heights) + 0.4), sharey="row", squeeze=False,
     height_ratios=heights, layout="constrained",
 )  # fmt: skip
-for (name, ladder), panels in zip(ladders.items(), grid_of_panels):
-    rungs = [f"{r['levels']} levels, {r['metric']}: {r['oracle'] or 'none'}" for r in ladder]
-    for place, record in enumerate(ladder):
-        low, high = record["success_ci95"]
-        rate, ratio = record["success_rate"], record["path_ratio"]
-        colour = "black" if record["oracle"] is None else level_colour(record["levels"])
-        bars = [[100 * (rate - low)], [100 * (high - rate)]]
-        panels[0].errorbar(100 * rate, place, xerr=bars, fmt="o", color=colour, capsize=3, markersize=8)
-        if ratio is not None:
-            panels[1].plot(ratio, place, "o", color=colour, markersize=8)
-            panels[1].annotate(f"{ratio:.2f}", (ratio, place), (8, -4), textcoords="offset points")
+for ((name, metric), rows), panels in zip(ladders.items(), grid_of_panels):
     for panel in panels:
         plain_axes(panel, "x")
-    panels[0].set_yticks(range(len(rungs)), rungs)
-    panels[0].set_ylim(len(rungs) - 0.5, -0.5)
-    panels[0].set(xlim=(-2, 102), xlabel="success, % (bars: 95 % interval)")
-    panels[1].margins(x=0.15)
-    panels[1].set(xlabel="steps walked / shortest path, where solved")
-    panels[0].set_title(f"{name}, {ladder[0]['episodes']} {ladder[0]['split']} tasks", loc="left")
-figure.suptitle("One part replaced by the truth at a time (black: none)", fontweight="bold")
+    draw_ladder(panels, rows, METRIC_COLOURS[metric], METRIC_MARKERS[metric])
+    one = next(record for *_, record in rows if record)
+    panels[0].set_yticks(range(len(rows)), [f"{levels_name(levels)}, {words}" for levels, words, _ in rows])
+    panels[0].set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5), xlabel="success, % (bars: 95 % interval)")
+    panels[1].set(
+        xlim=(1, max(1.5, 1.08 * panels[1].get_xlim()[1])),
+        xlabel="steps walked / shortest path (1: shortest)",
+    )
+    panels[0].set_title(f"{name}, metric {metric}: {one['episodes']} {one['split']} tasks", loc="left")
+figure.suptitle(
+    "One part replaced by the truth at a time (open and dotted: the agent as it is)", fontweight="bold"
+)
 plt.show()
 
 # %% [markdown]
@@ -515,8 +618,8 @@ hjepa.figures.subgoals(trace, episode=failed, start=0, stop=40)
 
 # %% [markdown]
 # **What did it believe?** Two curves along the way that it walked: what it minimised (the plain distance to the goal), and what
-# counts (the true steps to the goal). Where the first stays low while the second does not fall, the agent sits in a valley
-# of the cost. The third curve is what the critic would have said at the same places.
+# counts (the true steps to the goal). Where the first is low while the second is not, the agent is in a valley of the
+# cost. The third curve is what the critic would have said at the same places.
 
 # %%
 walked = trace.agent[failed, : int(trace.results.steps[failed]) + 1]
@@ -530,17 +633,16 @@ with torch.no_grad():
 figure, (upper, lower) = plt.subplots(2, 1, figsize=(11, 5), sharex=True, layout="constrained")
 for axes in (upper, lower):
     plain_axes(axes)
-upper.plot(said["l2"], color=METRICS["l2"], linewidth=2)
-upper.set_ylabel("squared distance")
+upper.plot(said["l2"], color=METRIC_COLOURS["l2"], linewidth=2)
+upper.set(ylabel="squared distance", ylim=(0, None))
 upper.set_title("What the agent minimised: the plain distance to the goal", loc="left")
-lower.plot(true[tuple(walked.T)], color="#009E73", linewidth=2.5, label="true steps to the goal")
-lower.plot(
-    said["critic"], color="black", linewidth=1.3, linestyle="--", label="what the critic would have said"
-)
+lower.plot(true[tuple(walked.T)], color="0.6", linewidth=3, label="true steps to the goal")
+critic_look = {"color": METRIC_COLOURS["critic"], "linewidth": 1.3, "linestyle": "--"}
+lower.plot(said["critic"], label="what the critic would have said", **critic_look)
 lower.set(xlabel="step of the episode", ylabel="steps to the goal", ylim=(0, None))
-lower.set_title("What counts", loc="left")
+lower.set_title("What counts: the true number of steps", loc="left")
 lower.legend()
-figure.suptitle(f"Episode {failed}, two levels, metric l2", fontweight="bold")
+figure.suptitle(f"Episode {failed}, not solved: two levels, metric l2", fontweight="bold")
 plt.show()
 
 # %% [markdown]

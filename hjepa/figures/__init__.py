@@ -1,7 +1,7 @@
 """Pictures of plans, subgoals and results: each function takes results and returns a matplotlib Figure.
 
 A figure knows nothing of a backend: save it with ``figure.savefig(path)``. Level k has the colour
-``level_colour(k)`` in every one of them.
+``level_colour(k)`` in every one of them, and a metric its own (`hjepa.figures.groups.METRIC_COLOURS`).
 
 - `subgoals`, `plan_animation`: one episode, what each level imagined and where the agent went;
 - `landscapes`, `energy_landscape`: how far every cell is from the goal in the latents of the levels;

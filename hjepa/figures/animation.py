@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
 from hjepa.errors import InputError
-from hjepa.figures.floor import agent_corners, draw_agent, draw_floor_plan, draw_goal
+from hjepa.figures.floor import agent_corners, agent_size, draw_agent, draw_floor_plan, draw_goal
 from hjepa.figures.style import BODY, FAINT, INK, SMALL, level_colour, new_figure
 from hjepa.figures.walk import Imagined, Walk, read_walk
 
@@ -49,15 +49,16 @@ def plan_animation(
     draw_floor_plan(axes, walk.walls)
     draw_goal(axes, walk.goal, size=16)
     (trail,) = axes.plot([], [], color=FAINT, linewidth=4, solid_capstyle="round", zorder=2, gid="path")
-    agent = draw_agent(axes, walk.path[0])
+    size = agent_size(len(walk.walls))
+    agent = draw_agent(axes, walk.path[0], size=size)
     lines, rings = [], []
     for level in range(1, depth + 1):
         colour = level_colour(level)
         thick = 1.2 + 0.8 * level
         lines += axes.plot([], [], color=colour, linewidth=thick, marker=".", markersize=7, zorder=3 + 1 / level,
                            gid=f"plan-level-{level}")  # fmt: skip
-        size = 5.0 + 4.0 * level
-        rings += axes.plot([], [], "o", markersize=size, markerfacecolor="none", markeredgecolor=colour,
+        ring = 5.0 + 4.0 * level
+        rings += axes.plot([], [], "o", markersize=ring, markerfacecolor="none", markeredgecolor=colour,
                            markeredgewidth=2.4, zorder=5, gid=f"subgoal-level-{level}")  # fmt: skip
     axes.set_title(f"{task or walk.task}, episode {episode}", fontsize=BODY, fontweight="bold", color=INK)
     status = axes.set_xlabel("", fontsize=BODY)
@@ -73,7 +74,7 @@ def plan_animation(
 
     def draw(step: int) -> Iterable[Artist]:
         trail.set_data(*walk.path[: step + 1, :2].T)
-        agent.set_xy(agent_corners(walk.path[step]))
+        agent.set_xy(agent_corners(walk.path[step], size))
         for k in range(depth):
             plan = followed(walk.plans[k], step)
             points = np.zeros((0, 2)) if plan is None else np.vstack([plan.origin, plan.positions])

@@ -28,8 +28,16 @@ def draw_floor_plan(axes: Axes, walls: np.ndarray) -> None:
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[], aspect="equal")
 
 
-def agent_corners(agent: np.ndarray, size: float = 0.42) -> np.ndarray:
-    """The triangle (3, 2) of an agent (x, y, heading), which points where the agent looks."""
+def agent_size(shown: float) -> float:
+    """Half the length of an agent's triangle, in cells, on a picture that shows so many cells side by side.
+
+    A triangle fills its cell, but no more than a twentieth of the picture.
+    """
+    return min(0.42, 0.025 * shown)
+
+
+def agent_corners(agent: np.ndarray, size: float) -> np.ndarray:
+    """The triangle (3, 2) of an agent (x, y, heading), which points where the agent looks; size in cells."""
     ahead = HEADINGS[int(agent[2])].astype(float)
     side = np.array([-ahead[1], ahead[0]])
     centre = np.asarray(agent[:2], float)
@@ -37,9 +45,11 @@ def agent_corners(agent: np.ndarray, size: float = 0.42) -> np.ndarray:
 
 
 def draw_agent(
-    axes: Axes, agent: np.ndarray, face: str = INK, size: float = 0.42, gid: str = "agent"
+    axes: Axes, agent: np.ndarray, face: str = INK, size: float | None = None, gid: str = "agent"
 ) -> Polygon:
-    """An agent (x, y, heading) as a triangle."""
+    """An agent (x, y, heading) as a triangle; size as of `agent_size`, None: as it says for these axes."""
+    if size is None:
+        size = agent_size(float(np.ptp(axes.get_xlim())))
     patch = Polygon(
         agent_corners(agent, size), facecolor=face, edgecolor=INK, linewidth=1.1, zorder=9, gid=gid
     )
@@ -73,11 +83,11 @@ def draw_path(
     return lines
 
 
-def legend_handles(walked: bool = True) -> list[Line2D]:
-    """What the marks of this file mean, for a legend."""
+def legend_handles(start: str = "start", end: str = "end", walked: bool = True) -> list[Line2D]:
+    """What the marks of this file mean, for a legend; start and end name the white and the dark triangle."""
     marks = [
-        ("start", ">", "white", 9.0),
-        ("end", ">", INK, 9.0),
+        (start, ">", "white", 9.0),
+        (end, ">", INK, 9.0),
         ("goal", "*", GOAL, 13.0),
     ]
     handles = [

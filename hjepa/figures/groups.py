@@ -8,14 +8,17 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from hjepa.errors import InputError
-from hjepa.figures.style import GOAL, INK, MUTED, REFERENCE, SMALL
+from hjepa.figures.style import INK, MUTED, REFERENCE, SMALL
 from hjepa.records import Record
 from hjepa.statistics import wilson
 
-METRIC_COLOURS = ("#000000", "#56B4E9", "#E69F00", GOAL)
-"""Colours of metrics, in order of their names; none is the colour of one of the first four levels."""
+METRIC_COLOURS = {"l2": "#56B4E9", "commute": "#E69F00", "imagined": "#7B3294", "critic": "#000000"}
+"""The colour of a metric in every figure; none is the colour of one of the first four levels, or of the goal."""
+
+METRIC_MARKERS = {"l2": "o", "commute": "s", "imagined": "^", "critic": "D"}
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
+"""Of levels, level 1 first."""
 
 AGENT = ("task", "split", "tasks", "levels", "depth", "metric", "train_seed")
 """What tells agents and their tasks apart, apart from how they plan."""
@@ -61,13 +64,24 @@ def planner_note(records: Sequence[Record]) -> str:
         return ""
     usual = max(sorted(planners), key=[record["planner"] for record in records].count)
     others = sorted({(r["levels"], r["metric"], r["planner"]) for r in records if r["planner"] != usual})
-    named = [f"{levels_name(levels)}, {metric}: {planner}" for levels, metric, planner in others]
-    return f"planner: {usual} ({'; '.join(named)})"
+    named = [f"{planner} for {levels_name(levels)} under {metric}" for levels, metric, planner in others]
+    return f"planner: {usual}, but {'; '.join(named)}"
+
+
+def metric_style(metric: str) -> tuple[str, str]:
+    """Colour and marker of a metric; grey crosses for one that is not this project's."""
+    return METRIC_COLOURS.get(metric, MUTED), METRIC_MARKERS.get(metric, "X")
 
 
 def levels_name(count: int) -> str:
     """A number of levels in words: 1 level, 2 levels."""
     return f"{count} level" + ("s" if count != 1 else "")
+
+
+def episodes_name(records: Sequence[Record]) -> str:
+    """How many episodes stand behind a point: ``n = 200``, or from the fewest to the most."""
+    counts = {record["episodes"] for record in records}
+    return f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
 
 
 def interval(rate: float, episodes: int) -> tuple[float, float]:
@@ -98,26 +112,29 @@ def draw_rate(
 
 
 def draw_bounds(axes: Axes, records: Sequence[Record]) -> None:
-    """What the random policy reaches and what a shortest path would: the floor and the ceiling of success."""
+    """What the random policy reaches and what a shortest path would: the floor and the ceiling of success.
+
+    Their names stand in the right margin, where no point of the data can be.
+    """
     floors = {round(r["random_success_rate"], 6) for r in records if r["random_success_rate"] is not None}
     for floor in sorted(floors):
         axes.axhline(floor, color=REFERENCE, linestyle=":", linewidth=1.5, zorder=1, gid="random")
     if floors:
         lowest, highest = f"{100 * min(floors):.0f}", f"{100 * max(floors):.0f}"
-        text = f"random policy: {lowest if lowest == highest else f'{lowest}–{highest}'} %"
-        axes.text(0.99, max(floors) + 0.01, text, transform=axes.get_yaxis_transform(), **_note("bottom"))
+        _name_bound(
+            axes, max(floors), "random policy", lowest if lowest == highest else f"{lowest}–{highest}"
+        )
     within = [
         sum(steps <= record["step_budget"] for steps in record["oracle_steps"]) / record["episodes"]
         for record in records
     ]
     axes.axhline(min(within), color=REFERENCE, linestyle="--", linewidth=1.5, zorder=1, gid="shortest")
-    text = f"shortest path: {100 * min(within):.0f} %"
-    axes.text(0.99, min(within) + 0.01, text, transform=axes.get_yaxis_transform(), **_note("bottom"))
+    _name_bound(axes, min(within), "shortest path", f"{100 * min(within):.0f}")
 
 
 def success_axis(axes: Axes, label: bool) -> None:
-    """Success from 0 to 100 %, with room for the ceiling's name."""
-    axes.set_ylim(-0.02, 1.1)
+    """Success from 0 to 100 %, with room for markers at both ends."""
+    axes.set_ylim(-0.04, 1.04)
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1.0], ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"])
     if label:
         axes.set_ylabel("success rate", fontsize=10, color=INK)
@@ -130,5 +147,8 @@ def panel_title(record: Record, names: Sequence[str]) -> str:
     return f"{first}\n{rest}" if rest else first
 
 
-def _note(vertical: str) -> dict[str, Any]:
-    return {"ha": "right", "va": vertical, "fontsize": SMALL, "color": MUTED}
+def _name_bound(axes: Axes, rate: float, name: str, percent: str) -> None:
+    axes.annotate(
+        f"{name}\n{percent} %", (1, rate), (5, 0), xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points", va="center", fontsize=SMALL, color=MUTED,
+    )  # fmt: skip

@@ -125,32 +125,47 @@ def landscapes(stack: Stack, grid: np.ndarray, goal: np.ndarray, metric: str = "
     found = [landscape(stack, grid, goal, level, metric) for level in range(stack.depth, 0, -1)]
     figure = new_figure(4.4 * (len(found) + 1), 5.4)
     figure.suptitle("How far each level thinks the goal is", fontsize=TITLE, fontweight="bold", color=INK)
+    # The critic counts steps, as the truth does: equal colours have to mean equal numbers.
+    farthest = None
+    if metric == "critic":
+        farthest = max(float(np.nanmax(values)) for one in found for values in (one.energy, one.path))
     for place, one in enumerate(found):
-        _draw(figure, figure.add_subplot(1, len(found) + 1, place + 1), one, goal, metric)
+        _draw(figure, figure.add_subplot(1, len(found) + 1, place + 1), one, goal, metric, farthest)
     last = figure.add_subplot(1, len(found) + 1, len(found) + 1)
-    _heat(figure, last, found[0].path, goal, "steps, turns counted")
+    _heat(figure, last, found[0].path, goal, "steps, turns counted", farthest)
     last.set_title("True shortest path\nfor comparison", fontsize=BODY, color=INK, fontweight="bold")
-    _explain(figure)
+    _explain(figure, "" if metric == "critic" else " Every map has a scale of its own.")
     return figure
 
 
-def _draw(figure: Figure, axes: Axes, found: Landscape, goal: np.ndarray, metric: str) -> None:
+def _draw(
+    figure: Figure, axes: Axes, found: Landscape, goal: np.ndarray, metric: str, farthest: float | None = None
+) -> None:
     colour = level_colour(found.level)
     label = "steps to the goal (critic)" if metric == "critic" else f"squared distance to the goal ({metric})"
-    _heat(figure, axes, found.energy, goal, label)
+    _heat(figure, axes, found.energy, goal, label, farthest)
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=3)
     title = f"Level {found.level}\nrank correlation with true path: {found.rank_correlation:.2f}"
     axes.set_title(title, fontsize=BODY, color=colour, fontweight="bold")
 
 
-def _heat(figure: Figure, axes: Axes, values: np.ndarray, goal: np.ndarray, label: str) -> None:
+def _heat(
+    figure: Figure,
+    axes: Axes,
+    values: np.ndarray,
+    goal: np.ndarray,
+    label: str,
+    farthest: float | None = None,
+) -> None:
     width, height = values.shape
     colours = colormaps["viridis_r"].with_extremes(bad=LANDSCAPE_WALL)
     image = axes.imshow(
         np.ma.masked_invalid(values.T),
         cmap=colours,
         interpolation="nearest",
+        vmin=None if farthest is None else 0.0,
+        vmax=farthest,
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
         gid="energy",
     )
@@ -162,6 +177,6 @@ def _heat(figure: Figure, axes: Axes, values: np.ndarray, goal: np.ndarray, labe
     bar.ax.tick_params(labelsize=SMALL)
 
 
-def _explain(figure: Figure) -> None:
+def _explain(figure: Figure, more: str = "") -> None:
     text = "Star: the goal. Bright: near it. Grey: walls. Each cell takes the nearest of its four headings."
-    figure.supxlabel(f"\n{text}", fontsize=SMALL, color=MUTED)
+    figure.supxlabel(f"\n{text}{more}", fontsize=SMALL, color=MUTED)

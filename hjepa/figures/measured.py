@@ -120,16 +120,22 @@ def level_panels(panels: Sequence[Panel], width: float = 960, lead: bool = False
 
 
 def rows_figure(
-    rows: Sequence[Row], width: float, label: str, zero: bool = False, marks: dict[str, float] | None = None
+    rows: Sequence[Row],
+    width: float,
+    label: str,
+    zero: bool = False,
+    marks: dict[str, float] | None = None,
+    title: str = "",
 ) -> Figure:
     """Numbers with their intervals from top to bottom: differences, or the rungs of a ladder.
 
     Args:
         rows: from the top; a row that opens a group gets the group's name above it.
         width: CSS pixels.
-        label: of the horizontal axis, which is in percent or, around zero, in points.
+        label: of the horizontal axis, which is in percent or, around zero, in percentage points.
         zero: differences: a line at zero, symmetric signs.
         marks: name -> place of a vertical reference line.
+        title: above everything; a page has captions instead.
     """
     lines, places, heads, y = [], [], [], 0.0
     for number, row in enumerate(rows):
@@ -139,7 +145,9 @@ def rows_figure(
         places.append(y)
         lines.append(row.name)
         y -= 0.55 + 0.45 * max(len(row.points), 1)
-    figure = page_figure(width, 30 * -y + 75)
+    figure = page_figure(width, 30 * -y + 75 + (30 if title else 0))
+    if title:
+        figure.suptitle(title, fontsize=TEXT, fontweight="bold", color=INK)
     axes = figure.add_subplot()
     plain_axes(axes, "x")
     for place, row in zip(places, rows):
@@ -166,7 +174,7 @@ def rows_figure(
         ends = [v for row in rows for _, p in row.points for v in (p.value, p.lo, p.hi) if v is not None]
         low, high = min([*ends, -0.05]), max([*ends, 0.05])
         axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
-        axes.xaxis.set_major_locator(MaxNLocator(5 if width < NARROW else 9))
+        axes.xaxis.set_major_locator(MaxNLocator(5 if width < NARROW else 9, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(
             lambda value, _: f"{100 * value:+.0f}".replace("-", "−") if abs(value) > 1e-9 else "0"
         )
@@ -252,17 +260,20 @@ def _level_panel(axes: Axes, panel: Panel, first: bool, lead: bool) -> None:
     counts = sorted({levels for series in panel.series.values() for levels in series})
     drawn: set[int] = set()
     kinds = [kind for kind in ("trained", "truncated") if panel.series.get(kind)]
+    shared = set.intersection(*({id(point) for point in panel.series[kind].values()} for kind in kinds))
     for number, kind in enumerate(kinds):
         shift = 0.0 if len(kinds) == 1 else 0.22 * number - 0.11
         series = panel.series[kind]
         style = "-" if kind == "trained" or len(kinds) == 1 else "--"
-        line = [(levels + shift, point.value) for levels, point in series.items()]
+        # What two kinds share stands between them.
+        places = {levels: levels + shift * (id(point) not in shared) for levels, point in series.items()}
+        line = [(places[levels], point.value) for levels, point in series.items()]
         axes.plot(*zip(*line), color=REFERENCE, linestyle=style, linewidth=1.3, zorder=2)
         for levels, point in series.items():
             if id(point) in drawn:
                 continue
             drawn.add(id(point))
-            _interval(axes, point, levels + shift, levels, kind == "trained" or len(kinds) == 1)
+            _interval(axes, point, places[levels], levels, kind == "trained" or len(kinds) == 1)
     _bounds(axes, panel.floor, panel.ceiling, lead)
     _success_axis(axes, first)
     # The main panel says its numbers below the axis, where no line runs through them.

@@ -16,7 +16,7 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 INK = "#222222"
-MUTED = "#777777"
+MUTED = "#595959"
 FAINT = "#BDBDBD"
 WALL = "#4A4A4A"
 FLOOR = "#FFFFFF"

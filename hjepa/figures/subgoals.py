@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 NUMBERED = 14
 """At most so many subgoals of a panel carry their number; with more, every second or third does."""
 
+SAME = 0.5
+"""Subgoals that are less than this apart, in cells, share one label."""
+
 
 def subgoals(
     trace: Trace, episode: int = 0, start: int | None = None, stop: int | None = None, task: str | None = None
@@ -78,13 +81,13 @@ def subgoals(
     key = figure.add_subplot(grid[3, :])
     key.set_axis_off()
     key.legend(
-        handles=[*legend_handles(), *_plan_handles(depth)],
+        handles=[*legend_handles(*_ends(walk, first, last)), *_plan_handles(depth)],
         loc="center",
         ncols=7 if wide else 3,
         fontsize=SMALL,
         frameon=False,
     )
-    figure.supxlabel(_explanation(depth, wide), fontsize=SMALL, color=MUTED, x=0.5)
+    figure.supxlabel(_explanation(depth, wide), fontsize=SMALL, color=INK, x=0.5)
     return figure
 
 
@@ -114,7 +117,7 @@ def draw_level(axes: Axes, walk: Walk, level: int, first: int, last: int, top: b
     plans = between(walk.plans[level - 1], first, last)
     made = [plan for plan in plans if not plan.skipped]
     draw_plans(axes, made, level, first, last)
-    draw_goal(axes, walk.goal)
+    draw_goal(axes, walk.goal, size=16)
     draw_agent(axes, walk.path[first], face="white", gid="start")
     draw_agent(axes, walk.path[last], gid="end")
     skipped = len(plans) - len(made)
@@ -122,6 +125,12 @@ def draw_level(axes: Axes, walk: Walk, level: int, first: int, last: int, top: b
     aim = "aims at the goal" if top else f"aims at level {level + 1}'s subgoals"
     axes.set_title(f"Level {level}: {aim}", fontsize=TITLE, color=colour, fontweight="bold")
     axes.set_xlabel(f"planned {_times(len(made))}{note}", fontsize=BODY, color=INK)
+
+
+def _ends(walk: Walk, first: int, last: int) -> tuple[str, str]:
+    """What the two triangles are: of a part of an episode, where the agent came from and where it walks on."""
+    start = "agent at step " + str(first) if first else "start"
+    return start, "agent at step " + str(last) if last < walk.steps else "end"
 
 
 def _times(count: int) -> str:
@@ -159,24 +168,56 @@ def draw_plans(axes: Axes, plans: list[Imagined], level: int, first: int, last: 
         c=colours,
         edgecolors=level_colour(level),
         linewidths=0.6 if level == 1 else 1.8,
-        zorder=6,
+        # Numbers have to be read: they lie on the agent and on the goal.
+        zorder=6 if level == 1 else 11,
         gid=f"subgoals-level-{level}",
     )
     if level > 1:
-        every = -(-len(plans) // NUMBERED)
-        for plan, colour in list(zip(plans, colours))[::every]:
+        groups = same_place(subgoal)
+        every = -(-len(groups) // NUMBERED)
+        for group in groups[::every]:
+            colour = colours[group[-1]]
+            # One label for all that lie there, as wide as it has to be, in the colours of the last one.
+            pill = {"boxstyle": "round,pad=0.25", "facecolor": colour, "edgecolor": level_colour(level),
+                    "linewidth": 1.8}  # fmt: skip
             axes.annotate(
-                str(plan.number),
-                plan.positions[0],
+                runs([plans[member].number for member in group]),
+                subgoal[group[-1]],
                 ha="center",
                 va="center",
-                fontsize=7,
+                fontsize=7 if len(group) == 1 else 6,
                 fontweight="bold",
                 color=ink_on(colour),
-                zorder=7,
+                bbox=pill if len(group) > 1 else None,
+                zorder=12,
                 annotation_clip=False,
                 gid=f"number-level-{level}",
             )
+
+
+def same_place(points: np.ndarray) -> list[list[int]]:
+    """Rows of points (N, 2) in groups: a point joins the first group whose first point is less than `SAME` away."""
+    groups: list[list[int]] = []
+    for row, point in enumerate(points):
+        for group in groups:
+            if np.hypot(*(points[group[0]] - point)) < SAME:
+                group.append(row)
+                break
+        else:
+            groups.append([row])
+    return groups
+
+
+def runs(numbers: list[int]) -> str:
+    """Rising numbers in short: ``4–6,9``; of more than three runs the first two and the last."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    texts = [",".join(map(str, run)) if len(run) < 3 else f"{run[0]}–{run[-1]}" for run in found]
+    return ",".join(texts if len(texts) < 4 else [*texts[:2], "…", texts[-1]])
 
 
 def ink_on(colour: np.ndarray) -> str:
@@ -255,15 +296,13 @@ def draw_left(axes: Axes, walk: Walk, first: int, last: int) -> None:
     if first == 0:
         ideal = np.arange(0, min(walk.shortest, last) + 1)
         axes.plot(ideal, walk.shortest - ideal, color=MUTED, linewidth=1.2, linestyle=":", gid="ideal")
-        axes.text(
-            0.99, 0.93, "dotted: along a shortest path", transform=axes.transAxes, ha="right", va="top",
-            fontsize=SMALL, color=MUTED,
-        )  # fmt: skip
     plain_axes(axes)
     axes.set(xlim=(first, last), ylim=(0, None))
     axes.set_xlabel("environment step", fontsize=BODY)
     axes.set_ylabel("steps to goal", fontsize=BODY)
-    axes.set_title("True shortest path left (turns count)", fontsize=BODY, loc="left", color=INK)
+    dotted = "; dotted: of an agent on a shortest path" if first == 0 else ""
+    title = f"True shortest path left (turns count){dotted}"
+    axes.set_title(title, fontsize=BODY, loc="left", color=INK)
 
 
 def _plan_handles(depth: int) -> list[Line2D]:
@@ -282,12 +321,12 @@ def _plan_handles(depth: int) -> list[Line2D]:
 def _explanation(depth: int, wide: bool) -> str:
     lines = [
         "How to read: a line starts where the agent stood when the level planned and runs through the positions",
-        "its predicted latents stand for. Colour is the step at which the plan was made.",
+        "its predicted latents stand for; straight lines only join the points. Colour: the step of the plan.",
     ]
     if depth > 1:
         lines += [
-            "A numbered circle is a plan's first latent: the subgoal handed to the level below (panel to the right);",
-            "the same number stands on the timeline. Positions are read out by a probe and can fall on walls.",
+            "A numbered circle is a plan's first latent: the subgoal handed to the level below (panel to the right),",
+            "numbered as on the timeline. Positions are read out by a probe and can fall on walls.",
         ]
     else:
         lines += ["Positions are read out by a probe and can fall on walls."]

@@ -17,11 +17,12 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from hjepa.figures.groups import (
     MARKERS,
-    METRIC_COLOURS,
     draw_bounds,
     draw_rate,
+    episodes_name,
     grouped,
     levels_name,
+    metric_style,
     panel_title,
     planner_note,
     success_axis,
@@ -46,26 +47,28 @@ def success_by_levels(records: Sequence[Record]) -> Figure:
     """
     extra = varying(records, SETTINGS) if records else []
     panels = grouped(records, (*WHERE, *extra))
-    metrics = sorted({record["metric"] for record in records})
+    metrics = sorted({str(record["metric"]) for record in records})
     figure, axes = _panels(len(panels), "Success by number of levels", 5.2)
     for panel, group in zip(axes, panels.values()):
         series = _stacks(group)
         gap = 0.5 / max(len(series), 1)
-        for place, ((metric, depth), members) in enumerate(series.items()):
-            number = metrics.index(str(metric))
-            colour, marker = METRIC_COLOURS[number % len(METRIC_COLOURS)], MARKERS[number % len(MARKERS)]
-            shift = gap * (place - (len(series) - 1) / 2)
+        shifts = {key: gap * (place - (len(series) - 1) / 2) for place, key in enumerate(series)}
+        drawn: set[int] = set()
+        for (metric, depth), members in series.items():
+            colour, marker = metric_style(metric)
             line = []
             for (levels,), same in grouped(members, ("levels",)).items():
+                # What two series share stands between them.
+                held = [key for key, others in series.items() if any(other is same[0] for other in others)]
+                x = int(str(levels)) + float(np.mean([shifts[key] for key in held]))
                 spread = np.linspace(-0.3, 0.3, len(same)) * gap if len(same) > 1 else np.zeros(1)
                 for record, offset in zip(same, spread):
-                    x = float(record["levels"]) + shift + offset
-                    gid = f"rate-{metric}-{record['depth']}"
-                    filled = record["depth"] == "trained"
-                    draw_rate(
-                        panel, x, record["success_rate"], record["episodes"], colour, marker, filled, gid
-                    )
-                line.append((int(str(levels)) + shift, np.mean([record["success_rate"] for record in same])))
+                    if id(record) not in drawn:
+                        rate, filled = record["success_rate"], record["depth"] == "trained"
+                        gid = f"rate-{metric}-{record['depth']}"
+                        draw_rate(panel, x + offset, rate, record["episodes"], colour, marker, filled, gid)
+                        drawn.add(id(record))
+                line.append((x, np.mean([record["success_rate"] for record in same])))
             style = "-" if depth == "trained" else "--"
             panel.plot(*zip(*line), color=colour, linestyle=style, linewidth=1.4, alpha=0.7, zorder=3)
         draw_bounds(panel, group)
@@ -75,17 +78,12 @@ def success_by_levels(records: Sequence[Record]) -> Figure:
         panel.set_xlim(counts[0] - 0.6, counts[-1] + 0.6)
         panel.set_xlabel("levels of the agent", fontsize=BODY)
         panel.set_title(panel_title(group[0], extra), fontsize=BODY, color=INK)
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=METRIC_COLOURS[i % len(METRIC_COLOURS)],
-            marker=MARKERS[i % len(MARKERS)],
-            label=name,
-        )
-        for i, name in enumerate(f"metric: {metric}" for metric in metrics)
-    ]
-    _legend(figure, handles, records)
+    handles = []
+    for metric in metrics:
+        own = [record for record in records if record["metric"] == metric]
+        text = f"metric: {metric}, {episodes_name(own)}"
+        handles.append(_mark(*metric_style(metric), text, own))
+    _legend(figure, handles, records, "n: episodes behind a point")
     return figure
 
 
@@ -135,16 +133,13 @@ def success_by_compute(records: Sequence[Record]) -> Figure:
         InputError: no records.
     """
     panels = grouped(records, WHERE)
-    metrics = sorted({record["metric"] for record in records})
+    metrics = sorted({str(record["metric"]) for record in records})
     figure, axes = _panels(len(panels), "Success by compute", 5.8)
     for panel, group in zip(axes, panels.values()):
         for (levels, metric, depth, *_), members in grouped(
             group, ("levels", "metric", "depth", "planner", "train_seed")
         ).items():
-            colour, marker = (
-                level_colour(int(str(levels))),
-                MARKERS[metrics.index(str(metric)) % len(MARKERS)],
-            )
+            colour, marker = level_colour(int(str(levels))), metric_style(str(metric))[1]
             members = sorted(members, key=lambda record: record["tflops_per_episode"])
             for record in members:
                 x, rate = record["tflops_per_episode"], record["success_rate"]
@@ -171,8 +166,8 @@ def success_by_compute(records: Sequence[Record]) -> Figure:
         panel.set_xlabel("TFLOP per episode, perception included", fontsize=BODY)
         panel.set_title(panel_title(group[0], ()), fontsize=BODY, color=INK)
     marks = [
-        Line2D([], [], linestyle="", color=MUTED, marker=MARKERS[i % len(MARKERS)], label=f"metric: {metric}")
-        for i, metric in enumerate(metrics)
+        Line2D([], [], linestyle="", color=MUTED, marker=metric_style(metric)[1], label=f"metric: {metric}")
+        for metric in metrics
     ]
     plain = [Line2D([], [], color=handle.get_color(), linewidth=4, label=handle.get_label())
              for handle in _level_handles(records)]  # fmt: skip
@@ -192,12 +187,20 @@ def _panels(count: int, title: str, width: float) -> tuple[Figure, list[Axes]]:
 
 
 def _stacks(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
-    """Series by metric and kind of depth. What was cut out of a stack stands with the whole of that stack."""
+    """Series by metric and kind of depth.
+
+    What was cut out of a stack stands with the whole of that stack, which was trained with so many levels: where
+    others were trained with fewer, it ends their series too.
+    """
     cut = {record["checkpoint_sha256"] for record in records if record["depth"] == "truncated"}
     series: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         kind = "truncated" if record["checkpoint_sha256"] in cut else "trained"
         series.setdefault((record["metric"], kind), []).append(record)
+    for (metric, kind), members in series.items():
+        if kind == "trained":
+            others = series.get((metric, "truncated"), [])
+            members += [record for record in others if record["depth"] == "trained"]
     return dict(sorted(series.items()))
 
 
@@ -214,19 +217,21 @@ def _bin_name(entry: dict[str, int | None], held: tuple[int, int]) -> str:
 
 
 def _level_handles(records: Sequence[Record]) -> list[Line2D]:
-    return [
-        Line2D(
-            [],
-            [],
-            color=level_colour(n),
-            marker=MARKERS[(n - 1) % len(MARKERS)],
-            label=levels_name(n),
-        )
-        for n in sorted({record["levels"] for record in records})
-    ]
+    handles = []
+    for n in sorted({record["levels"] for record in records}):
+        own = [record for record in records if record["levels"] == n]
+        handles.append(_mark(level_colour(n), MARKERS[(n - 1) % len(MARKERS)], levels_name(n), own))
+    return handles
 
 
-def _legend(figure: Figure, handles: list[Line2D], records: Sequence[Record]) -> None:
+def _mark(colour: str, marker: str, text: str, records: Sequence[Record]) -> Line2D:
+    """A marker for the legend, open where all of its records are drawn open."""
+    face = colour if any(record["depth"] == "trained" for record in records) else "white"
+    return Line2D([], [], linestyle="", color=colour, marker=marker, markersize=7, markerfacecolor=face,
+                  markeredgewidth=1.5, label=text)  # fmt: skip
+
+
+def _legend(figure: Figure, handles: list[Line2D], records: Sequence[Record], note: str = "") -> None:
     """What the series are, what filled and open markers say, and what the bars are."""
     kinds = {record["depth"] for record in records}
     names = {"trained": "filled: trained with so many levels", "truncated": "open: cut out of a deeper stack"}
@@ -237,6 +242,7 @@ def _legend(figure: Figure, handles: list[Line2D], records: Sequence[Record]) ->
                                         label=names[kind])]  # fmt: skip
     width = figure.get_size_inches()[0]
     columns = max(1, min(len(handles), int(width / 2.7)))
-    notes = [note for note in ("bars: 95 % Wilson intervals over episodes", planner_note(records)) if note]
+    bars = "bars: 95 % Wilson intervals over episodes"
+    notes = [text for text in ("; ".join(filter(None, (bars, note))), planner_note(records)) if text]
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False,
-                  title="; ".join(notes), title_fontsize=SMALL)  # fmt: skip
+                  title="\n".join(notes), title_fontsize=SMALL)  # fmt: skip

@@ -17,12 +17,12 @@ from matplotlib.figure import Figure
 
 from hjepa.evidence import Measured
 from hjepa.figures.groups import MARKERS
-from hjepa.figures.style import level_colour
+from hjepa.figures.style import MUTED, level_colour
 
 _COLOURS = {
     "#000000": "--ink",
     "#222222": "--ink",
-    "#777777": "--muted",
+    MUTED: "--muted",
     "#999999": "--faint",
     "#e6e6e6": "--line",
     "#ffffff": "--paper",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from hjepa.evidence import Block, Comparison, Setting
+from hjepa.evidence import Agent, Block, Comparison, Measured, Setting
 from hjepa.figures.measured import Cost, Panel, Row, compute_figure, level_panels, rows_figure
 from hjepa.report.answer import Answer
 from hjepa.report.markup import (
@@ -42,11 +42,13 @@ def settings_section(blocks: Sequence[Block], pictures: Pictures) -> str:
             title = _setting_name(setting, settings) or setting.metric
             if len(blocks) > 1:
                 title = f"{block.task.rpartition('/')[2]} {block.tasks}\n{title}"
-            rates = {}
+            rates: dict[str, dict[int, Measured | None]] = {}
+            found: dict[Agent, Measured | None] = {}
             for depth, agents in block.depths(setting).items():
-                rates[depth] = {levels: block.rate(agent) for levels, agent in agents.items()}
+                found |= {agent: block.rate(agent) for agent in agents.values() if agent not in found}
+                rates[depth] = {levels: found[agent] for levels, agent in agents.items()}
                 sources += [source for agent in agents.values() for source in agent.sources]
-            shown = {d: {k: r for k, r in found.items() if r is not None} for d, found in rates.items()}
+            shown = {d: {k: r for k, r in known.items() if r is not None} for d, known in rates.items()}
             panels.append(
                 Panel(title, f"n = {len(block.episodes)}", shown, floor.value if floor else None, top.value)
             )

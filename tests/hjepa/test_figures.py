@@ -20,9 +20,14 @@ import tasks
 from hjepa import figures
 from hjepa.errors import InputError
 from hjepa.evaluation import Results, Trace
-from hjepa.figures.landscape import rank_correlation
+from hjepa.evidence import Measured
+from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS
+from hjepa.figures.measured import Row, rows_figure
+from hjepa.figures.style import GOAL
+from hjepa.figures.subgoals import runs, same_place
 from hjepa.records import build_record
 from hjepa.statistics import wilson
+from levels.metrics_names import METRICS
 from planners.plan_state import Decision
 from planners.protocols import Plan
 from tasks.oracles import shortest_actions
@@ -148,7 +153,27 @@ def test_part_of_an_episode(trace: Trace) -> None:
     figure = figures.subgoals(trace, start=4, stop=12)
     assert len(drawn(figure, "subgoals-level-2")[0].get_offsets()) == 2
     assert not drawn(figure, "subgoals-level-3")
-    assert "steps 4 to 12 shown" in texts(figure)
+    said = texts(figure)
+    assert "steps 4 to 12 shown" in said and "agent at step 4" in said and "agent at step 12" in said
+    whole = texts(figures.subgoals(trace))
+    assert "agent at step" not in whole and "\nend\n" in whole
+
+
+def test_subgoals_on_one_cell_share_a_label(trace: Trace) -> None:
+    points = np.array([[1, 1], [4, 1], [1.2, 1.1], [1, 0.9], [9, 9], [4.1, 1]])
+    assert same_place(points) == [[0, 2, 3], [1, 5], [4]]
+    assert [runs(list(numbers)) for numbers in ((7,), (3, 4), (1, 3, 4, 5), (1, 3, 5, 7, 8, 9))] == [
+        "7", "3,4", "1,3–5", "1,3,…,7–9",
+    ]  # fmt: skip
+    standing = dataclasses.replace(trace, decisions=trace.decisions[:])
+    for number, decision in enumerate(standing.decisions):
+        if decision.level == 2:
+            still = torch.zeros_like(decision.plan.latents) + 3.0
+            plan = dataclasses.replace(decision.plan, latents=still)
+            standing.decisions[number] = dataclasses.replace(decision, plan=plan)
+    labels = drawn(figures.subgoals(standing), "number-level-2")
+    made = len(drawn(figures.subgoals(trace), "planned-level-2")[0].get_offsets())
+    assert [label.get_text() for label in labels] == [f"1–{made}"]
 
 
 def test_one_level_alone(trace: Trace) -> None:
@@ -223,7 +248,43 @@ def test_success_by_levels_draws_rates_intervals_floor_and_ceiling() -> None:
     assert drawn(figure, "random")[0].get_ydata()[0] == 0.06
     assert drawn(figure, "shortest")[0].get_ydata()[0] == 1.0
     said = texts(figure)
-    assert "random policy: 6 %" in said and "metric: l2" in said and "Wilson" in said
+    assert "random policy\n6 %" in said and "metric: l2, n = 40" in said and "Wilson" in said
+
+
+def test_a_whole_stack_ends_the_series_of_its_parts_and_of_stacks_trained_with_fewer_levels() -> None:
+    deep = [record(1, rate=0.25), record(2, rate=0.5), record(3, "trained", 0.75)]
+    figure = figures.success_by_levels(
+        [one | {"checkpoint_sha256": "deep"} for one in deep]
+        + [record(k, "trained", 0.1 * k) | {"checkpoint_sha256": f"own {k}"} for k in (1, 2)]
+    )
+    assert len(drawn(figure, "rate-commute-trained")) == 3  # the whole one once
+    lines = {
+        line.get_linestyle(): line.get_xydata() for line in figure.axes[0].lines if len(line.get_xdata()) > 2
+    }
+    assert lines.keys() == {"-", "--"}
+    np.testing.assert_allclose(lines["-"][:, 1], [0.1, 0.2, 0.75])
+    np.testing.assert_allclose(lines["-"][-1], [3, 0.75])
+    np.testing.assert_allclose(lines["--"][-1], lines["-"][-1])
+
+
+def test_a_metric_looks_the_same_beside_any_others() -> None:
+    levels = {figures.level_colour(k) for k in range(1, 5)}
+    assert set(METRIC_COLOURS) == set(METRIC_MARKERS) == set(METRICS)
+    assert len({*METRIC_COLOURS.values(), *levels, GOAL}) == len(METRICS) + 5
+    assert len(set(METRIC_MARKERS.values())) == len(METRICS)
+    for others in ((), ("critic", "imagined"), ("commute", "critic")):
+        figure = figures.success_by_levels([record(1, metric=metric) for metric in ("l2", *others)])
+        (mark,) = drawn(figure, "rate-l2-truncated")
+        assert (mark.get_color(), mark.get_marker()) == (METRIC_COLOURS["l2"], METRIC_MARKERS["l2"])
+    figures.success_by_levels([record(1, metric="a metric of my own")])
+
+
+def test_differences_have_their_title_and_round_ticks() -> None:
+    numbers = [Measured(value, value - 0.1, value + 0.1, 200, 1, ()) for value in (-0.06, 0.41)]
+    rows = [Row(f"{k} levels", [(k, number)]) for k, number in enumerate(numbers, 2)]
+    figure = rows_figure(rows, 760, "percentage points", zero=True, title="One level more")
+    assert figure.get_suptitle() == "One level more"
+    assert {round(100 * tick, 6) % 10 for tick in figure.axes[0].get_xticks()} == {0}
 
 
 def test_the_ceiling_counts_only_paths_that_fit_the_step_budget() -> None:
@@ -282,68 +343,6 @@ def test_training_curves_without_numbers(tmp_path: Path, content: str | None) ->
         InputError, match="metrics.csv: (no such file|holds no numbers|line 2 holds no numbers)"
     ):
         figures.training_curves(tmp_path)
-
-
-def plane_stack(depth: int = 2) -> Any:
-    """A stack whose latents are the position: the energy is the squared straight-line distance."""
-
-    def encode(agent: torch.Tensor, memories: Any, upto: int) -> list[torch.Tensor]:
-        return [agent[..., :2].float()] * upto
-
-    return SimpleNamespace(
-        depth=depth,
-        step_distance=torch.ones(()),
-        write=lambda grid: None,
-        encode=encode,
-        metric=lambda name, k: None,
-    )
-
-
-def test_energy_is_the_distance_in_the_latent(trace: Trace) -> None:
-    goal, walls = trace.episodes.goal[0], trace.episodes.walls[0]
-    found = figures.landscape(plane_stack(), trace.episodes.grid[0], goal, 1, "l2")
-    cells = np.argwhere(~walls)
-    expected = ((cells - goal[:2]) ** 2).sum(-1)
-    np.testing.assert_allclose(found.energy[cells[:, 0], cells[:, 1]], expected)
-    assert np.isnan(found.energy[walls]).all() and np.isnan(found.path[walls]).all()
-    assert found.path[goal[0], goal[1]] == 0
-    assert 0.3 < found.rank_correlation < 0.99
-    figure = figures.landscapes(plane_stack(), trace.episodes.grid[0], goal, "l2")
-    render(figure)
-    maps = drawn(figure, "energy")
-    np.testing.assert_allclose(maps[0].get_array().filled(np.nan), found.energy.T)
-    assert len(maps) == 3  # two levels and the true path
-    assert f"rank correlation with true path: {found.rank_correlation:.2f}" in texts(figure)
-    render(figures.energy_landscape(plane_stack(), trace.episodes.grid[0], goal, 2))
-
-
-def test_landscape_of_a_real_stack(trace: Trace) -> None:
-    from hjepa.config import load_preset
-    from hjepa.stack import Stack
-    from levels.settings import World
-
-    stack = Stack(load_preset("demo"), World((17, 17), 7)).eval()
-    goal = trace.episodes.goal[0]
-    for level in range(1, stack.depth + 1):
-        found = figures.landscape(stack, trace.episodes.grid[0], goal, level, "l2")
-        assert found.energy[goal[0], goal[1]] < 1e-6  # one of its headings is the goal itself
-
-
-def test_landscape_refuses() -> None:
-    grid, goal = np.zeros((3, 3, 3), dtype=np.uint8), np.zeros(3, dtype=np.int64)
-    with pytest.raises(InputError, match="level 3 of a stack of 2"):
-        figures.landscape(plane_stack(), grid, goal, 3)
-    with pytest.raises(InputError, match="metric 'taxi'"):
-        figures.landscape(plane_stack(), grid, goal, 1, "taxi")
-
-
-def test_rank_correlation_is_spearmans() -> None:
-    scipy_stats = pytest.importorskip("scipy.stats")
-    rng = np.random.default_rng(0)
-    first = rng.integers(0, 9, 200).astype(float)
-    second = first + rng.normal(size=200)
-    assert rank_correlation(first, second) == pytest.approx(scipy_stats.spearmanr(first, second).statistic)
-    assert np.isnan(rank_correlation(np.ones(4), np.arange(4.0)))
 
 
 def test_animation_follows_agent_and_plans(trace: Trace, tmp_path: Path) -> None:
