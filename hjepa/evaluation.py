@@ -20,6 +20,7 @@ from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import diagnose, mean_known
 from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
+from hjepa.memory import MakeMemory, make_memory
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
 from hjepa.records import Record, build_record
@@ -31,6 +32,9 @@ from tasks.observations import grid_to_lava
 
 DEFAULT_BATCH = 100
 """Episodes planned at once, unless said otherwise."""
+
+DEFAULT_MEMORY = "map"
+"""Of an agent that sees the world in parts."""
 
 ORACLE_BATCH = 20
 """The same with an oracle, which keeps tables of all pairs of states of every episode."""
@@ -103,11 +107,18 @@ def make_agent(
     record: bool = False,
     oracle: str | None = None,
     guardrails: Sequence[Guardrail] | None = None,
+    memory: str | MakeMemory | None = None,
 ) -> Agent:
-    """An agent for a task, with the task's default budget and guardrails unless others are given.
+    """An agent for a task, with the task's default budget, guardrails and memory unless others are given.
+
+    Args:
+        stack, levels, budget_tflops, settings, record, guardrails: as of `hjepa.agent.Agent`.
+        spec: the task.
+        oracle: see `hjepa.oracles`.
+        memory: by name or what makes it, see `hjepa.memory`; None: a map where the world is seen in parts.
 
     Raises:
-        InputError: a stack of another grid, or more levels than it has.
+        InputError: a stack of another grid, more levels than it has, or a memory where the world is seen whole.
     """
     if stack.world != world_of(spec):
         raise InputError(
@@ -122,8 +133,19 @@ def make_agent(
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
     if guardrails is None:
         guardrails = (Lava(),) if spec.lava else ()
+    if memory is not None and not spec.view:
+        raise InputError(
+            f"memory {memory if isinstance(memory, str) else ''} on {spec.id}",
+            "plan",
+            "its floor plan is seen whole; leave it out",
+        )
+    if memory is None and spec.view:
+        memory = DEFAULT_MEMORY
     if oracle is None:
-        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails)
+        remembers = make_memory(memory) if isinstance(memory, str) else memory
+        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, remembers)
+    if memory is not None:
+        raise InputError(f"oracle {oracle} on {spec.id}", "plan", "oracles know the whole; plan without")
     if guardrails:
         raise InputError(
             f"oracle {oracle} on {spec.id}", "plan", "oracles know no guardrails; plan unguarded"
@@ -153,11 +175,12 @@ def play(
     count = len(episodes.start)
     wrong = grid_to_lava(episodes.grid) if zones is None else zones | grid_to_lava(episodes.grid)
     world = spec.make_batched(count, copy=False)
-    observation, _ = world.reset(options={"episodes": episodes})
+    observation, info = world.reset(options={"episodes": episodes})
     keys = combine(seed, torch.arange(first, first + count))
     if isinstance(agent, OracleAgent):
         agent.reveal(episodes)
-    state = agent.begin(observation, episodes.goal_observation, keys)
+    goal = {"pose": info["goal"]} if spec.view else episodes.goal_observation
+    state = agent.begin(observation, goal, keys)
     walked = [world.agent]
     done = np.zeros(count, dtype=bool)
     success = np.zeros(count, dtype=np.int64)
@@ -205,6 +228,7 @@ def evaluate(
     oracle: str | None = None,
     zones: bool = False,
     unguarded: bool = False,
+    memory: str | None = None,
     diagnostics: bool = False,
     facts: dict[str, Any] | None = None,
     keep: Callable[[list[Results]], None] | None = None,
@@ -226,6 +250,7 @@ def evaluate(
         oracle: a part that is replaced by the truth, see `hjepa.oracles`.
         zones: forbid cells across the way of every episode, see `sample_zones`; the agent is told.
         unguarded: the agent keeps no guardrail.
+        memory: of what has been seen, where the world is seen in parts, see `hjepa.memory`; None: a map.
         diagnostics: measure what every level knows and does on the first `DIAGNOSED` episodes.
         facts: `train_seed` and `checkpoint_sha256` for the record.
         keep: called with all results so far after each batch.
@@ -245,7 +270,11 @@ def evaluate(
         guardrails = ()
     elif drawn is not None:
         guardrails = (Region(drawn[0]),)
-    agent = make_agent(stack, spec, levels, budget_tflops, settings, oracle=oracle, guardrails=guardrails)
+    agent = make_agent(
+        stack, spec, levels, budget_tflops, settings, oracle=oracle, guardrails=guardrails, memory=memory
+    )
+    if diagnostics and spec.view:
+        raise InputError(f"diagnostics on {task}", "plan", "they know the whole floor plan; plan without")
     parts, begun = list(done), time.perf_counter()
     first = sum(len(part.success) for part in parts)
     planned_now = episodes - first
@@ -290,6 +319,8 @@ def evaluate(
     if zones or spec.lava:
         record["guardrails"] = [guardrail.name for guardrail in agent.guardrails]
         record["violated"] = results.violated.tolist()
+    if spec.view:
+        record["memory"] = memory or DEFAULT_MEMORY
     if diagnostics:
         watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)

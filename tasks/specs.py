@@ -33,6 +33,8 @@ class TaskSpec:
         kinds: how episodes may be drawn, the default first (see :mod:`tasks.episodes`).
         doors: door slots M of the agent vector (see :mod:`tasks.observations`).
         lava: whether lava lies across the way (see :mod:`tasks.hazards`).
+        view: cells a side of the partial view that is all there is to see (see :mod:`tasks.views`); 0: the whole floor
+            plan is seen.
     """
 
     id: str
@@ -49,6 +51,7 @@ class TaskSpec:
     kinds: tuple[str, ...] = ("far", "uniform")
     doors: int = 0
     lava: bool = False
+    view: int = 0
 
     @property
     def continuous(self) -> bool:
@@ -70,7 +73,12 @@ class TaskSpec:
             "step_budget": self.step_budget,
             "fixed_plan": self.fixed_plan,
         }
-        return world | ({"lava": True} if self.lava else {})
+        return world | ({"lava": True} if self.lava else {}) | ({"view": self.view} if self.view else {})
+
+    @property
+    def drawn_as(self) -> str:
+        """Id of the task whose episodes these are: a world seen in parts has those of the one that is seen whole."""
+        return self.id.replace("NestedPartial", "NestedRooms")
 
     def make_batched(self, num_envs: int, **arguments: Any) -> BatchedWorld:
         """The batched environment of this task.
