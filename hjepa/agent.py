@@ -14,7 +14,7 @@ from hjepa.config import PlanSettings
 from hjepa.guardrails import Guardrail, forbidden, without_lava
 from hjepa.errors import InputError
 from hjepa.imagination import imagined_metrics
-from hjepa.memory import MakeMemory, Memory, believed
+from hjepa.memory import Memory, Remembering, believed
 from hjepa.models import LevelModel
 from hjepa.perception import Observation, as_numpy, see
 from hjepa.searches import Searches
@@ -89,7 +89,7 @@ class Agent:
         settings: PlanSettings | None = None,
         record: bool = False,
         guardrails: Sequence[Guardrail] = (),
-        memory: MakeMemory | None = None,
+        memory: Remembering | None = None,
     ) -> None:
         self.stack = stack.truncate(levels or stack.depth)
         self.settings = settings or stack.config.plan
@@ -111,6 +111,7 @@ class Agent:
             self.budget_tflops,
             bool(self.guardrails),
             self.memory is not None,
+            self.memory is not None and not self.memory.keeps_plans,
         )
         self.phases = self.searches.phases
         self.planner = TopDownPlanner(
@@ -120,7 +121,7 @@ class Agent:
             repairs=self.searches.repairs,
             block=settings.block,
             record=self.record,
-            warm_start=settings.warm_start,
+            warm_start=settings.warm_start and (self.memory is None or self.memory.keeps_plans),
         )
 
     @property
@@ -171,7 +172,7 @@ class Agent:
             return None
         assert isinstance(observation, Mapping)
         view, pose = (as_numpy(observation[name]) for name in ("image", "pose"))
-        short_term = self.memory(len(pose), self.stack.world.size)
+        short_term = self.memory.make(len(pose), self.stack.world.size)
         short_term.write(view, pose)
         return short_term
 
@@ -267,6 +268,11 @@ class Agent:
         floor, before = believed(episodes.short_term.read()), episodes.floor
         differs = torch.from_numpy((floor != before).any((1, 2, 3))).to(self._device)
         episodes.stale |= differs & active
+        if self.memory is not None and not self.memory.keeps_plans:
+            episodes.floor = floor
+            for level in plan.levels:
+                level.duration[:] = level.walked
+            return
         episodes.floor = floor
         walls = torch.from_numpy(grid_to_walls(floor) & ~grid_to_walls(before)).float().to(self._device)
         looks = active & (walls.flatten(1).amax(1) > 0) & (episodes.surprised < self.searches.surprises)

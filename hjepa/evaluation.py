@@ -20,7 +20,7 @@ from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import diagnose, mean_known
 from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
-from hjepa.memory import MakeMemory, make_memory
+from hjepa.memory import Remembering, remembering
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
 from hjepa.records import Record, build_record
@@ -107,7 +107,7 @@ def make_agent(
     record: bool = False,
     oracle: str | None = None,
     guardrails: Sequence[Guardrail] | None = None,
-    memory: str | MakeMemory | None = None,
+    memory: str | Remembering | None = None,
 ) -> Agent:
     """An agent for a task, with the task's default budget, guardrails and memory unless others are given.
 
@@ -115,7 +115,7 @@ def make_agent(
         stack, levels, budget_tflops, settings, record, guardrails: as of `hjepa.agent.Agent`.
         spec: the task.
         oracle: see `hjepa.oracles`.
-        memory: by name or what makes it, see `hjepa.memory`; None: a map where the world is seen in parts.
+        memory: by name or itself, see `hjepa.memory`; None: a map where the world is seen in parts.
 
     Raises:
         InputError: a stack of another grid, more levels than it has, or a memory where the world is seen whole.
@@ -133,17 +133,16 @@ def make_agent(
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
     if guardrails is None:
         guardrails = (Lava(),) if spec.lava else ()
-    if memory is not None and not spec.view:
-        raise InputError(
-            f"memory {memory if isinstance(memory, str) else ''} on {spec.id}",
-            "plan",
-            "its floor plan is seen whole; leave it out",
-        )
     if memory is None and spec.view:
         memory = DEFAULT_MEMORY
+    if isinstance(memory, str):
+        memory = remembering(memory)
+    if memory is not None and not spec.view:
+        raise InputError(
+            f"memory {memory.name!r} on {spec.id}", "plan", "its floor plan is seen whole; leave it out"
+        )
     if oracle is None:
-        remembers = make_memory(memory) if isinstance(memory, str) else memory
-        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, remembers)
+        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, memory)
     if memory is not None:
         raise InputError(f"oracle {oracle} on {spec.id}", "plan", "oracles know the whole; plan without")
     if guardrails:
@@ -319,8 +318,8 @@ def evaluate(
     if zones or spec.lava:
         record["guardrails"] = [guardrail.name for guardrail in agent.guardrails]
         record["violated"] = results.violated.tolist()
-    if spec.view:
-        record["memory"] = memory or DEFAULT_MEMORY
+    if agent.memory is not None:
+        record["memory"] = agent.memory.name
     if diagnostics:
         watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)

@@ -5,12 +5,16 @@ grid perception writes the tokens that predictors and encoders read and the fiel
 (`levels.memory`, `levels.critic`), so both kinds of memory here make the same tokens of the same knowledge:
 
 - `SpatialMap` has a place for every cell and forgets nothing;
-- `RingBuffer` keeps the last views with the poses they were seen from; with a single one there is no memory.
+- `RingBuffer` keeps the last views with the poses they were seen from.
+
+A plan that is walked on with is a memory too, of the view it was made of. So who has none at all has the view of now
+alone, and makes every plan anew at every step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -24,7 +28,7 @@ RING_VIEWS = 8
 """Views that a ring buffer keeps, unless said otherwise."""
 
 MEMORIES = ("map", "ring", "none")
-"""Memories by name; ``ring:K`` keeps K views."""
+"""By name; ``ring:K`` keeps K views."""
 
 
 @runtime_checkable
@@ -40,8 +44,19 @@ class Memory(Protocol):
         ...
 
 
-MakeMemory = Callable[[int, tuple[int, int]], Memory]
-"""Number of episodes and size (W, H) of their grids -> an empty memory."""
+@dataclass(frozen=True)
+class Remembering:
+    """How an agent remembers.
+
+    Attributes:
+        name: for records.
+        make: number of episodes and size (W, H) of their grids -> an empty memory.
+        keeps_plans: whether plans are walked on with; otherwise all are made anew at every step.
+    """
+
+    name: str
+    make: Callable[[int, tuple[int, int]], Memory]
+    keeps_plans: bool = True
 
 
 class SpatialMap:
@@ -85,20 +100,20 @@ class RingBuffer:
         return known
 
 
-def make_memory(name: str) -> MakeMemory:
-    """The memory of a name: one of `MEMORIES`, or ``ring:K``.
+def remembering(name: str) -> Remembering:
+    """The way to remember of a name: one of `MEMORIES`, or ``ring:K``.
 
     Raises:
         InputError: there is none of that name.
     """
     kind, colon, views = name.partition(":")
-    if kind == "ring" and (not colon or (views.isdecimal() and int(views) >= 1)):
-        return partial(RingBuffer, views=int(views or RING_VIEWS))
+    if name == "map":
+        return Remembering(name, SpatialMap)
     if name == "none":
-        return partial(RingBuffer, views=1)
-    if name != "map":
-        raise InputError(f"memory {name!r}", "plan", f"choose from {', '.join(MEMORIES)}, or ring:K for K views")
-    return SpatialMap
+        return Remembering(name, partial(RingBuffer, views=1), keeps_plans=False)
+    if kind == "ring" and (not colon or (views.isdecimal() and int(views) >= 1)):
+        return Remembering(name, partial(RingBuffer, views=int(views or RING_VIEWS)))
+    raise InputError(f"memory {name!r}", "plan", f"choose from {', '.join(MEMORIES)}, or ring:K for K views")
 
 
 def believed(known: np.ndarray) -> np.ndarray:

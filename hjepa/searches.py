@@ -51,6 +51,7 @@ class Searches:
         budget_tflops: compute per episode, in TFLOP.
         guarded: whether there are guardrails to keep.
         remembers: whether the world is seen in parts, so that what is remembered is written again and again.
+        forgets: whether all plans are made anew at every step.
 
     Attributes:
         models: of the levels, as planners see them.
@@ -74,6 +75,7 @@ class Searches:
         budget_tflops: float,
         guarded: bool,
         remembers: bool = False,
+        forgets: bool = False,
     ) -> None:
         self.stack = stack
         self.settings = settings
@@ -81,6 +83,7 @@ class Searches:
         self.budget_tflops = budget_tflops
         self.guarded = guarded
         self.remembers = remembers
+        self.forgets = forgets
         self.write_flops, self.encode_flops = perception_flops(stack)
         self.models = [LevelModel(stack, k, settings.margin) for k in range(stack.depth)]
         self.metric_flops, self.critic_flops = 0.0, [0.0] * stack.depth
@@ -122,6 +125,8 @@ class Searches:
 
     def _interval(self, k: int) -> int:
         """Steps between two plans of level k + 1."""
+        if self.forgets:
+            return 1
         return self.settings.commit if self.stack.depth == 1 else self.stack.config.spans[max(k, 1)]
 
     def _seen_flops(self) -> float:
@@ -203,16 +208,16 @@ class Searches:
         if front == 1:
             return 1 / self.step_budget
         paces = [front ** (-part / (PHASES - 1)) for part in range(PHASES)]
-        interval = (
-            self.settings.commit if self.stack.depth == 1 else self.stack.config.spans[self.stack.depth - 1]
-        )
+        interval = self._interval(self.stack.depth - 1)
         whole = sum(paces) * self.step_budget / PHASES + (paces[0] - paces[-1]) * interval
         return paces[phase] / whole
 
     def _search(self, k: int, model: LevelModel, horizon: int, objective_flops: float, phase: int) -> Planner:
         """A planner with as many candidates as the level's share of the budget pays for."""
         refine, one = self._refiner(k), model.flops * horizon + objective_flops
-        interval, kept = self._interval(k), REPAIR_SHARE + SURPRISE_SHARE * self.remembers
+        # Where every plan is made anew at the next step, nothing can be left or stand in its way.
+        kept = 0.0 if self.forgets else REPAIR_SHARE + SURPRISE_SHARE * self.remembers
+        interval = self._interval(k)
         share = self.settings.share[k] / sum(self.settings.share[: self.stack.depth])
         each = self.encode_flops + (ALIGNED * (self.models[0].flops + self.danger_flops[0])) * self.guarded
         each += self._seen_flops()
