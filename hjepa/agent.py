@@ -1,9 +1,19 @@
-"""The agent: perceives observations, plans top down in a stack, acts. E episodes at once; one is E = 1."""
+"""The agent: perceive, remember, configure, plan or react, act. E episodes at once; one is E = 1.
+
+    observation -> perception -> short-term memory -> levels' memories and latents
+    mission     -> configurator -> goals, cost terms, levels in use
+    costs:  the critic's steps to the goal, support, grounding, guardrails
+    planner (slow) or actors (fast) -> action
+
+Each part is an attribute with a protocol, and can be replaced.
+
+(After LeCun, "A path towards autonomous machine intelligence", 2022, figure 2.)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,44 +22,28 @@ from torch import Tensor
 from hjepa.config import PlanSettings
 from hjepa.configurator import Configurator, Course, LegByLeg
 from hjepa.data import as_tensor
+from hjepa.episodes import Episodes
+from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Region, forbidden, without_lava
-from hjepa.imagination import imagined_metrics
+from hjepa.memory import Memory, Remembering, believed
 from hjepa.models import LevelModel
-from hjepa.perception import Observation, see
+from hjepa.perception import Observation, Perception, Symbolic, as_numpy
+from hjepa.reader import Reader
 from hjepa.searches import Searches
 from hjepa.stack import Stack
-from planners.blocks import blocks, pad
+from planners.blocks import blocks
 from planners.rollouts import ALIGNED
 from planners.top_down import PlanState, TopDownPlanner
 from tasks.missions import MissionBatch
+from tasks.observations import grid_to_walls
 
-ENCODED = 64
-"""Observations per call of the encoder, padded: the same bits whatever the number of episodes."""
+__all__ = ["Agent", "Episodes"]
 
 GLANCED = 8
 """How many times as many episodes a planner call takes where actors are followed and nothing is searched."""
 
-
-@dataclass
-class Episodes:
-    """E episodes in progress; `Agent.begin` makes it, `Agent.act` changes it.
-
-    Attributes:
-        plan: state of the planner.
-        memories: per level, (E, W, H, C) or None.
-        floor: (E, W, H, 3) floor plans, as the first observations showed them.
-        course: how far the missions have come; None: there is one goal.
-    """
-
-    plan: PlanState
-    memories: list[Tensor | None]
-    floor: np.ndarray
-    course: Course | None = None
-
-    @property
-    def flops(self) -> Tensor:
-        """(E,) float64, floating point operations so far, perception included."""
-        return self.plan.flops
+IN_THE_WAY = 0.5
+"""Belief that a plan leads through a cell, from which on a wall that is seen there ends the plan."""
 
 
 class Agent:
@@ -63,11 +57,16 @@ class Agent:
         settings: of planning; None: the stack's own.
         record: keep every decision, for figures and diagnosis.
         guardrails: cells that no plan may lead through, see `hjepa.guardrails`.
+        memory: of what has been seen, where the world is seen in parts, see `hjepa.memory`; None: it is seen whole.
+        perception: what it sees with; None: `Symbolic`.
         configurator: what sets planning for missions and distances; None: `LegByLeg`.
 
     Attributes:
-        searches: how each level searches.
+        stack: the world model: the levels in use, with their critics and actors.
+        perception, memory, configurator, guardrails: as above.
+        searches: how each level searches, within the budget.
         planner: what brings them together.
+        reader: what the stack makes of floor plans, agents and goals.
 
     Raises:
         InputError: a budget below one candidate per plan, or a search that does not fit the budget.
@@ -82,6 +81,8 @@ class Agent:
         settings: PlanSettings | None = None,
         record: bool = False,
         guardrails: Sequence[Guardrail] = (),
+        memory: Remembering | None = None,
+        perception: Perception | None = None,
         configurator: Configurator | None = None,
     ) -> None:
         self.stack = stack.truncate(levels or stack.depth)
@@ -92,8 +93,10 @@ class Agent:
         self.step_budget = step_budget
         self.record = record
         self.guardrails = tuple(guardrails)
+        self.memory = memory
+        self.perception: Perception = perception or Symbolic(stack.world)
         spans = self.stack.config.spans[: self.stack.depth]
-        self.configurator = configurator or LegByLeg(self.settings, spans)
+        self.configurator: Configurator = configurator or LegByLeg(self.settings, spans)
         self._prepared: tuple[bool, int] | None = None
         self._prepare(None)
 
@@ -104,7 +107,19 @@ class Agent:
         if self._prepared == (guarded, goals):
             return
         self._prepared = guarded, goals
-        self.searches = Searches(self.stack, settings, self.step_budget, self.budget_tflops, guarded, goals)
+        keeps_plans = self.memory is None or self.memory.keeps_plans
+        self.searches = Searches(
+            self.stack,
+            settings,
+            self.step_budget,
+            self.budget_tflops,
+            guarded,
+            goals,
+            self.memory is not None,
+            not keeps_plans,
+            self.perception.flops,
+        )
+        self.reader = Reader(self.stack, settings, self.searches)
         self.phases = self.searches.phases
         self.planner = TopDownPlanner(
             self.phases[0],
@@ -114,7 +129,7 @@ class Agent:
             # A glance has few candidates, so more episodes fit into a call.
             block=settings.block * (GLANCED if settings.planner == "actor" else 1),
             record=self.record,
-            warm_start=settings.warm_start,
+            warm_start=settings.warm_start and keeps_plans,
         )
 
     @property
@@ -127,65 +142,73 @@ class Agent:
         """Levels in use."""
         return self.stack.depth
 
+    # --- an episode: begin, act -----------------------------------------------------------------------------
+
     def begin(self, observation: Observation, goal: Observation | MissionBatch, keys: Tensor) -> Episodes:
         """Perceive floor plans and goals.
 
         Args:
-            observation: what is seen at the start of E episodes, as their world shows it, or symbolic images
-                (E, W, H, 3) alone.
-            goal: what the agent would see at the goal, in the same form; or a mission for each episode.
+            observation: what is seen at the start of E episodes, as their world shows it to the agent's perception, or
+                images alone: symbolic ones (E, W, H, 3), or pictures.
+            goal: what the agent would see at the goal, in the same form, or its ``pose`` there alone; or a mission
+                for each episode.
             keys: (E,) int64, random keys of the episodes.
+
+        Raises:
+            InputError: a part of the world is seen and the agent has no memory, or the whole and it has one.
         """
-        floor, agent = see(observation, self.stack.world)
-        known = without_lava(floor)
-        memories = self.write(known)
+        short_term = self._remember(observation)
+        seen = None if short_term is None else believed(short_term.read())
+        floor, agent = self.perception.see(observation, seen)
         course = exact = None
         if isinstance(goal, MissionBatch):
             course = Course(goal, goal.advance(np.zeros(len(goal), np.int64), agent.numpy()))
             aims = self.configurator.aims(course, agent.numpy(), np.arange(len(floor)))
             aim, exact = as_tensor(aims.agent), as_tensor(aims.exact).to(self._device)
         else:
-            aim = see(goal, self.stack.world, floor)[1]
+            aim = self.perception.see(goal, floor)[1]
         self._prepare(course)
-        goals = self._encode_all(aim, memories)
+        known = without_lava(floor)
+        memories = self.reader.write(known)
+        goals = self.reader.encode_all(aim, memories)
         keys = keys.to(self._device)
         zone = self._zone(floor, course)
-        ends = torch.stack([self._encode(agent), goals[0]], 1)
-        fields, metrics = self.judge(known, ends, goals, memories, keys, zone)
+        ends = torch.stack([self.reader.encode(agent), goals[0]], 1)
+        fields, metrics = self.reader.judge(known, ends, goals, memories, keys, zone)
         state = self.planner.start(goals, memories, keys, metrics, fields, zone)
         state.exact = exact
         state.flops += self.searches.write_flops + self.searches.metric_flops
-        return Episodes(state, memories, floor, course)
+        fresh = torch.zeros(self.depth, len(keys), dtype=torch.bool, device=self._device)
+        return Episodes(state, memories, floor, aim, course, short_term, fresh, torch.zeros_like(keys))
 
-    def judge(
-        self,
-        floor: np.ndarray,
-        ends: Tensor,
-        goals: list[Tensor],
-        memories: list[Tensor | None],
-        keys: Tensor,
-        zone: Tensor | None = None,
-    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
-        """What costs are measured by in each episode, where that depends on the episode.
+    @torch.no_grad()
+    def act(self, episodes: Episodes, observation: Observation, active: Tensor | None = None) -> np.ndarray:
+        """The next action of each episode: (E,) integers, or (E, 2) numbers in a continuous world.
 
         Args:
-            floor: (E, W, H, 3).
-            ends: (E, 2, D_1) latents of start and goal.
-            goals: per level, (E, D_k).
-            memories: per level, from `write`.
-            keys: (E,) random keys.
-            zone: (E, W, H) where nothing may be.
-
-        Returns:
-            per level what the critic reads, and the metric, both rows per episode; None where there is none.
+            episodes: from `begin`; changed in place.
+            observation: what is seen now.
+            active: (E,) bool, which episodes still run; None: all.
         """
-        nothing: list[Tensor | None] = [None] * self.depth
-        if self.settings.metric == "critic":
-            return self.steps_to_go(floor, goals, zone), nothing
-        if self.settings.metric == "imagined":
-            walks = self.settings.walks
-            return nothing, [*imagined_metrics(self.stack, self.models, ends, memories, keys, walks)]
-        return nothing, nothing
+        if active is None:
+            active = torch.ones(len(episodes.flops), dtype=torch.bool)
+        active = active.to(self._device)
+        if episodes.short_term is not None:
+            self._look(episodes, observation, active)
+        agent = self.perception.see(observation, episodes.floor)[1]
+        latent = self.reader.encode(agent)
+        if episodes.course is not None:
+            self._next_legs(episodes, agent.numpy(), latent, active)
+        if self.settings.start == "distance":
+            self._lower(episodes.plan, latent, active)
+        episodes.plan.flops += self.searches.encode_flops * active
+        part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
+        self.planner.levels = self.phases[min(part, len(self.phases) - 1)]
+        renew = None if episodes.short_term is None else partial(self._renew, episodes, latent)
+        actions = self.planner.act(episodes.plan, latent, active, renew)
+        return (actions if self.stack.world.continuous else actions.argmax(-1)).cpu().numpy()
+
+    # --- guardrails -----------------------------------------------------------------------------------------
 
     def guard(self, guardrails: Sequence[Guardrail], episodes: Episodes | None = None) -> None:
         """Keep other guardrails from now on.
@@ -202,76 +225,59 @@ class Agent:
         state.zone = self._zone(episodes.floor, episodes.course)
         if self.settings.metric == "critic":
             goals = [level.goal for level in state.levels]
-            fields = self.steps_to_go(without_lava(episodes.floor), goals, state.zone)
+            fields = self.reader.steps_to_go(without_lava(episodes.floor), goals, state.zone)
             for level, field in zip(state.levels, fields):
                 level.field = field
             state.flops += self.searches.metric_flops
         self.planner.plan_anew(state, torch.arange(len(state.keys), device=self._device))
 
     def _zone(self, floor: np.ndarray, course: Course | None) -> Tensor | None:
-        """(E, W, H) 1.0 where guardrails or missions forbid to be in floor plans (E, W, H, 3); None where none does."""
+        """(E, W, H) 1.0 where guardrails or missions forbid to be in floor plans (E, W, H, 3); None: nowhere."""
         if not self.searches.guarded:
             return None
         missions = () if course is None else (Region(course.missions.avoid),)
         return torch.from_numpy(forbidden((*self.guardrails, *missions), floor)).float().to(self._device)
 
-    @torch.no_grad()
-    def act(self, episodes: Episodes, observation: Observation, active: Tensor | None = None) -> np.ndarray:
-        """The next action of each episode: (E,) integers, or (E, 2) numbers in a continuous world.
+    # --- configuring ----------------------------------------------------------------------------------------
 
-        Args:
-            episodes: from `begin`; changed in place.
-            observation: what is seen now.
-            active: (E,) bool, which episodes still run; None: all.
-        """
-        if active is None:
-            active = torch.ones(len(episodes.flops), dtype=torch.bool)
-        active = active.to(self._device)
-        agent = see(observation, self.stack.world, episodes.floor)[1]
-        if episodes.course is not None:
-            self._next_legs(episodes, agent.numpy(), active.cpu().numpy())
-        latent = self._encode(agent)
-        episodes.plan.flops += self.searches.encode_flops * active
-        if self.settings.start == "distance":
-            self._lower(episodes.plan, latent, active)
-        part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
-        self.planner.levels = self.phases[min(part, len(self.phases) - 1)]
-        actions = self.planner.act(episodes.plan, latent, active)
-        return (actions if self.stack.world.continuous else actions.argmax(-1)).cpu().numpy()
-
-    def _next_legs(self, episodes: Episodes, agent: np.ndarray, active: np.ndarray) -> None:
-        """Aim anew where a leg of the mission is done: agents (E, A), active (E,)."""
+    def _next_legs(self, episodes: Episodes, agent: np.ndarray, latent: Tensor, active: Tensor) -> None:
+        """Aim anew where a leg of the mission is done: agents (E, A), their latents (E, D), active (E,)."""
         course, state = episodes.course, episodes.plan
-        assert course is not None
+        assert course is not None and state.exact is not None
         done = course.missions.advance(course.leg, agent)
-        rows = np.flatnonzero(active & (done > course.leg) & (done < course.missions.legs))
+        rows = np.flatnonzero(active.cpu().numpy() & (done > course.leg) & (done < course.missions.legs))
         course.leg = done
         if not len(rows):
             return
-        aims, index = (
-            self.configurator.aims(course, agent[rows], rows),
-            torch.from_numpy(rows).to(self._device),
-        )
-        memories = [None if memory is None else memory[index] for memory in episodes.memories]
-        goals = self._encode_all(as_tensor(aims.agent), memories)
-        assert state.exact is not None
+        aims, index = self.configurator.aims(course, agent[rows], rows), torch.from_numpy(rows)
+        episodes.goal[index] = as_tensor(aims.agent)
+        index = index.to(self._device)
         state.exact[index] = as_tensor(aims.exact).to(state.exact)
-        zone = None if state.zone is None else state.zone[index]
-        ends = torch.stack([self._encode(as_tensor(agent[rows])), goals[0]], 1)
-        floor = without_lava(episodes.floor[rows])
-        fields, metrics = self.judge(floor, ends, goals, memories, state.keys[index], zone)
-        for level, goal, field, metric in zip(state.levels, goals, fields, metrics):
-            level.goal[index] = goal
-            if field is not None and level.field is not None:
-                level.field[index] = field
-            if metric is not None and level.metric is not None:
-                level.metric[index] = metric
-        state.flops[index] += self.searches.metric_flops
+        self._aim(episodes, index, latent)
         # A leg may need more levels than what was left of the one before.
         top = state.top.clone()
         top[index] = self.depth - 1
         self.planner.plan_from(state, top)
         self.planner.plan_anew(state, index)
+
+    def _aim(self, episodes: Episodes, rows: Tensor, latent: Tensor) -> None:
+        """Measure costs anew in the episodes ``rows`` (R,), from latents of now (E, D) to their goals."""
+        plan, places = episodes.plan, rows.cpu()
+        floor = episodes.floor[places.numpy()]
+        memories = [None if memory is None else memory[rows] for memory in episodes.memories]
+        goals = self.reader.encode_all(episodes.goal[places], memories)
+        zone = self._zone(floor, None if episodes.course is None else episodes.course.select(places.numpy()))
+        ends = torch.stack([latent[rows], goals[0]], 1)
+        fields, metrics = self.reader.judge(without_lava(floor), ends, goals, memories, plan.keys[rows], zone)
+        if zone is not None and plan.zone is not None:
+            plan.zone[rows] = zone
+        for level, goal, field, metric in zip(plan.levels, goals, fields, metrics):
+            level.goal[rows] = goal
+            if field is not None and level.field is not None:
+                level.field[rows] = field
+            if metric is not None and level.metric is not None:
+                level.metric[rows] = metric
+        plan.flops[rows] += self.searches.judge_flops
 
     def _lower(self, state: PlanState, latent: Tensor, active: Tensor) -> None:
         """Leave out levels that look further than what the critic says is left, where a plan is due."""
@@ -287,67 +293,71 @@ class Agent:
         state.flops[rows] += self.searches.critic_flops[0]
         self.planner.plan_from(state, top)
 
+    # --- remembering ----------------------------------------------------------------------------------------
+
+    def _remember(self, observation: Observation) -> Memory | None:
+        """A memory of E episodes with the first observations in it; None where a world is seen whole."""
+        partial = isinstance(observation, Mapping) and "pose" in observation
+        if partial != (self.memory is not None):
+            shown, remedy = ("a part", "give it one") if partial else ("the whole", "leave it out")
+            raise InputError(f"the world shows {shown} of itself", "memory of the agent", remedy)
+        if self.memory is None:
+            return None
+        assert isinstance(observation, Mapping)
+        view, pose = (as_numpy(observation[name]) for name in ("image", "pose"))
+        short_term = self.memory.make(len(pose), self.stack.world.size)
+        short_term.write(view, pose)
+        return short_term
+
+    def _look(self, episodes: Episodes, observation: Observation, active: Tensor) -> None:
+        """Remember what is seen now. Where a wall stands in the way of plans, they end, at every level."""
+        assert episodes.short_term is not None and isinstance(observation, Mapping)
+        plan = episodes.plan
+        if not bool(plan.time.any()):
+            return  # as it was when the episodes began
+        episodes.short_term.write(*(as_numpy(observation[name]) for name in ("image", "pose")))
+        floor, before = believed(episodes.short_term.read()), episodes.floor
+        differs = torch.from_numpy((floor != before).any((1, 2, 3))).to(self._device)
+        episodes.stale |= differs & active
+        episodes.floor = floor
+        if self.memory is not None and not self.memory.keeps_plans:
+            self.planner.plan_anew(plan, torch.arange(len(plan.keys), device=self._device))
+            return
+        walls = torch.from_numpy(grid_to_walls(floor) & ~grid_to_walls(before)).float().to(self._device)
+        looks = active & (walls.flatten(1).amax(1) > 0) & (episodes.surprised < self.searches.surprises)
+        for index, kept in blocks(looks.nonzero().squeeze(1), self.settings.block):
+            rows = index[:kept][self._in_the_way(plan, index, walls[index])[:kept]]
+            plan.flops[index[:kept]] += self.searches.look_flops
+            episodes.surprised[rows] += 1
+            self.planner.plan_anew(plan, rows)
+
+    def _in_the_way(self, plan: PlanState, index: Tensor, walls: Tensor) -> Tensor:
+        """(B,) bool, whether cells (B, W, H) are on what is left of level 1's plan, or are a subgoal's."""
+        first = plan.levels[0]
+        step = torch.arange(plan.expected.shape[1], device=self._device)
+        left = (step >= first.cursor[index, None]) & (step < first.length[index, None])
+        meets = ((self.stack.probe(0).inside(plan.expected[index], walls) > IN_THE_WAY) & left).any(1)
+        for k, level in enumerate(plan.levels[:-1]):
+            assert level.target is not None
+            inside = self.stack.probe(k + 1).inside(level.target[index].unsqueeze(1), walls).squeeze(1)
+            meets |= (inside > IN_THE_WAY) & ~level.aims_at_goal[index]
+        return meets
+
+    def _renew(self, episodes: Episodes, latent: Tensor, asks: list[Tensor]) -> None:
+        """Write anew what levels that are about to plan, (E,) bool each, read of what has been seen since."""
+        plan, changed = episodes.plan, asks[0] & episodes.stale[0]
+        for k, asked in enumerate(asks):
+            rows = (asked & episodes.stale[k]).nonzero().squeeze(1)
+            memory = episodes.memories[k]
+            if memory is not None and len(rows):
+                floor = without_lava(episodes.floor[rows.cpu().numpy()])
+                memory[rows] = self.reader.write_level(k, floor)
+                plan.flops[rows] += self.searches.rewrite_flops[k]
+            episodes.stale[k] &= ~asked
+        rows = changed.nonzero().squeeze(1)
+        if len(rows):
+            self._aim(episodes, rows, latent)
+
     @property
     def _device(self) -> torch.device:
         return self.stack.step_distance.device
-
-    @torch.no_grad()
-    def write(self, grid: np.ndarray) -> list[Tensor | None]:
-        """Perceive floor plans (E, W, H, 3): what each level remembers of them, (E, W, H, C) or None."""
-        plans = torch.from_numpy(grid).to(self._device)
-        parts = [self.stack.write(padded) for padded, _ in blocks(plans, self.settings.block)]
-        memories: list[Tensor | None] = []
-        for k in range(self.depth):
-            written = [part[k] for part in parts]
-            kept = [part for part in written if part is not None]
-            memories.append(torch.cat(kept)[: len(grid)].contiguous() if kept else None)
-        return memories
-
-    @torch.no_grad()
-    def steps_to_go(
-        self, floor: np.ndarray, goals: list[Tensor], zone: Tensor | None = None
-    ) -> list[Tensor | None]:
-        """What each level's critic reads: floor plans (E, W, H, 3), goals per level (E, D) -> fields (E, C, W, H).
-
-        Around forbidden zones (E, W, H), where there are some.
-        """
-        config = self.stack.config.critic
-        assert config is not None
-        grid = torch.from_numpy(np.ascontiguousarray(floor)).to(self._device)
-        fields: list[Tensor | None] = []
-        for k, goal in enumerate(goals):
-            critic = self.stack.critic(k)
-            if k and critic is self.stack.critic(k - 1):
-                fields.append(fields[-1])
-                continue
-            parts = []
-            for rows in torch.arange(len(goal)).split(self.settings.block):
-                plans, kept = pad(grid[rows], self.settings.block)
-                ends = pad(goal[rows], self.settings.block)[0]
-                closed = None if zone is None else pad(zone[rows], self.settings.block)[0] > 0
-                parts.append(critic.field(plans, ends, self.searches.sweeps, closed)[:kept])
-            fields.append(torch.cat(parts))
-        return fields
-
-    def _encode(self, agent: Tensor) -> Tensor:
-        """Level 1's latents (E, D) of agents (E, A)."""
-        level = self.stack.level(0)
-        parts = [
-            level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]
-            for padded, kept in blocks(agent.to(self._device), ENCODED)
-        ]
-        return torch.cat(parts)
-
-    @torch.no_grad()
-    def _encode_all(self, agent: Tensor, memories: list[Tensor | None]) -> list[Tensor]:
-        latents = [self._encode(agent)]
-        for k in range(1, self.depth):
-            level, memory = self.stack.level(k), memories[k]
-            parts = []
-            for start in range(0, len(latents[-1]), self.settings.block):
-                rows = slice(start, start + self.settings.block)
-                below, kept = pad(latents[-1][rows], self.settings.block)
-                seen = None if memory is None else pad(memory[rows], self.settings.block)[0]
-                parts.append(level.encode(below.unsqueeze(1), seen).squeeze(1)[:kept])
-            latents.append(torch.cat(parts))
-        return latents

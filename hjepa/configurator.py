@@ -32,6 +32,10 @@ class Course:
     missions: MissionBatch
     leg: np.ndarray
 
+    def select(self, rows: np.ndarray) -> Course:
+        """That of some episodes."""
+        return Course(self.missions.select(rows), self.leg[rows])
+
 
 @dataclass(frozen=True)
 class Aims:

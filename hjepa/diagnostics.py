@@ -72,13 +72,13 @@ def diagnose(
         keys: (E,) int64, random keys of the episodes.
     """
     stack = agent.stack
-    memories = agent.write(episodes.grid)
+    memories = agent.reader.write(episodes.grid)
     truth = Truth(stack, episodes, memories)
     path = truth.numbers(walked.numpy())
     rows = torch.arange(len(episodes))
     goals = [truth.encode(k, truth.goal, rows) for k in range(stack.depth)]
     ends = torch.stack([truth.encode(0, path[:, 0], rows), goals[0]], 1)
-    fields, metrics = agent.judge(episodes.grid, ends, goals, memories, keys)
+    fields, metrics = agent.reader.judge(episodes.grid, ends, goals, memories, keys)
     metrics = [
         stack.metric(agent.settings.metric, k) if own is None else own for k, own in enumerate(metrics)
     ]

@@ -146,10 +146,10 @@ def _asked(
 ) -> Iterator[tuple[tuple[int, bool], Lessons]]:
     """What first plans teach, of agents (E, 2, A) now and at the goal, on floor plans (E, W, H, 3)."""
     stack, device = agent.stack, agent.stack.step_distance.device
-    memories = agent.write(floor)
+    memories = agent.reader.write(floor)
     latents = stack.encode(agents.to(device), memories)
     goals = [latent[:, 1] for latent in latents]
-    fields, metrics = agent.judge(floor, latents[0], goals, memories, keys.to(device))
+    fields, metrics = agent.reader.judge(floor, latents[0], goals, memories, keys.to(device))
     state = agent.planner.start(goals, memories, keys.to(device), metrics, fields)
     agent.planner.act(state, latents[0][:, 0], torch.ones(len(keys), dtype=torch.bool, device=device))
     yield from _lessons(stack, state.decisions, [latent[:, 0] for latent in latents], memories, fields)

@@ -21,6 +21,7 @@ from hjepa.diagnostics import Finding, diagnose, join_findings
 from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
 from hjepa.missions import mission_text, read_mission, sample_missions
+from hjepa.memory import Remembering, remembering
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
 from hjepa.records import Record, build_record
@@ -34,6 +35,9 @@ from tasks.observations import grid_to_lava
 
 DEFAULT_BATCH = 100
 """Episodes planned at once, unless said otherwise."""
+
+DEFAULT_MEMORY = "map"
+"""Of an agent that sees the world in parts."""
 
 ORACLE_BATCH = 20
 """The same with an oracle, which keeps tables of all pairs of states of every episode."""
@@ -106,11 +110,18 @@ def make_agent(
     record: bool = False,
     oracle: str | None = None,
     guardrails: Sequence[Guardrail] | None = None,
+    memory: str | Remembering | None = None,
 ) -> Agent:
-    """An agent for a task, with the task's default budget and guardrails unless others are given.
+    """An agent for a task, with the task's default budget, guardrails and memory unless others are given.
+
+    Args:
+        stack, levels, budget_tflops, settings, record, guardrails: as of `hjepa.agent.Agent`.
+        spec: the task.
+        oracle: see `hjepa.oracles`.
+        memory: by name or itself, see `hjepa.memory`; None: a map where the world is seen in parts.
 
     Raises:
-        InputError: a stack of another grid, or more levels than it has.
+        InputError: a stack of another grid, more levels than it has, or a memory where the world is seen whole.
     """
     if stack.world != world_of(spec):
         raise InputError(
@@ -125,8 +136,18 @@ def make_agent(
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
     if guardrails is None:
         guardrails = (Lava(),) if spec.lava else ()
+    if memory is None and spec.view:
+        memory = DEFAULT_MEMORY
+    if isinstance(memory, str):
+        memory = remembering(memory)
+    if memory is not None and not spec.view:
+        raise InputError(
+            f"memory {memory.name!r} on {spec.id}", "plan", "its floor plan is seen whole; leave it out"
+        )
     if oracle is None:
-        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails)
+        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, memory)
+    if memory is not None:
+        raise InputError(f"oracle {oracle} on {spec.id}", "plan", "oracles know the whole; plan without")
     if guardrails:
         raise InputError(
             f"oracle {oracle} on {spec.id}", "plan", "oracles know no guardrails; plan unguarded"
@@ -161,11 +182,12 @@ def play(
     world = spec.make_batched(count, copy=False)
     # A world ends an episode at its goal, a mission may have to go on from there; no agent ever stands in a corner.
     endless = episodes if missions is None else replace(episodes, goal=np.zeros_like(episodes.goal))
-    observation, _ = world.reset(options={"episodes": endless})
+    observation, info = world.reset(options={"episodes": endless})
     keys = combine(seed, torch.arange(first, first + count))
     if isinstance(agent, OracleAgent):
         agent.reveal(episodes)
-    state = agent.begin(observation, episodes.goal_observation if missions is None else missions, keys)
+    goal = {"pose": info["goal"]} if spec.view else episodes.goal_observation
+    state = agent.begin(observation, goal if missions is None else missions, keys)
     walked = [world.agent]
     legs = None if missions is None else missions.advance(np.zeros(count, np.int64), world.agent)
     done = np.zeros(count, dtype=bool)
@@ -225,6 +247,7 @@ def evaluate(
     zones: bool = False,
     unguarded: bool = False,
     mission: str | None = None,
+    memory: str | None = None,
     diagnostics: bool = False,
     facts: dict[str, Any] | None = None,
     keep: Callable[[list[Results]], None] | None = None,
@@ -247,6 +270,7 @@ def evaluate(
         zones: forbid cells across the way of every episode, see `sample_zones`; the agent is told.
         unguarded: the agent keeps no guardrail.
         mission: what to do instead of reaching the goal, see `hjepa.missions.read_mission`.
+        memory: of what has been seen, where the world is seen in parts, see `hjepa.memory`; None: a map.
         diagnostics: measure what every level knows and does on the first `DIAGNOSED` episodes.
         facts: `train_seed` and `checkpoint_sha256` for the record.
         keep: called with all results so far after each batch.
@@ -269,7 +293,11 @@ def evaluate(
         guardrails = ()
     elif drawn is not None:
         guardrails = (Region(drawn[0]),)
-    agent = make_agent(stack, spec, levels, budget_tflops, settings, oracle=oracle, guardrails=guardrails)
+    agent = make_agent(
+        stack, spec, levels, budget_tflops, settings, oracle=oracle, guardrails=guardrails, memory=memory
+    )
+    if diagnostics and spec.view:
+        raise InputError(f"diagnostics on {task}", "plan", "they know the whole floor plan; plan without")
     parts, begun = list(done), time.perf_counter()
     first = sum(len(part.success) for part in parts)
     planned_now = episodes - first
@@ -318,6 +346,8 @@ def evaluate(
     if mission is not None:
         record["mission"] = mission_text(mission)
         record["violated"] = results.violated.tolist()
+    if agent.memory is not None:
+        record["memory"] = agent.memory.name
     if diagnostics:
         watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)

@@ -94,6 +94,12 @@ def perception_flops(stack: Stack) -> tuple[float, float]:
     return count_flops(lambda: stack.write(grid)), encode
 
 
+def write_flops(stack: Stack) -> list[float]:
+    """Operations of writing one floor plan, per level."""
+    grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=stack.step_distance.device)
+    return [count_flops(partial(stack.write_level, k, grid)) for k in range(stack.depth)]
+
+
 def probe_flops(stack: Stack) -> list[float]:
     """Operations of asking per level whether one latent is in a forbidden cell."""
     device, found = stack.step_distance.device, []

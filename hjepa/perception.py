@@ -34,7 +34,7 @@ def see(observation: Observation, world: World, floor: np.ndarray | None = None)
     """Floor plan and agent of E observations.
 
     Args:
-        observation: of E episodes.
+        observation: of E episodes; a view with the ``pose`` it is seen from shows no floor plan, which has to be given.
         world: whose observations they are.
         floor: the floor plan (E, W, H, 3) if it is known; an agent in a doorway hides the door.
 
@@ -45,10 +45,11 @@ def see(observation: Observation, world: World, floor: np.ndarray | None = None)
         ValueError: images of another shape, or without exactly one agent.
     """
     shown = observation if isinstance(observation, Mapping) else {"image": observation}
-    plain = {name: _numpy(value) for name, value in shown.items()}
+    plain = {name: as_numpy(value) for name, value in shown.items()}
     grid, agent = perceive(plain, world.doors, floor, world.keys)
     return grid, as_tensor(np.ascontiguousarray(agent))
 
 
-def _numpy(values: np.ndarray | Tensor) -> np.ndarray:
+def as_numpy(values: np.ndarray | Tensor) -> np.ndarray:
+    """Values of an observation, wherever they are."""
     return values.cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

@@ -32,7 +32,8 @@ class Cell:
     Attributes:
         seed: of the episodes.
         oracle: None for the agent as it is.
-        levels, metric, planner: as named on the command line; planner None: the settings' own.
+        levels, metric, planner, memory: as named on the command line; planner None: the settings' own, memory None: the
+            task's.
     """
 
     seed: int
@@ -40,10 +41,11 @@ class Cell:
     levels: int
     metric: str
     planner: str | None
+    memory: str | None = None
 
 
 def plan_command(request: PlanRequest) -> list[Record]:
-    """One record per seed, oracle, number of levels, metric and planner; see `PlanRequest`.
+    """One record per seed, oracle, number of levels, metric, planner and memory; see `PlanRequest`.
 
     Everything that cannot work is refused before the first episode.
 
@@ -69,6 +71,7 @@ def plan_command(request: PlanRequest) -> list[Record]:
             settings,
             oracle=cell.oracle,
             guardrails=guardrails,
+            memory=cell.memory,
         )
     if request.mission is not None:
         sample_missions(
@@ -110,6 +113,7 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         zones=request.zones,
         unguarded=request.unguarded,
         mission=request.mission,
+        memory=cell.memory,
         diagnostics=request.diagnostics,
         facts=facts,
         keep=kept.part,
@@ -131,9 +135,10 @@ def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
         rungs(request, stack.depth),
         request.metric or (plan.metric,),
         request.planner or (None,),
+        request.memory or (None,),
     )
-    for seed, (oracle, levels), metric, planner in choices:
-        yield Cell(seed, oracle, levels, metric, planner)
+    for seed, (oracle, levels), metric, planner, memory in choices:
+        yield Cell(seed, oracle, levels, metric, planner, memory)
 
 
 def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:

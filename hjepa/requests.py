@@ -26,7 +26,7 @@ SUBGOALS = "subgoals:"
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """Plan episodes of one task with one checkpoint: a record per seed, level count, metric and planner.
+    """Plan episodes of one task with one checkpoint: a record per seed, level count, metric, planner and memory.
 
     Attributes:
         checkpoint: name of shipped weights or a run folder.
@@ -46,6 +46,7 @@ class PlanRequest:
         unguarded: keep no guardrail, so that the record says how often one would have been broken.
         mission: what to do instead of reaching the goal: the name of a kind, a YAML file or a line of YAML
             (`tasks.missions`).
+        memory: what is kept of what has been seen, in a world that is seen in parts (`hjepa.memory`); None: a map.
         diagnostics: put what is known of every level into the records (`hjepa.diagnostics`).
         episode_batch: episodes planned at once; changes time and memory, never the result. None: chosen.
         device: one of `DEVICES`.
@@ -70,6 +71,7 @@ class PlanRequest:
     zones: bool = False
     unguarded: bool = False
     mission: str | None = None
+    memory: Sequence[str] | None = None
     diagnostics: bool = False
     episode_batch: int | None = None
     device: str = "auto"
@@ -100,6 +102,7 @@ class PlanRequest:
             ("metric", self.metric),
             ("planner", self.planner),
             ("oracle", self.oracle),
+            ("memory", self.memory),
         ):
             if values is not None and (not values or len(set(values)) < len(values)):
                 raise InputError(f"{name} {','.join(map(str, values))}", "plan", "name each once")

@@ -16,7 +16,7 @@ from hjepa.actors import LevelPolicy
 from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.imagination import imagined_flops
-from hjepa.models import LevelModel, critic_flops, perception_flops, probe_flops
+from hjepa.models import LevelModel, critic_flops, perception_flops, probe_flops, write_flops
 from hjepa.stack import Stack
 from levels.metrics import squared_distance
 from planners.grounding import grounding_flops
@@ -33,6 +33,9 @@ REPAIR_SHARE = 0.2
 PHASES = 8
 """Parts of an episode, equally long, with a number of candidates each."""
 
+SURPRISE_SHARE = 0.3
+"""The same for plans that a wall ends which was not seen when they were made; of it, where the world is seen in parts."""
+
 LEAP = 1.25
 """How much nearer a step may bring the goal by the critic, whose estimates are not exact, in its own length, before it
 must have crossed what a guardrail forbids."""
@@ -48,11 +51,16 @@ class Searches:
         budget_tflops: compute per episode, in TFLOP.
         guarded: whether there are guardrails to keep.
         goals: how many goals an episode has, one after another.
+        remembers: whether the world is seen in parts, so that what is remembered is written again and again.
+        forgets: whether all plans are made anew at every step.
 
     Attributes:
         models: of the levels, as planners see them.
         write_flops, encode_flops: of perceiving a floor plan, and the agent.
         metric_flops: of a metric that an episode has for itself.
+        rewrite_flops: per level, of writing its memory anew.
+        judge_flops: of what costs are measured by, when the goal is another one or a floor plan turns out different.
+        look_flops: of asking whether something is in the way.
         critic_flops: per level, of one latent's steps to go.
         phases: the levels' planners in each part of an episode.
 
@@ -68,6 +76,8 @@ class Searches:
         budget_tflops: float,
         guarded: bool,
         goals: int = 1,
+        remembers: bool = False,
+        forgets: bool = False,
     ) -> None:
         self.stack = stack
         self.settings = settings
@@ -75,6 +85,8 @@ class Searches:
         self.budget_tflops = budget_tflops
         self.guarded = guarded
         self.goals = goals
+        self.remembers = remembers
+        self.forgets = forgets
         self.write_flops, self.encode_flops = perception_flops(stack)
         self.models = [LevelModel(stack, k, settings.margin) for k in range(stack.depth)]
         self.metric_flops, self.critic_flops = 0.0, [0.0] * stack.depth
@@ -83,6 +95,14 @@ class Searches:
         if settings.metric == "critic":
             self.metric_flops, self.critic_flops = critic_flops(stack, self.sweeps)
         self.danger_flops = probe_flops(stack) if guarded else [0.0] * stack.depth
+        lifts = sum(model.lift_flops for model in self.models[:-1])
+        self.judge_flops = self.metric_flops + self.encode_flops + lifts
+        self.rewrite_flops, self.look_flops = [0.0] * stack.depth, 0.0
+        if remembers:
+            asked = probe_flops(stack)
+            self.rewrite_flops = write_flops(stack)
+            self.look_flops = asked[0] * settings.horizon[0] + sum(asked[1:])
+        self._plan_flops = [0.0] * stack.depth
         self.phases = [self._planners(phase) for phase in range(PHASES if settings.front > 1 else 1)]
 
     @property
@@ -99,6 +119,25 @@ class Searches:
         steps = above[0].stride if above else first.horizon
         cost = search.passes(first.model, steps) * steps * first.model.flops
         return int(REPAIR_SHARE * self.budget_tflops * 1e12 / cost)
+
+    @property
+    def surprises(self) -> int:
+        """How often in an episode all levels may plan anew because something was seen in the way."""
+        once = sum(self._plan_flops) + sum(self.rewrite_flops) + self.judge_flops
+        return int(SURPRISE_SHARE * self.budget_tflops * 1e12 / once) if self.remembers else 0
+
+    def _interval(self, k: int) -> int:
+        """Steps between two plans of level k + 1."""
+        if self.forgets:
+            return 1
+        return self.settings.commit if self.stack.depth == 1 else self.stack.config.spans[max(k, 1)]
+
+    def _seen_flops(self) -> float:
+        """Most operations that a step takes on average because the world is seen in parts, surprises left out."""
+        # Level 1 may be mended at any step, and then reads what is new.
+        first, *above = self.rewrite_flops
+        written = sum(flops / self._interval(k) for k, flops in enumerate(above, 1))
+        return self.look_flops + self.judge_flops + first + written
 
     def _planners(self, phase: int) -> tuple[LevelPlanner, ...]:
         """The planners of all levels in one part of the episode."""
@@ -127,6 +166,7 @@ class Searches:
             # To the goal no more is imagined than will be walked: above level 1 that is the first step.
             walked = settings.commit if self.stack.depth == 1 else config.levels[1].stride
             to_goal, to_subgoal = PolicyPlanner(policy, 1 if k else walked), PolicyPlanner(policy)
+            self._plan_flops[k] = to_goal.passes(model, horizon) * horizon * model.flops
         else:
             to_goal = self._search(k, model, horizon, judged, phase)
             to_subgoal = self._search(k, model, due, lift + guard * due, phase)
@@ -172,22 +212,23 @@ class Searches:
         if front == 1:
             return 1 / self.step_budget
         paces = [front ** (-part / (PHASES - 1)) for part in range(PHASES)]
-        interval = (
-            self.settings.commit if self.stack.depth == 1 else self.stack.config.spans[self.stack.depth - 1]
-        )
+        interval = self._interval(self.stack.depth - 1)
         whole = sum(paces) * self.step_budget / PHASES + (paces[0] - paces[-1]) * interval
         return paces[phase] / whole
 
     def _search(self, k: int, model: LevelModel, horizon: int, objective_flops: float, phase: int) -> Planner:
         """A planner with as many candidates as the level's share of the budget pays for."""
         refine, one = self._refiner(k), model.flops * horizon + objective_flops
-        spans = self.stack.config.spans
-        interval = self.settings.commit if self.stack.depth == 1 else spans[max(k, 1)]
+        # Where every plan is made anew at the next step, nothing can be left or stand in its way.
+        kept = 0.0 if self.forgets else REPAIR_SHARE + SURPRISE_SHARE * self.remembers
+        interval = self._interval(k)
         share = self.settings.share[k] / sum(self.settings.share[: self.stack.depth])
         each = self.encode_flops + (ALIGNED * (self.models[0].flops + self.danger_flops[0])) * self.guarded
-        fixed = self.write_flops + self.goals * self.metric_flops + each * (self.step_budget + 1)
+        each += self._seen_flops()
+        fixed = self.write_flops + self.metric_flops + each * (self.step_budget + 1)
+        fixed += (self.goals - 1) * self.judge_flops
         fixed /= self.budget_tflops * 1e12
-        pace = self.budget_tflops * 1e12 * max(1 - REPAIR_SHARE - fixed, 0.0) * self._pace(phase)
+        pace = self.budget_tflops * 1e12 * max(1 - kept - fixed, 0.0) * self._pace(phase)
         allowance = pace * share * interval - self._grounding_flops(k)
         limit, milliseconds = self.settings.max_rollouts, self.settings.max_milliseconds
         if self.settings.planner == "exhaustive" and k == 0:
@@ -207,12 +248,14 @@ class Searches:
                     "plan.max_rollouts",
                     f"give {count} or more",
                 )
+            self._plan_flops[k] = max(self._plan_flops[k], count * one)
             return Planner(EnumerationProposal(), NoRefiner(), milliseconds)
         candidates = _aligned(self.settings.max_candidates)
         while True:
             search = Planner(self._proposal(k, candidates), refine, milliseconds)
             needed, rollouts = search.passes(model, horizon) * one, search.rollouts(model, horizon)
             if needed <= allowance and (limit is None or rollouts <= limit):
+                self._plan_flops[k] = max(self._plan_flops[k], needed + self._grounding_flops(k))
                 return search
             if candidates == 1:
                 break

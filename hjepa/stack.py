@@ -133,9 +133,11 @@ class Stack(nn.Module):
 
     def write(self, grid: Tensor) -> list[Tensor | None]:
         """Perception of floor plans, once per episode: (P, W, H, 3) -> memory per level."""
-        if self.world.doors:
-            grid = _number_doors(grid)
-        return [self.level(k).write(grid) for k in range(self.depth)]
+        return [self.write_level(k, grid) for k in range(self.depth)]
+
+    def write_level(self, k: int, grid: Tensor) -> Tensor | None:
+        """What level k + 1 remembers of floor plans (P, W, H, 3)."""
+        return self.level(k).write(_number_doors(grid) if self.world.doors else grid)
 
     def encode(
         self, agent: Tensor, memories: Sequence[Tensor | None], detach: bool = False, upto: int | None = None

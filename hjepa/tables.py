@@ -36,6 +36,7 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 # Columns that are there when the records of a block differ in them.
 _VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "memory": lambda record: record.get("memory", "-"),
     "train seed": lambda record: str(record["train_seed"]),
     "overrides": lambda record: " ".join(record.get("spec", {}).get("overrides", ())) or "-",
 }
@@ -52,7 +53,8 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     agents: dict[tuple[Any, ...], list[Any]] = {}
     for record in records:
         overrides = tuple(record.get("spec", {}).get("overrides", ()))
-        agents.setdefault((*(str(record[name]) for name in _AGENT), overrides), []).append(record)
+        own = (*(str(record[name]) for name in _AGENT), overrides, record.get("memory"))
+        agents.setdefault(own, []).append(record)
     blocks: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for same in agents.values():
         task = tuple(same[0][name] for name in _TASK)

@@ -17,7 +17,7 @@ place in the recursion.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -180,19 +180,29 @@ class TopDownPlanner:
             level.duration[rows] = level.walked[rows]
 
     @torch.no_grad()
-    def act(self, state: PlanState, latent: Tensor, active: Tensor) -> Tensor:
+    def act(
+        self,
+        state: PlanState,
+        latent: Tensor,
+        active: Tensor,
+        prepare: Callable[[list[Tensor]], None] | None = None,
+    ) -> Tensor:
         """The next primitive action of each episode.
 
         Args:
             state: changed in place.
             latent: (E, D_1) level 1's latents of now.
             active: (E,) bool, episodes still running; the others get zeros.
+            prepare: told per level which episodes (E,) bool are about to plan there, before any does; what it writes
+                into their memories, goals, metrics and fields is what they plan with.
 
         Returns:
             (E, A) hard actions.
         """
         asks = self._who_plans(state, latent, active)
         if bool(asks[0].any()):
+            if prepare is not None:
+                prepare(asks)
             latents = self._lift(state, latent, asks)
             for k in reversed(range(len(self.levels))):
                 self._plan_level(state, k, latents, asks[k])

@@ -32,6 +32,7 @@ from tasks.observations import (
     grid_to_walls,
     world_grid,
 )
+from tasks.views import partial_views
 
 __all__ = ["BatchedGridWorld", "BatchedMiniGrid", "BatchedNestedRooms", "step_agents"]
 
@@ -47,18 +48,31 @@ class BatchedGridWorld(BatchedWorld):
         size: (W, H).
         doors: door slots.
         keys: 1 where there is a key, otherwise 0.
+        view: cells a side of the partial view that is all that is observed, with the agent's ``pose`` (E, 3) int64;
+            0: the whole grid is.
         **arguments: of :class:`BatchedWorld`.
     """
 
     def __init__(
-        self, num_envs: int, size: tuple[int, int], doors: int = 0, keys: int = 0, **arguments: Any
+        self,
+        num_envs: int,
+        size: tuple[int, int],
+        doors: int = 0,
+        keys: int = 0,
+        view: int = 0,
+        **arguments: Any,
     ) -> None:
         agent = np.zeros(3 + doors + keys, dtype=np.int64)
-        observed = {"image": spaces.Box(0, 255, (*size, 3), np.uint8), "direction": spaces.Discrete(4)}
+        shown = (view, view) if view else size
+        observed: dict[str, spaces.Space[Any]] = {
+            "image": spaces.Box(0, 255, (*shown, 3), np.uint8),
+            "direction": spaces.Discrete(4),
+        }
+        if view:
+            observed["pose"] = spaces.MultiDiscrete([*size, 4])
         both = (spaces.Dict(observed), spaces.Discrete(len(ACTIONS)))
         super().__init__(num_envs, size, agent, both, **arguments)
-        self.doors = doors
-        self.keys = keys
+        self.doors, self.keys, self.view = doors, keys, view
         self._grid = self._floor.copy()  # as the floor, with the door and key states of now
         self._image = self._floor.copy()
         self._barriers = grid_to_barriers(self._floor, doors, keys)
@@ -106,7 +120,14 @@ class BatchedGridWorld(BatchedWorld):
     def _lost(self) -> np.ndarray:
         return self._lava[self._rows, self._agent[:, 0], self._agent[:, 1]]
 
+    def _goal_observation(self, slots: np.ndarray) -> np.ndarray:
+        return self._goal[slots, :3] if self.view else super()._goal_observation(slots)
+
     def _observation(self) -> Observation:
+        if self.view:
+            pose = self._agent[:, :3].copy()
+            image = partial_views(self._grid, pose, self.view)
+            return {"image": image, "direction": pose[:, 2], "pose": pose}
         if self.copy:
             return {"image": self._image.copy(), "direction": self._agent[:, 2].copy()}
         return {"image": self._image, "direction": self._agent[:, 2]}
@@ -117,7 +138,7 @@ class BatchedNestedRooms(BatchedGridWorld):
 
     Args:
         num_envs: E.
-        depth, room, split, tasks, fixed_plan, step_budget, show_goal, lava, keys: as in
+        depth, room, split, tasks, fixed_plan, step_budget, show_goal, lava, keys, view: as in
             :class:`tasks.nested_rooms.NestedRooms`.
         copy, render_mode: as in :class:`tasks.batched_world.BatchedWorld`.
 
@@ -138,6 +159,7 @@ class BatchedNestedRooms(BatchedGridWorld):
         show_goal: bool = False,
         lava: bool = False,
         keys: int = 0,
+        view: int = 0,
         copy: bool = True,
         render_mode: str | None = None,
     ) -> None:
@@ -147,6 +169,7 @@ class BatchedNestedRooms(BatchedGridWorld):
             (side, side),
             doors=keys,
             keys=keys,
+            view=view,
             split=split,
             tasks=tasks,
             step_budget=step_budget,

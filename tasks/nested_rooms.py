@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, SupportsFloat
 
 import numpy as np
+from gymnasium import spaces
 from minigrid.core.grid import Grid
 from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Door, Goal, Key, Lava, Wall
@@ -44,6 +45,9 @@ class NestedRooms(MiniGridEnv):
         show_goal: put a goal object on the goal cell.
         lava: lay MiniGrid's lava across the way, see :mod:`tasks.hazards`.
         keys: 1 for a locked door and its key, see :mod:`tasks.locks`.
+        view: cells a side of the partial view that shows all there is to see; 0: whoever wants it wraps the
+            environment and sees the whole. With a view an observation also holds ``pose``, the agent's (x, y,
+            heading), and ``info["goal"]`` is the pose at the goal instead of a picture of the floor plan.
         **kwargs: MiniGridEnv's own arguments (``render_mode``, ``agent_view_size``, ``tile_size``, ...).
 
     Raises:
@@ -61,6 +65,7 @@ class NestedRooms(MiniGridEnv):
         show_goal: bool = False,
         lava: bool = False,
         keys: int = 0,
+        view: int = 0,
         **kwargs: Any,
     ) -> None:
         if step_budget < 1:
@@ -74,14 +79,20 @@ class NestedRooms(MiniGridEnv):
         self.show_goal = show_goal
         self.lava = lava
         self.keys = keys
+        self.view = view
         self._options: dict[str, Any] = {}
         self._episode: Episode | None = None
         super().__init__(
             mission_space=MissionSpace(mission_func=_mission),
             grid_size=grid_side(depth, room),
             max_steps=int(step_budget),
+            **({"agent_view_size": view} if view else {}),
             **kwargs,
         )
+        if view:
+            assert isinstance(self.observation_space, spaces.Dict)
+            pose = spaces.MultiDiscrete([self.width, self.height, 4])
+            self.observation_space = spaces.Dict({**self.observation_space.spaces, "pose": pose})
 
     @property
     def step_budget(self) -> int:
@@ -117,7 +128,7 @@ class NestedRooms(MiniGridEnv):
 
         Returns:
             The observation, and info with ``goal`` (W, H, 3) uint8, the full observation of the agent
-            standing on the goal, and ``plan_seed``.
+            standing on the goal (with a view its pose), and ``plan_seed``.
 
         Raises:
             ValueError: an unknown option, or one that does not fit the plan.
@@ -130,7 +141,8 @@ class NestedRooms(MiniGridEnv):
         grid = self.episode.grid
         if self.show_goal:
             grid[self.goal[0], self.goal[1]] = GOAL_CELL
-        info = {"goal": compose_image(grid, self.episode.goal_agent), "plan_seed": self.plan.seed}
+        goal = self.episode.goal_agent
+        info = {"goal": goal if self.view else compose_image(grid, goal), "plan_seed": self.plan.seed}
         return observation, info
 
     def step(  # type: ignore[override]
@@ -143,6 +155,13 @@ class NestedRooms(MiniGridEnv):
         if self._on_goal():
             reward, terminated = self._reward(), True
         return observation, float(reward), terminated, truncated, info
+
+    def gen_obs(self) -> dict[str, Any]:
+        """MiniGrid's observation, with the agent's pose where there is a view."""
+        observation: dict[str, Any] = super().gen_obs()
+        if self.view:
+            observation["pose"] = np.array([*self.agent_pos, self.agent_dir])
+        return observation
 
     def render(self) -> Any:
         """MiniGrid's picture with the goal cell drawn, also where the world holds no goal object.

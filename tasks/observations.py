@@ -239,12 +239,17 @@ def perceive(
     """What any world's observation says: the floor plan and the agent vector.
 
     Args:
-        observation: ``image`` (..., W, H, 3), and ``position`` (..., 2) in a continuous world.
+        observation: ``image`` (..., W, H, 3), and ``position`` (..., 2) in a continuous world; or ``pose`` (..., 3) in one
+            that is seen in parts, whose floor plan is what is known of it.
         doors, floor, keys: as in :func:`split_image`.
 
     Returns:
         floor plan (..., W, H, 3) uint8, and the agent: (..., 3 + M + K) int64, or (..., 2) float32 positions.
     """
+    if "pose" in observation:
+        if floor is None:
+            raise ValueError("a view shows no floor plan; say what is known of it")
+        return floor, observation["pose"]
     if "position" in observation:
         return observation["image"], observation["position"]
     return split_image(observation["image"], doors, floor, keys)

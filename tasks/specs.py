@@ -34,6 +34,8 @@ class TaskSpec:
         doors: door slots M of the agent vector (see :mod:`tasks.observations`).
         lava: whether lava lies across the way (see :mod:`tasks.hazards`).
         keys: K, 1 where a door is locked and its key lies about (see :mod:`tasks.locks`), otherwise 0.
+        view: cells a side of the partial view that is all there is to see (see :mod:`tasks.views`); 0: the whole floor
+            plan is seen.
     """
 
     id: str
@@ -51,6 +53,7 @@ class TaskSpec:
     doors: int = 0
     lava: bool = False
     keys: int = 0
+    view: int = 0
 
     @property
     def continuous(self) -> bool:
@@ -72,7 +75,14 @@ class TaskSpec:
             "step_budget": self.step_budget,
             "fixed_plan": self.fixed_plan,
         }
-        return world | ({"lava": True} if self.lava else {}) | ({"keys": self.keys} if self.keys else {})
+        world |= {"lava": True} if self.lava else {}
+        world |= {"keys": self.keys} if self.keys else {}
+        return world | ({"view": self.view} if self.view else {})
+
+    @property
+    def drawn_as(self) -> str:
+        """Id of the task whose episodes these are: a world seen in parts has those of the one that is seen whole."""
+        return self.id.replace("NestedPartial", "NestedRooms")
 
     def make_batched(self, num_envs: int, **arguments: Any) -> BatchedWorld:
         """The batched environment of this task.

@@ -23,11 +23,15 @@ from tasks.specs import TaskSpec
 FIXED_PLAN_SEED = 7
 """Floor-plan seed of the task with one plan for ever."""
 
+VIEW = 7
+"""Cells a side of a partial view, MiniGrid's own."""
+
 
 def _nested(
     name: str, depth: int, step_budget: int, budget_tflops: float, fixed_plan: int | None = None
 ) -> TaskSpec:
     point, lava, keys = (name.startswith(f"Nested{kind}") for kind in ("Point", "Lava", "Keys"))
+    view = VIEW if name.startswith("NestedPartial") else 0
     side, rooms = grid_side(depth, 3), 2 ** (depth - 1)
     plans = "one floor plan for ever" if fixed_plan is not None else "a new floor plan every episode"
     return TaskSpec(
@@ -43,12 +47,14 @@ def _nested(
             f"{'a continuous point in ' if point else ''}{rooms}x{rooms} nested rooms of 3x3 cells"
             f" on a {side}x{side} grid, {plans}{', lava across the way' if lava else ''}"
             f"{', the goal behind a locked door whose key lies about' if keys else ''}"
+            f"{f', seen {view}x{view} cells at a time' if view else ''}"
         ),
         actions=2 if point else len(ACTIONS),
         family="nested-point" if point else "nested-rooms",
         doors=int(keys),
         lava=lava,
         keys=int(keys),
+        view=view,
     )
 
 
@@ -63,6 +69,8 @@ _SPECS = {
         _nested("NestedLava", 3, 128, 0.01),
         _nested("NestedKeys", 2, 96, 0.01),
         _nested("NestedKeys", 3, 192, 0.02),
+        _nested("NestedPartial", 2, 64, 0.01),
+        _nested("NestedPartial", 3, 128, 0.02),
         _nested("NestedPoint", 2, 64, 0.02),
         _nested("NestedPoint", 3, 128, 0.03),
         _nested("NestedPoint", 4, 256, 0.06),
@@ -170,7 +178,7 @@ def sample_episodes(
         raise ValueError(f"episodes is {episodes}; ask for at least 1")
     if spec.family == "minigrid":
         return sample_layout_episodes(spec, split, tasks, episodes, seed)
-    key = ("episodes", task_id, split, tasks, int(seed))
+    key = ("episodes", spec.drawn_as, split, tasks, int(seed))
     ends = None if spec.fixed_plan is None else _fixed_ends(spec, split, tasks, episodes, key)
     plan_seed = plan_seeds(task_id, split, episodes, *key)
     grid = np.empty((episodes, spec.width, spec.height, 3), dtype=np.uint8)

@@ -1,4 +1,5 @@
-"""Plan evaluation episodes with a checkpoint, and write one record per seed, number of levels, metric and planner.
+"""Plan evaluation episodes with a checkpoint, and write one record per seed, number of levels, metric, planner
+and memory.
 
 The result is a function of the arguments, whatever the episode batch. With --json a killed run continues
 where it stopped.
@@ -54,6 +55,12 @@ def add_arguments(parser: Any) -> None:
         "--mission",
         metavar="KIND|FILE",
         help="what to do instead of reaching the goal: reach, visit, avoid, match, fetch, a YAML file or a line of it",
+    )
+    add(
+        "--memory",
+        type=words,
+        metavar="map,ring,none",
+        help="of what has been seen, where the world is seen in parts; ring:K keeps K views; default: map",
     )
     add("--diagnostics", action="store_true", help="put what is known of every level into the records")
     add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")

@@ -71,7 +71,7 @@ def test_true_dynamics_are_the_worlds_with_the_gradient_of_the_model(
     agent = Agent(stack, 64, budget_tflops=1.0)
     model = OracleModel(agent.models[0], truth, 0, corrects=True)
     rows = torch.arange(3)
-    memory = _number(agent.write(episodes.grid)[0], rows)
+    memory = _number(agent.reader.write(episodes.grid)[0], rows)
     latent = truth.encode(0, truth.start[:, None], rows)
     for chosen in range(7):
         action = torch.eye(7)[chosen].expand(3, 1, 7).clone().requires_grad_()
@@ -87,7 +87,7 @@ def test_true_dynamics_of_an_upper_level_stay_within_its_span(
 ) -> None:
     agent = Agent(stack, 64, budget_tflops=1.0)
     model, rows = OracleModel(agent.models[1], truth, 1, corrects=True), torch.arange(3)
-    memory = _number(agent.write(episodes.grid)[1], rows)
+    memory = _number(agent.reader.write(episodes.grid)[1], rows)
     latent = truth.encode(1, truth.start[:, None], rows).expand(-1, 6, -1)
     following = model.advance(latent, model.condition(latent, memory), torch.eye(6).expand(3, 6, 6))
     # Untrained latents of different states may coincide, so it is the latent that has to be a reachable one.
@@ -114,7 +114,7 @@ def test_random_subgoals_can_be_reached_and_differ(
     # At level 1, whose untrained latents tell states apart.
     agent = Agent(stack, 64, budget_tflops=1.0)
     rows = torch.arange(3)
-    memory = _number(agent.write(episodes.grid)[0], rows)
+    memory = _number(agent.reader.write(episodes.grid)[0], rows)
     search, seen = OraclePlanner(truth, 0, random=True), []
     for key in range(12):
         start = truth.encode(0, truth.start, rows)
