@@ -13,7 +13,7 @@ from hjepa.config import PlanSettings
 from hjepa.guardrails import Guardrail, forbidden, without_lava
 from hjepa.imagination import imagined_metrics
 from hjepa.models import LevelModel
-from hjepa.perception import Observation, see
+from hjepa.perception import Observation, Perception, Symbolic
 from hjepa.searches import Searches
 from hjepa.stack import Stack
 from planners.blocks import blocks, pad
@@ -54,8 +54,10 @@ class Agent:
         settings: of planning; None: the stack's own.
         record: keep every decision, for figures and diagnosis.
         guardrails: cells that no plan may lead through, see `hjepa.guardrails`.
+        perception: what it sees with; None: `Symbolic`.
 
     Attributes:
+        perception: what it sees with.
         searches: how each level searches.
         planner: what brings them together.
 
@@ -72,6 +74,7 @@ class Agent:
         settings: PlanSettings | None = None,
         record: bool = False,
         guardrails: Sequence[Guardrail] = (),
+        perception: Perception | None = None,
     ) -> None:
         self.stack = stack.truncate(levels or stack.depth)
         self.settings = settings or stack.config.plan
@@ -80,13 +83,19 @@ class Agent:
         self.budget_tflops = budget_tflops
         self.step_budget = step_budget
         self.record = record
+        self.perception: Perception = perception or Symbolic(stack.world)
         self.guardrails = tuple(guardrails)
         self._prepare()
 
     def _prepare(self) -> None:
         settings = self.settings
         self.searches = Searches(
-            self.stack, settings, self.step_budget, self.budget_tflops, bool(self.guardrails)
+            self.stack,
+            settings,
+            self.step_budget,
+            self.budget_tflops,
+            bool(self.guardrails),
+            self.perception.flops,
         )
         self.phases = self.searches.phases
         self.planner = TopDownPlanner(
@@ -113,15 +122,15 @@ class Agent:
         """Perceive floor plans and goals.
 
         Args:
-            observation: what is seen at the start of E episodes, as their world shows it, or symbolic images
-                (E, W, H, 3) alone.
+            observation: what is seen at the start of E episodes, as their world shows it to the agent's perception, or
+                images alone: symbolic ones (E, W, H, 3), or pictures.
             goal: what the agent would see at the goal, in the same form.
             keys: (E,) int64, random keys of the episodes.
         """
-        floor, agent = see(observation, self.stack.world)
+        floor, agent = self.perception.see(observation)
         known = without_lava(floor)
         memories = self.write(known)
-        goals = self._encode_all(see(goal, self.stack.world, floor)[1], memories)
+        goals = self._encode_all(self.perception.see(goal, floor)[1], memories)
         keys = keys.to(self._device)
         zone = self._zone(floor)
         ends = torch.stack([self._encode(agent), goals[0]], 1)
@@ -202,7 +211,7 @@ class Agent:
         if active is None:
             active = torch.ones(len(episodes.flops), dtype=torch.bool)
         active = active.to(self._device)
-        latent = self._encode(see(observation, self.stack.world, episodes.floor)[1])
+        latent = self._encode(self.perception.see(observation, episodes.floor)[1])
         episodes.plan.flops += self.searches.encode_flops * active
         part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
         self.planner.levels = self.phases[min(part, len(self.phases) - 1)]

@@ -22,6 +22,7 @@ from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
+from hjepa.pixels import perception_of
 from hjepa.records import Record, build_record
 from hjepa.stack import Stack
 from planners.noise import combine
@@ -103,11 +104,12 @@ def make_agent(
     record: bool = False,
     oracle: str | None = None,
     guardrails: Sequence[Guardrail] | None = None,
+    perception: str = "symbolic",
 ) -> Agent:
     """An agent for a task, with the task's default budget and guardrails unless others are given.
 
     Raises:
-        InputError: a stack of another grid, or more levels than it has.
+        InputError: a stack of another grid, more levels than it has, or a perception that it has not.
     """
     if stack.world != world_of(spec):
         raise InputError(
@@ -119,16 +121,17 @@ def make_agent(
         raise InputError(
             f"{levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
         )
+    sees = perception_of(stack, spec, perception)
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
     if guardrails is None:
         guardrails = (Lava(),) if spec.lava else ()
     if oracle is None:
-        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails)
+        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, sees)
     if guardrails:
         raise InputError(
             f"oracle {oracle} on {spec.id}", "plan", "oracles know no guardrails; plan unguarded"
         )
-    return OracleAgent(stack, spec.step_budget, levels, budget, settings, record, oracle=oracle)
+    return OracleAgent(stack, spec.step_budget, levels, budget, settings, record, (), sees, oracle=oracle)
 
 
 def play(
@@ -157,15 +160,17 @@ def play(
     keys = combine(seed, torch.arange(first, first + count))
     if isinstance(agent, OracleAgent):
         agent.reveal(episodes)
-    state = agent.begin(observation, episodes.goal_observation, keys)
     walked = [world.agent]
+    show, floor = agent.perception.show, episodes.grid
+    goal = show(episodes.goal_observation, floor, episodes.goal)
+    state = agent.begin(show(observation, floor, walked[-1]), goal, keys)
     done = np.zeros(count, dtype=bool)
     success = np.zeros(count, dtype=np.int64)
     steps = np.zeros(count, dtype=np.int64)
     seconds = 0.0
     while not done.all():
         begun = time.perf_counter()
-        action = agent.act(state, observation, torch.from_numpy(~done))
+        action = agent.act(state, show(observation, floor, walked[-1]), torch.from_numpy(~done))
         seconds += time.perf_counter() - begun
         observation, reward, terminated, truncated, _ = world.step(action)
         steps += ~done
@@ -205,6 +210,7 @@ def evaluate(
     oracle: str | None = None,
     zones: bool = False,
     unguarded: bool = False,
+    perception: str = "symbolic",
     diagnostics: bool = False,
     facts: dict[str, Any] | None = None,
     keep: Callable[[list[Results]], None] | None = None,
@@ -226,6 +232,7 @@ def evaluate(
         oracle: a part that is replaced by the truth, see `hjepa.oracles`.
         zones: forbid cells across the way of every episode, see `sample_zones`; the agent is told.
         unguarded: the agent keeps no guardrail.
+        perception: what it sees with, one of `hjepa.requests.PERCEPTIONS`.
         diagnostics: measure what every level knows and does on the first `DIAGNOSED` episodes.
         facts: `train_seed` and `checkpoint_sha256` for the record.
         keep: called with all results so far after each batch.
@@ -245,7 +252,7 @@ def evaluate(
         guardrails = ()
     elif drawn is not None:
         guardrails = (Region(drawn[0]),)
-    agent = make_agent(stack, spec, levels, budget_tflops, settings, oracle=oracle, guardrails=guardrails)
+    agent = make_agent(stack, spec, levels, budget_tflops, settings, False, oracle, guardrails, perception)
     parts, begun = list(done), time.perf_counter()
     first = sum(len(part.success) for part in parts)
     planned_now = episodes - first
@@ -290,8 +297,10 @@ def evaluate(
     if zones or spec.lava:
         record["guardrails"] = [guardrail.name for guardrail in agent.guardrails]
         record["violated"] = results.violated.tolist()
+    if perception != "symbolic":
+        record |= {"perception": perception, "perception_sha256": agent.perception.sha256}
     if diagnostics:
-        watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
+        watcher = make_agent(stack, spec, levels, budget_tflops, settings, True, oracle, None, perception)
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)
     return record
 

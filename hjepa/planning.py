@@ -65,6 +65,7 @@ def plan_command(request: PlanRequest) -> list[Record]:
             settings,
             oracle=cell.oracle,
             guardrails=guardrails,
+            perception=request.perception,
         )
     if request.zones:
         sample_zones(request.task, request.split, request.tasks, 1, request.seed[0])
@@ -101,6 +102,7 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         oracle=cell.oracle,
         zones=request.zones,
         unguarded=request.unguarded,
+        perception=request.perception,
         diagnostics=request.diagnostics,
         facts=facts,
         keep=kept.part,

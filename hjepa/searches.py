@@ -47,10 +47,11 @@ class Searches:
         step_budget: environment steps of an episode.
         budget_tflops: compute per episode, in TFLOP.
         guarded: whether there are guardrails to keep.
+        seeing: operations of seeing one observation, before it is encoded.
 
     Attributes:
         models: of the levels, as planners see them.
-        write_flops, encode_flops: of perceiving a floor plan, and the agent.
+        write_flops, encode_flops: of perceiving a floor plan and a goal, and the agent.
         metric_flops: of a metric that an episode has for itself.
         critic_flops: per level, of one latent's steps to go.
         phases: the levels' planners in each part of an episode.
@@ -60,7 +61,13 @@ class Searches:
     """
 
     def __init__(
-        self, stack: Stack, settings: PlanSettings, step_budget: int, budget_tflops: float, guarded: bool
+        self,
+        stack: Stack,
+        settings: PlanSettings,
+        step_budget: int,
+        budget_tflops: float,
+        guarded: bool,
+        seeing: float = 0.0,
     ) -> None:
         self.stack = stack
         self.settings = settings
@@ -68,6 +75,8 @@ class Searches:
         self.budget_tflops = budget_tflops
         self.guarded = guarded
         self.write_flops, self.encode_flops = perception_flops(stack)
+        # An episode begins with two observations: the start, and the goal.
+        self.write_flops, self.encode_flops = self.write_flops + 2 * seeing, self.encode_flops + seeing
         self.models = [LevelModel(stack, k, settings.margin) for k in range(stack.depth)]
         self.metric_flops, self.critic_flops = 0.0, [0.0] * stack.depth
         if settings.metric == "imagined":

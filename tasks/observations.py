@@ -126,14 +126,26 @@ def compose_image(grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
             f"agent (x={x}, y={y}, heading={heading}) lies outside a {width}x{height} grid with headings 0..3"
         )
     flat = image.reshape(-1, width, height, 3)
-    if doors := place.shape[1] - 3:
-        row, slot = np.nonzero((cells := door_cells(flat, doors))[..., 0] >= 0)
-        flat[row, cells[row, slot, 0], cells[row, slot, 1], 2] = place[row, 3 + slot]
+    flat[:] = show_doors(flat, place[:, 3:])
     rows = np.arange(len(place))
     flat[rows, place[:, 0], place[:, 1], 0] = AGENT
     flat[rows, place[:, 0], place[:, 1], 1] = RED
     flat[rows, place[:, 0], place[:, 1], 2] = place[:, 2]
     return image
+
+
+def show_doors(grid: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """The grid (N, W, H, 3) with its doors in states (N, M); the same where there are no door slots.
+
+    Raises:
+        ValueError: more doors in a grid than states.
+    """
+    if not (doors := states.shape[-1]):
+        return grid
+    row, slot = np.nonzero((cells := door_cells(grid, doors))[..., 0] >= 0)
+    shown = grid.copy()
+    shown[row, cells[row, slot, 0], cells[row, slot, 1], 2] = states[row, slot]
+    return shown
 
 
 def split_image(
