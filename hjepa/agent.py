@@ -351,7 +351,9 @@ class Agent:
             memory = episodes.memories[k]
             if memory is not None and len(rows):
                 floor = without_lava(episodes.floor[rows.cpu().numpy()])
-                memory[rows] = self.reader.write_level(k, floor)
+                written = self.reader.write_level(k, floor)
+                assert written is not None
+                memory[rows] = written
                 plan.flops[rows] += self.searches.rewrite_flops[k]
             episodes.stale[k] &= ~asked
         rows = changed.nonzero().squeeze(1)

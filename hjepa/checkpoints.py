@@ -17,6 +17,7 @@ from hjepa.actors import load_actors
 from hjepa.config import parse_config, to_plain
 from hjepa.errors import InputError
 from hjepa.json_files import write_json
+from hjepa.pixels import load_pixels
 from hjepa.stack import Stack
 from levels.settings import World
 
@@ -140,6 +141,7 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
             f"holds values that are not finite in {broken[0]}", str(weights), "train the stack again"
         )
     load_actors(stack, folder, content["sha256"])
+    stack.pixels = load_pixels(folder, world, content["sha256"], device)
     return stack.to(device).eval().requires_grad_(False)
 
 

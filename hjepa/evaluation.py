@@ -20,10 +20,11 @@ from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import Finding, diagnose, join_findings
 from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
-from hjepa.missions import mission_text, read_mission, sample_missions
 from hjepa.memory import Remembering, remembering
+from hjepa.missions import mission_text, read_mission, sample_missions
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
+from hjepa.pixels import perception_of
 from hjepa.records import Record, build_record
 from hjepa.stack import Stack
 from planners.noise import combine
@@ -111,6 +112,7 @@ def make_agent(
     oracle: str | None = None,
     guardrails: Sequence[Guardrail] | None = None,
     memory: str | Remembering | None = None,
+    perception: str = "symbolic",
 ) -> Agent:
     """An agent for a task, with the task's default budget, guardrails and memory unless others are given.
 
@@ -121,7 +123,8 @@ def make_agent(
         memory: by name or itself, see `hjepa.memory`; None: a map where the world is seen in parts.
 
     Raises:
-        InputError: a stack of another grid, more levels than it has, or a memory where the world is seen whole.
+        InputError: a stack of another grid, more levels than it has, a perception that it has not, or a memory where
+            the world is seen whole.
     """
     if stack.world != world_of(spec):
         raise InputError(
@@ -133,6 +136,7 @@ def make_agent(
         raise InputError(
             f"{levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
         )
+    sees = perception_of(stack, spec, perception)
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
     if guardrails is None:
         guardrails = (Lava(),) if spec.lava else ()
@@ -145,14 +149,16 @@ def make_agent(
             f"memory {memory.name!r} on {spec.id}", "plan", "its floor plan is seen whole; leave it out"
         )
     if oracle is None:
-        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, memory)
+        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, memory, sees)
     if memory is not None:
         raise InputError(f"oracle {oracle} on {spec.id}", "plan", "oracles know the whole; plan without")
     if guardrails:
         raise InputError(
             f"oracle {oracle} on {spec.id}", "plan", "oracles know no guardrails; plan unguarded"
         )
-    return OracleAgent(stack, spec.step_budget, levels, budget, settings, record, oracle=oracle)
+    return OracleAgent(
+        stack, spec.step_budget, levels, budget, settings, record, perception=sees, oracle=oracle
+    )
 
 
 def play(
@@ -186,9 +192,10 @@ def play(
     keys = combine(seed, torch.arange(first, first + count))
     if isinstance(agent, OracleAgent):
         agent.reveal(episodes)
-    goal = {"pose": info["goal"]} if spec.view else episodes.goal_observation
-    state = agent.begin(observation, goal if missions is None else missions, keys)
     walked = [world.agent]
+    show, floor = agent.perception.show, episodes.grid
+    goal = {"pose": info["goal"]} if spec.view else show(episodes.goal_observation, floor, episodes.goal)
+    state = agent.begin(show(observation, floor, walked[-1]), goal if missions is None else missions, keys)
     legs = None if missions is None else missions.advance(np.zeros(count, np.int64), world.agent)
     done = np.zeros(count, dtype=bool)
     success = np.zeros(count, dtype=np.int64)
@@ -196,7 +203,7 @@ def play(
     seconds = 0.0
     while not done.all():
         begun = time.perf_counter()
-        action = agent.act(state, observation, torch.from_numpy(~done))
+        action = agent.act(state, show(observation, floor, walked[-1]), torch.from_numpy(~done))
         seconds += time.perf_counter() - begun
         observation, reward, terminated, truncated, _ = world.step(action)
         steps += ~done
@@ -248,6 +255,7 @@ def evaluate(
     unguarded: bool = False,
     mission: str | None = None,
     memory: str | None = None,
+    perception: str = "symbolic",
     diagnostics: bool = False,
     facts: dict[str, Any] | None = None,
     keep: Callable[[list[Results]], None] | None = None,
@@ -271,6 +279,7 @@ def evaluate(
         unguarded: the agent keeps no guardrail.
         mission: what to do instead of reaching the goal, see `hjepa.missions.read_mission`.
         memory: of what has been seen, where the world is seen in parts, see `hjepa.memory`; None: a map.
+        perception: what it sees with, one of `hjepa.requests.PERCEPTIONS`.
         diagnostics: measure what every level knows and does on the first `DIAGNOSED` episodes.
         facts: `train_seed` and `checkpoint_sha256` for the record.
         keep: called with all results so far after each batch.
@@ -294,7 +303,7 @@ def evaluate(
     elif drawn is not None:
         guardrails = (Region(drawn[0]),)
     agent = make_agent(
-        stack, spec, levels, budget_tflops, settings, oracle=oracle, guardrails=guardrails, memory=memory
+        stack, spec, levels, budget_tflops, settings, False, oracle, guardrails, memory, perception
     )
     if diagnostics and spec.view:
         raise InputError(f"diagnostics on {task}", "plan", "they know the whole floor plan; plan without")
@@ -348,8 +357,12 @@ def evaluate(
         record["violated"] = results.violated.tolist()
     if agent.memory is not None:
         record["memory"] = agent.memory.name
+    if perception != "symbolic":
+        record |= {"perception": perception, "perception_sha256": agent.perception.sha256}
     if diagnostics:
-        watcher = make_agent(stack, spec, levels, budget_tflops, settings, record=True, oracle=oracle)
+        watcher = make_agent(
+            stack, spec, levels, budget_tflops, settings, True, oracle, perception=perception
+        )
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)
     return record
 

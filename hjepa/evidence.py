@@ -336,7 +336,7 @@ def setting_of(entry: Entry) -> Setting:
         record["planner"],
         record["oracle"] or "",
         -1.0 if budget is None else float(budget),
-        entry.variant,
+        ", ".join(filter(None, [entry.variant, record.get("perception", "")])),
     )
 
 

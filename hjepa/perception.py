@@ -1,8 +1,12 @@
-"""Perception: an observation of any world becomes a floor plan and an agent vector, for the stack to encode."""
+"""Perception: an observation of any world becomes a floor plan and an agent vector, for the stack to encode.
+
+What an agent sees with is one of its parts: `Symbolic` reads symbols, `hjepa.pixels.Pixels` pictures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,7 +17,65 @@ from levels.settings import World
 from tasks import TaskSpec, perceive
 
 Observation = Mapping[str, np.ndarray | Tensor] | np.ndarray | Tensor
-"""What a world shows: a dictionary with ``image`` (E, W, H, 3), or that image alone."""
+"""What a world shows: a dictionary with ``image``, symbols (E, W, H, 3) or pictures (E, height, width, 3), or that
+image alone."""
+
+
+class Perception(Protocol):
+    """What an agent sees with.
+
+    Attributes:
+        name: one of `hjepa.requests.PERCEPTIONS`.
+        sha256: of what it has learned; None if it has learned nothing.
+        flops: operations of seeing one observation.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str | None: ...
+
+    @property
+    def flops(self) -> float: ...
+
+    def show(self, observation: Observation, floor: np.ndarray, agent: np.ndarray) -> Observation:
+        """What a world shows to it.
+
+        Args:
+            observation: symbolic, of E episodes.
+            floor: (E, W, H, 3) true floor plans.
+            agent: (E, A) true agents.
+        """
+
+    def see(self, observation: Observation, floor: np.ndarray | None = None) -> tuple[np.ndarray, Tensor]:
+        """Floor plan (E, W, H, 3) uint8 and agent (E, A) in what was shown.
+
+        Args:
+            observation: from `show`.
+            floor: the floor plan if it is known; an agent in a doorway hides the door.
+        """
+
+
+class Symbolic:
+    """Perception of the symbolic observation, which says everything. See `Perception`.
+
+    Args:
+        world: whose observations they are.
+    """
+
+    name, sha256, flops = "symbolic", None, 0.0
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def show(self, observation: Observation, floor: np.ndarray, agent: np.ndarray) -> Observation:
+        """The observation as it is."""
+        return observation
+
+    def see(self, observation: Observation, floor: np.ndarray | None = None) -> tuple[np.ndarray, Tensor]:
+        """See `see`."""
+        return see(observation, self.world, floor)
 
 
 def world_of(spec: TaskSpec) -> World:
@@ -44,10 +106,14 @@ def see(observation: Observation, world: World, floor: np.ndarray | None = None)
     Raises:
         ValueError: images of another shape, or without exactly one agent.
     """
-    shown = observation if isinstance(observation, Mapping) else {"image": observation}
-    plain = {name: as_numpy(value) for name, value in shown.items()}
-    grid, agent = perceive(plain, world.doors, floor, world.keys)
+    grid, agent = perceive(plain_observation(observation), world.doors, floor, world.keys)
     return grid, as_tensor(np.ascontiguousarray(agent))
+
+
+def plain_observation(observation: Observation) -> dict[str, np.ndarray]:
+    """The observation as a dictionary of numpy arrays."""
+    shown = observation if isinstance(observation, Mapping) else {"image": observation}
+    return {name: as_numpy(value) for name, value in shown.items()}
 
 
 def as_numpy(values: np.ndarray | Tensor) -> np.ndarray:

@@ -72,6 +72,7 @@ def plan_command(request: PlanRequest) -> list[Record]:
             oracle=cell.oracle,
             guardrails=guardrails,
             memory=cell.memory,
+            perception=request.perception,
         )
     if request.mission is not None:
         sample_missions(
@@ -114,6 +115,7 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         unguarded=request.unguarded,
         mission=request.mission,
         memory=cell.memory,
+        perception=request.perception,
         diagnostics=request.diagnostics,
         facts=facts,
         keep=kept.part,

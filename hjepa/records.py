@@ -13,6 +13,7 @@ never NaN.
 | `success_rate, success_ci95, path_ratio, spl, random_success_rate, by_distance` | summary of success |
 | `active_share, tflops_per_episode, violations` | summary of planning |
 | `guardrails, violated`, `memory` | of worlds with forbidden cells, and of worlds that are seen in parts |
+| `perception, perception_sha256` | what the agent saw with and its hash, where it was not the symbolic observation |
 | `active_episodes` | share of episodes in which each level planned at all; records of old have none |
 | `plan_ms, seconds_per_episode, peak_mb, versions` | timing: all that two equal runs may differ in |
 """
@@ -206,7 +207,13 @@ def pooled(records: Sequence[Record]) -> Record:
     for name in same:
         if any(record[name] != first[name] for record in records):
             raise InputError(f"records differ in {name}", "pooled", "give those of one agent and task")
-    for name in ("guardrails", "memory"):
+    for name in (
+        "guardrails",
+        "memory",
+        "mission",
+        "perception",
+        "perception_sha256",
+    ):  # which most do not have
         if any(record.get(name) != first.get(name) for record in records):
             raise InputError(f"records differ in {name}", "pooled", "give those of one agent and task")
     episodes = np.array([record["episodes"] for record in records], float)

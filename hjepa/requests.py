@@ -17,6 +17,9 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("32", "bf16")
 TASK_KINDS = ("far", "uniform", "own")
 
+PERCEPTIONS = ("symbolic", "pixels")
+"""What an agent sees with: MiniGrid's symbols, or pictures of them; see `hjepa.perception`."""
+
 ORACLES = ("dynamics", "cost", "random-subgoals")
 """Parts that the truth can take the place of, besides `SUBGOALS`; see `hjepa.oracles`."""
 
@@ -43,6 +46,7 @@ class PlanRequest:
             ``none``; ``subgoals:k`` is planned with k levels. None: nothing is.
         zones: forbid cells across the shortest way of every episode that the world does not show (`tasks.zones`);
             steps of shortest paths are then those of the way round.
+        perception: one of `PERCEPTIONS`.
         unguarded: keep no guardrail, so that the record says how often one would have been broken.
         mission: what to do instead of reaching the goal: the name of a kind, a YAML file or a line of YAML
             (`tasks.missions`).
@@ -69,6 +73,7 @@ class PlanRequest:
     budget_tflops: float | None = None
     oracle: Sequence[str] | None = None
     zones: bool = False
+    perception: str = "symbolic"
     unguarded: bool = False
     mission: str | None = None
     memory: Sequence[str] | None = None
@@ -84,6 +89,7 @@ class PlanRequest:
         _one_of("split", self.split, SPLITS)
         if self.tasks is not None:
             _one_of("tasks", self.tasks, TASK_KINDS)
+        _one_of("perception", self.perception, PERCEPTIONS)
         _one_of("device", self.device, DEVICES)
         _one_of("precision", self.precision, PRECISIONS)
         _at_least("episodes", self.episodes, 1)

@@ -34,7 +34,7 @@ PHASES = 8
 """Parts of an episode, equally long, with a number of candidates each."""
 
 SURPRISE_SHARE = 0.3
-"""The same for plans that a wall ends which was not seen when they were made; of it, where the world is seen in parts."""
+"""The same where the world is seen in parts, for plans that a wall ends which had not been seen when they were made."""
 
 LEAP = 1.25
 """How much nearer a step may bring the goal by the critic, whose estimates are not exact, in its own length, before it
@@ -53,10 +53,11 @@ class Searches:
         goals: how many goals an episode has, one after another.
         remembers: whether the world is seen in parts, so that what is remembered is written again and again.
         forgets: whether all plans are made anew at every step.
+        seeing: operations of seeing one observation, before it is encoded.
 
     Attributes:
         models: of the levels, as planners see them.
-        write_flops, encode_flops: of perceiving a floor plan, and the agent.
+        write_flops, encode_flops: of perceiving a floor plan and a goal, and the agent.
         metric_flops: of a metric that an episode has for itself.
         rewrite_flops: per level, of writing its memory anew.
         judge_flops: of what costs are measured by, when the goal is another one or a floor plan turns out different.
@@ -78,6 +79,7 @@ class Searches:
         goals: int = 1,
         remembers: bool = False,
         forgets: bool = False,
+        seeing: float = 0.0,
     ) -> None:
         self.stack = stack
         self.settings = settings
@@ -88,6 +90,8 @@ class Searches:
         self.remembers = remembers
         self.forgets = forgets
         self.write_flops, self.encode_flops = perception_flops(stack)
+        # An episode begins with two observations: the start, and the goal.
+        self.write_flops, self.encode_flops = self.write_flops + 2 * seeing, self.encode_flops + seeing
         self.models = [LevelModel(stack, k, settings.margin) for k in range(stack.depth)]
         self.metric_flops, self.critic_flops = 0.0, [0.0] * stack.depth
         if settings.metric == "imagined":
@@ -134,6 +138,8 @@ class Searches:
 
     def _seen_flops(self) -> float:
         """Most operations that a step takes on average because the world is seen in parts, surprises left out."""
+        if not self.remembers:
+            return 0.0
         # Level 1 may be mended at any step, and then reads what is new.
         first, *above = self.rewrite_flops
         written = sum(flops / self._interval(k) for k, flops in enumerate(above, 1))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hjepa.checks import QUANTILES
 from hjepa.config import RunConfig, with_levels
 from hjepa.errors import InputError
+from hjepa.perception import Perception
 from levels.actor import Actor
 from levels.critic import LOOK_AHEAD, Critic
 from levels.level import Level
@@ -36,6 +37,7 @@ class Stack(nn.Module):
         actors: what each level does at a glance, where they have been distilled (`hjepa.actors`); else none.
         critics: estimate steps to the goal, one for each latent that levels do not share; none without
             `RunConfig.critic`.
+        pixels: sees pictures, where it has learned to (`hjepa.pixels`); else None.
     """
 
     stride_distance: Tensor
@@ -67,6 +69,7 @@ class Stack(nn.Module):
             dim, critic = config.levels[k].latent_dim, config.critic
             self.critics.append(Critic(dim, world, critic.hidden))
         self.actors = nn.ModuleList()
+        self.pixels: Perception | None = None
 
     @property
     def depth(self) -> int:
@@ -125,6 +128,7 @@ class Stack(nn.Module):
         part.levels, part.probes = self.levels[:count], self.probes[:count]
         part.critics = self.critics[: len(part.critics)]
         part.actors = self.actors[:count]
+        part.pixels = self.pixels
         for name, _ in list(part.named_buffers(recurse=False)):
             whole = getattr(self, name)
             setattr(part, name, whole[:, :count] if name == "stride_distance" else whole)

@@ -38,6 +38,7 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 _VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "memory": lambda record: record.get("memory", "-"),
     "train seed": lambda record: str(record["train_seed"]),
+    "perception": lambda record: _perception(record),
     "overrides": lambda record: " ".join(record.get("spec", {}).get("overrides", ())) or "-",
 }
 
@@ -45,22 +46,31 @@ _VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
 def table(records: Sequence[Mapping[str, Any]]) -> str:
     """A table of records, one block per evaluation, each with the random floor and the shortest path below.
 
-    Columns are those of the contract in `hjepa.records`, and training seed and overrides where records differ in
-    them; the active share lists the levels from 1 up. A number that was not measured is a dash. The shortest path's
-    success is the share of episodes that can be solved within the step budget. Evaluations that differ in the seed
-    alone are pooled into one block.
+    Columns are those of the contract in `hjepa.records`, and training seed, perception and overrides where records
+    differ in them; the active share lists the levels from 1 up. A number that was not measured is a dash. The shortest
+    path's success is the share of episodes that can be solved within the step budget. Evaluations that differ in the
+    seed alone are pooled into one block.
     """
     agents: dict[tuple[Any, ...], list[Any]] = {}
     for record in records:
         overrides = tuple(record.get("spec", {}).get("overrides", ()))
-        own = (*(str(record[name]) for name in _AGENT), overrides, record.get("memory"))
-        agents.setdefault(own, []).append(record)
+        agent = (
+            *(str(record[name]) for name in _AGENT),
+            _perception(record),
+            overrides,
+            record.get("memory"),
+        )
+        agents.setdefault(agent, []).append(record)
     blocks: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for same in agents.values():
         task = tuple(same[0][name] for name in _TASK)
         seeds = tuple((record["seed"], record["episodes"]) for record in same)
         blocks.setdefault((*task, seeds), []).append(pooled(same) if len(same) > 1 else same[0])
     return "\n\n".join(_block(block, [seed for seed, _ in key[-1]]) for key, block in blocks.items())
+
+
+def _perception(record: Mapping[str, Any]) -> str:
+    return str(record.get("perception", "symbolic"))
 
 
 def align(rows: Iterable[Sequence[str]]) -> str:

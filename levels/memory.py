@@ -27,6 +27,11 @@ WIDE_TAPS = 5
 """Taps a side of the wide convolution."""
 
 
+def symbol_planes(grid: Tensor) -> Tensor:
+    """(..., 3) integer symbols -> (..., S) integers, one-hot in each of `SYMBOLS`."""
+    return torch.cat([F.one_hot(grid[..., i].long(), n) for i, n in enumerate(SYMBOLS)], -1)
+
+
 class MemoryWriter(nn.Module):
     """Grid -> features of every cell.
 
@@ -45,8 +50,11 @@ class MemoryWriter(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """(P, W, H, 3) integer symbols -> (P, W, H, C)."""
-        planes = [F.one_hot(grid[..., i].long(), n) for i, n in enumerate(SYMBOLS)]
-        hidden = F.gelu(self.inputs(torch.cat(planes, -1).permute(0, 3, 1, 2).float()))
+        return self.mixture(symbol_planes(grid))
+
+    def mixture(self, planes: Tensor) -> Tensor:
+        """(P, W, H, S) numbers, the probability of each symbol -> (P, W, H, C)."""
+        hidden = F.gelu(self.inputs(planes.permute(0, 3, 1, 2).float()))
         for layer in self.layers:
             hidden = hidden + F.gelu(layer(hidden))
         if self.wide is not None:

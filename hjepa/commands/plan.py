@@ -18,7 +18,7 @@ from hjepa.commands._options import (
     usable_cpus,
     words,
 )
-from hjepa.requests import SPLITS, TASK_KINDS, PlanRequest, remove_progress
+from hjepa.requests import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
 
 
 def add_arguments(parser: Any) -> None:
@@ -50,6 +50,12 @@ def add_arguments(parser: Any) -> None:
         help="parts that the truth takes the place of, for diagnosis; also random-subgoals",
     )
     add("--zones", action="store_true", help="forbid cells across the way of every episode, drawn by seed")
+    add(
+        "--perception",
+        choices=list(PERCEPTIONS),
+        default="symbolic",
+        help="what the agent sees with: symbols, or pictures of them (taught by `hjepa see`); default: symbolic",
+    )
     add("--unguarded", action="store_true", help="keep no guardrail, neither of zones nor of lava")
     add(
         "--mission",

@@ -70,16 +70,16 @@ def commands(file: SourceFile) -> tuple[list[str], str]:
 def _merged(records: list[Record]) -> list[dict[str, Any]]:
     """Records that one command can ask for as one, with lists of levels, metrics and planners."""
     several = ("levels", "metric", "planner")
-    single = ("task", "oracle", "budget_tflops", "split", "tasks", "episodes", "seed")
+    single = ("task", "oracle", "perception", "budget_tflops", "split", "tasks", "episodes", "seed")
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
-        groups.setdefault(tuple(record[name] for name in single), []).append(record)
+        groups.setdefault(tuple(record.get(name) for name in single), []).append(record)
     found = []
     for group in groups.values():
         lists = {name: sorted({record[name] for record in group}) for name in several}
         if len(group) == len(lists["levels"]) * len(lists["metric"]) * len(lists["planner"]):
             joined = {name: ",".join(map(str, values)) for name, values in lists.items()}
-            found.append({**{name: group[0][name] for name in single}, **joined})
+            found.append({**{name: group[0].get(name) for name in single}, **joined})
         else:
             found += group
     return found
@@ -101,7 +101,8 @@ def _plan(record: Record, file: SourceFile) -> str:
     words: list[object] = ["hjepa", "plan", "--checkpoint", file.path.parent if _is_run(file) else "RUN"]
     names = (
         ("--task", "task"), ("--levels", "levels"), ("--metric", "metric"), ("--planner", "planner"),
-        ("--oracle", "oracle"), ("--budget-tflops", "budget_tflops"), ("--split", "split"),
+        ("--oracle", "oracle"), ("--perception", "perception"), ("--budget-tflops", "budget_tflops"),
+        ("--split", "split"),
         ("--tasks", "tasks"), ("--episodes", "episodes"), ("--seed", "seed"),
     )  # fmt: skip
     return _joined(words, names, record)

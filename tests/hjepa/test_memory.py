@@ -200,7 +200,18 @@ def test_a_wall_that_turns_up_in_the_way_ends_the_plan(stack: Stack) -> None:
 def test_the_command_writes_what_was_remembered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "records.json"
     arguments = ["plan", "--checkpoint", "nested-d2", "--task", D2, "--levels", "1", "--episodes", "3"]
-    more = ["--split", "validation", "--memory", "map,ring:2", "--seed", "0,1", "--workers", "1", "--json", str(file)]
+    more = [
+        "--split",
+        "validation",
+        "--memory",
+        "map,ring:2",
+        "--seed",
+        "0,1",
+        "--workers",
+        "1",
+        "--json",
+        str(file),
+    ]
     assert main([*arguments, *more]) == 0
     records = json.loads(file.read_text())
     assert [record["memory"] for record in records] == ["map", "ring:2", "map", "ring:2"]

@@ -1,0 +1,50 @@
+"""Teach a checkpoint to see: pictures, as MiniGrid draws them, in the place of symbols.
+
+A small convolutional network learns, through the stack and on the floor plans of its training data, to bring about the
+latents and memories that the symbols would have. It is kept in the folder of the checkpoint, beside weights that stay
+as they are. Plan with it by `hjepa plan --perception pixels`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hjepa.commands._options import add_device
+
+
+def add_arguments(parser: Any) -> None:
+    add = parser.add_argument
+    add("--checkpoint", required=True, metavar="NAME_OR_DIR", help="shipped weights, or a run folder")
+    add("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
+    add("--steps", type=int, default=600, metavar="N", help="of the optimiser; default: 600")
+    add("--batch", type=int, default=64, metavar="N", help="scenes per step; default: 64")
+    add("--written", type=int, default=4, metavar="N", help="of them with memories compared; default: 4")
+    add("--hidden", type=int, default=24, metavar="N", help="channels of the network; default: 24")
+    add("--tile", type=int, default=8, metavar="PIXELS", help="a side of one cell; default: 8")
+    add(
+        "--lava",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="of the floor that is lava on half of the plans; default: 0.1",
+    )
+    add("--seed", type=int, default=0, metavar="S", help="default: 0")
+    add_device(parser)
+
+
+def run(options: Any) -> None:
+    from hjepa.seeing import learn_to_see
+
+    found = learn_to_see(
+        options.checkpoint,
+        options.data,
+        options.steps,
+        options.batch,
+        options.written,
+        options.hidden,
+        options.tile,
+        options.lava,
+        options.seed,
+        options.device,
+    )
+    print("read right on validation plans: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()))
