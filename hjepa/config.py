@@ -85,8 +85,9 @@ class CriticSettings:
         under: weight of estimates that are too low, relative to those that are too high: the way is never longer
             than the time a trajectory took.
         ahead: weight of claims to be nearer to the goal than any action that level 1 imagines bears out; 0: none is
-            tested.
+            tested. They are tested in the last part of the training: before, walls are thin and all would be wrong.
         states: on each floor plan whose claims are tested.
+        apart: whether where a latent is is learned from what observations show alone, see `levels.critic.Critic.loss`.
     """
 
     hidden: int = 32
@@ -100,6 +101,7 @@ class CriticSettings:
     under: float = 0.03
     ahead: float = 0.0
     states: int = 32
+    apart: bool = False
 
 
 @dataclass(frozen=True)

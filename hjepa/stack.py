@@ -20,6 +20,9 @@ from levels.probes import PositionProbe
 from levels.settings import World
 from tasks.observations import DOOR
 
+CLAIMS_FROM = 0.75
+"""Share of the critics' training after which their claims are tested."""
+
 DIRECTIONS = 16
 """Of a continuous action, that claims of the critic are tested with."""
 
@@ -196,7 +199,7 @@ class Stack(nn.Module):
         return total + terms["probe"], terms
 
     def critic_loss(
-        self, grid: Tensor, agent: Tensor, goal: tuple[Tensor, Tensor]
+        self, grid: Tensor, agent: Tensor, goal: tuple[Tensor, Tensor], progress: float = 1.0
     ) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Loss of all critics on whole trajectories; the gradient reaches them alone.
 
@@ -204,6 +207,7 @@ class Stack(nn.Module):
             grid: (P, W, H, 3) floor plans.
             agent: (P, n, L, A).
             goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
+            progress: share of the critics' training done.
 
         Returns:
             scalar, and per critic its terms.
@@ -213,7 +217,8 @@ class Stack(nn.Module):
         with torch.no_grad():
             memories = self.write(grid)
             latents = self.encode(agent, memories)
-            tested = self._look_ahead(latents[0], memories) if settings.ahead else None
+            claims = settings.ahead > 0 and progress >= CLAIMS_FROM
+            tested = self._look_ahead(latents[0], memories) if claims else None
         total, terms = torch.zeros((), device=agent.device), []
         for k in self.own_latents():
             loss, own = self.critic(k).loss(
@@ -225,6 +230,7 @@ class Stack(nn.Module):
                 settings.under,
                 settings.farthest,
                 None if tested is None else (*tested[k], settings.ahead),
+                settings.apart,
             )
             total = total + loss
             terms.append(own)

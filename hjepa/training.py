@@ -61,7 +61,8 @@ class TrainStack(L.LightningModule):
         logging = (self.global_step + 1) % self.config.train.log_every == 0
         for part in batch:
             if isinstance(part, CriticBatch):
-                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal)
+                done = critic_progress(self.config, self.global_step) or 0.0
+                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done)
                 total = total + loss
                 if logging:
                     self._log_critics(loss, found)

@@ -82,10 +82,18 @@ class Critic(nn.Module):
             sweeps: moves, each with a turn, of the longest way that is found.
             closed: (P, W, H) bool, cells that ways must not lead through; None: none.
         """
-        moves, turns = self.costs(grid)
+        return self._spread(grid, self._doubt(goal), sweeps, closed)
+
+    def _doubt(self, goal: Tensor, apart: bool = False) -> Tensor:
+        """How much less than the likeliest cell each one is believed to be the goal's (P, D), in nats: (P, W, H)."""
         along_x, along_y, _ = self._where(goal)
         doubt = -(along_x[:, :, None] + along_y[:, None])
         doubt = doubt - doubt.amin((1, 2), keepdim=True)
+        return doubt.detach() if apart else doubt
+
+    def _spread(self, grid: Tensor, doubt: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
+        """Steps to go (P, C, W, H) from where goals are believed to be, see `field`."""
+        moves, turns = self.costs(grid)
         field = (SHARPNESS * doubt).clamp_max(FAR)[:, None].expand(-1, self.headings, -1, -1)
         for _ in range(sweeps):
             walled = F.pad(field, (1, 1, 1, 1), value=FAR)
@@ -103,10 +111,14 @@ class Critic(nn.Module):
                 field = field.masked_fill(closed[:, None], FAR)
         return field
 
-    def forward(self, latent: Tensor, field: Tensor) -> Tensor:
-        """Steps to go: latents (P, ..., D), field (P, C, W, H) -> (P, ...)."""
-        flat = latent.flatten(1, -2)
-        return self._read(field, *self._where(flat)).view(latent.shape[:-1])
+    def forward(self, latent: Tensor, field: Tensor, apart: bool = False) -> Tensor:
+        """Steps to go: latents (P, ..., D), field (P, C, W, H) -> (P, ...).
+
+        With ``apart`` no gradient reaches the beliefs where the latents are.
+        """
+        where = self._where(latent.flatten(1, -2))
+        along_x, along_y, heading = (belief.detach() for belief in where) if apart else where
+        return self._read(field, along_x, along_y, heading).view(latent.shape[:-1])
 
     def _read(self, field: Tensor, along_x: Tensor, along_y: Tensor, heading: Tensor) -> Tensor:
         """Steps to go (P, N) where log probabilities (P, N, ...) put a latent."""
@@ -149,6 +161,7 @@ class Critic(nn.Module):
         under: float,
         farthest: int | None = None,
         ahead: tuple[Tensor, Tensor, float] | None = None,
+        apart: bool = False,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss on whole trajectories of P floor plans.
 
@@ -163,6 +176,8 @@ class Critic(nn.Module):
             farthest: longest time that is learned from; None: any.
             ahead: latents (P, M, D), where each may be `LOOK_AHEAD` steps later (P, M, S, D), and the weight of claims
                 that none of these bears out; None: no claim is tested.
+            apart: whether beliefs where latents are answer to the observations alone and not to the times; where times
+                are long and often wrong at first, they drown what the observations teach.
 
         Returns:
             scalar, and its terms: ``steps`` is the mean error in steps, ``look`` where latents believe to be,
@@ -171,8 +186,8 @@ class Critic(nn.Module):
         latent = latent.detach()
         plan = torch.arange(len(latent), device=latent.device)
         trajectory, moment = goal
-        field = self.field(grid, latent[plan, trajectory, moment], sweeps)
-        estimate = self(latent, field)
+        field = self._spread(grid, self._doubt(latent[plan, trajectory, moment], apart), sweeps)
+        estimate = self(latent, field, apart)
         taken = hindsight(place[..., :2], place[plan, trajectory, moment, :2])
         # Where the sweeps have not come there is no estimate to mend, only a wrong place to read.
         known = taken.isfinite() & (estimate < FAR / 2)
