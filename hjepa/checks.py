@@ -93,7 +93,7 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse(f"train.steps {train.steps}", "give 1 or more per level")
     critic = config.critic
     for name, value in vars(critic).items() if critic is not None else ():
-        if value is not None and not value > 0 and name != "ahead":
+        if value is not None and not value > 0 and name not in ("ahead", "apart"):
             refuse(f"critic.{name} is {value}", "give a positive number")
     if critic is not None and critic.ahead < 0:
         refuse(f"critic.ahead is {critic.ahead}", "give 0 or more")
