@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,22 +12,18 @@ from torch import Tensor
 
 from hjepa.config import PlanSettings
 from hjepa.guardrails import Guardrail, forbidden, without_lava
-from hjepa.errors import InputError
 from hjepa.imagination import imagined_metrics
 from hjepa.memory import Memory, Remembering, believed
 from hjepa.models import LevelModel
-from hjepa.perception import Observation, as_numpy, see
+from hjepa.perception import Observation, see
+from hjepa.remembering import begin_memory, look, renew
 from hjepa.searches import Searches
 from hjepa.stack import Stack
 from planners.blocks import blocks, pad
 from planners.top_down import PlanState, TopDownPlanner
-from tasks.observations import grid_to_walls
 
 ENCODED = 64
 """Observations per call of the encoder, padded: the same bits whatever the number of episodes."""
-
-IN_THE_WAY = 0.5
-"""Belief that a plan leads through a cell, from which on a wall that is seen there ends the plan."""
 
 
 @dataclass
@@ -37,8 +33,8 @@ class Episodes:
     Attributes:
         plan: state of the planner.
         memories: per level, (E, W, H, C) or None.
-        floor: (E, W, H, 3) floor plans, as the first observations showed them; in a world that is seen in parts, what is
-            believed of them now.
+        floor: (E, W, H, 3) floor plans, as the first observations showed them; where the world is seen in parts, what
+            is believed of them now.
         short_term: what has been seen, in a world that is seen in parts.
         goal: (E, A) agent vectors at the goals.
         stale: (K, E) bool, levels whose memory was written before something else was seen.
@@ -146,35 +142,21 @@ class Agent:
         Raises:
             InputError: a part of the world is seen and the agent has no memory, or the whole and it has one.
         """
-        short_term = self._remember(observation)
+        short_term = begin_memory(self, observation)
         seen = None if short_term is None else believed(short_term.read())
         floor, agent = see(observation, self.stack.world, seen)
         known = without_lava(floor)
         memories = self.write(known)
         end = see(goal, self.stack.world, floor)[1]
-        goals = self._encode_all(end, memories)
+        goals = self.encode_all(end, memories)
         keys = keys.to(self._device)
-        zone = self._zone(floor)
+        zone = self.zone(floor)
         ends = torch.stack([self._encode(agent), goals[0]], 1)
         fields, metrics = self.judge(known, ends, goals, memories, keys, zone)
         state = self.planner.start(goals, memories, keys, metrics, fields, zone)
         state.flops += self.searches.write_flops + self.searches.metric_flops
         fresh = torch.zeros(self.depth, len(keys), dtype=torch.bool, device=self._device)
         return Episodes(state, memories, floor, end, short_term, fresh, torch.zeros_like(keys))
-
-    def _remember(self, observation: Observation) -> Memory | None:
-        """A memory of E episodes with the first observations in it; None where a world is seen whole."""
-        partial = isinstance(observation, Mapping) and "pose" in observation
-        if partial != (self.memory is not None):
-            shown, remedy = ("a part", "give it one") if partial else ("the whole", "leave it out")
-            raise InputError(f"the world shows {shown} of itself", "memory of the agent", remedy)
-        if self.memory is None:
-            return None
-        assert isinstance(observation, Mapping)
-        view, pose = (as_numpy(observation[name]) for name in ("image", "pose"))
-        short_term = self.memory.make(len(pose), self.stack.world.size)
-        short_term.write(view, pose)
-        return short_term
 
     def judge(
         self,
@@ -220,7 +202,7 @@ class Agent:
         if episodes is None:
             return
         state = episodes.plan
-        state.zone = self._zone(episodes.floor)
+        state.zone = self.zone(episodes.floor)
         if self.settings.metric == "critic":
             goals = [level.goal for level in state.levels]
             fields = self.steps_to_go(without_lava(episodes.floor), goals, state.zone)
@@ -230,7 +212,7 @@ class Agent:
         for level in state.levels:
             level.duration[:] = level.walked
 
-    def _zone(self, floor: np.ndarray) -> Tensor | None:
+    def zone(self, floor: np.ndarray) -> Tensor | None:
         """(E, W, H) 1.0 where guardrails forbid floor plans (E, W, H, 3) to be entered; None without any."""
         if not self.guardrails:
             return None
@@ -249,80 +231,14 @@ class Agent:
             active = torch.ones(len(episodes.flops), dtype=torch.bool)
         active = active.to(self._device)
         if episodes.short_term is not None:
-            self._look(episodes, observation, active)
+            look(self, episodes, observation, active)
         latent = self._encode(see(observation, self.stack.world, episodes.floor)[1])
         episodes.plan.flops += self.searches.encode_flops * active
         part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
         self.planner.levels = self.phases[min(part, len(self.phases) - 1)]
-        renew = None if episodes.short_term is None else partial(self._renew, episodes, latent)
-        actions = self.planner.act(episodes.plan, latent, active, renew)
+        prepare = None if episodes.short_term is None else partial(renew, self, episodes, latent)
+        actions = self.planner.act(episodes.plan, latent, active, prepare)
         return (actions if self.stack.world.continuous else actions.argmax(-1)).cpu().numpy()
-
-    def _look(self, episodes: Episodes, observation: Observation, active: Tensor) -> None:
-        """Remember what is seen now. Where a wall stands in the way of plans, they end, at every level."""
-        assert episodes.short_term is not None and isinstance(observation, Mapping)
-        plan = episodes.plan
-        if not bool(plan.time.any()):
-            return  # as it was when the episodes began
-        episodes.short_term.write(*(as_numpy(observation[name]) for name in ("image", "pose")))
-        floor, before = believed(episodes.short_term.read()), episodes.floor
-        differs = torch.from_numpy((floor != before).any((1, 2, 3))).to(self._device)
-        episodes.stale |= differs & active
-        if self.memory is not None and not self.memory.keeps_plans:
-            episodes.floor = floor
-            for level in plan.levels:
-                level.duration[:] = level.walked
-            return
-        episodes.floor = floor
-        walls = torch.from_numpy(grid_to_walls(floor) & ~grid_to_walls(before)).float().to(self._device)
-        looks = active & (walls.flatten(1).amax(1) > 0) & (episodes.surprised < self.searches.surprises)
-        for index, kept in blocks(looks.nonzero().squeeze(1), self.settings.block):
-            rows = index[:kept][self._in_the_way(plan, index, walls[index])[:kept]]
-            plan.flops[index[:kept]] += self.searches.look_flops
-            episodes.surprised[rows] += 1
-            for level in plan.levels:
-                level.duration[rows] = level.walked[rows]
-
-    def _in_the_way(self, plan: PlanState, index: Tensor, walls: Tensor) -> Tensor:
-        """(B,) bool, whether cells (B, W, H) are on what is left of level 1's plan, or are a subgoal's."""
-        first = plan.levels[0]
-        step = torch.arange(plan.expected.shape[1], device=self._device)
-        left = (step >= first.cursor[index, None]) & (step < first.length[index, None])
-        meets = ((self.stack.probe(0).inside(plan.expected[index], walls) > IN_THE_WAY) & left).any(1)
-        for k, level in enumerate(plan.levels[:-1]):
-            assert level.target is not None
-            inside = self.stack.probe(k + 1).inside(level.target[index].unsqueeze(1), walls).squeeze(1)
-            meets |= (inside > IN_THE_WAY) & ~level.aims_at_goal[index]
-        return meets
-
-    def _renew(self, episodes: Episodes, latent: Tensor, asks: list[Tensor]) -> None:
-        """Write anew what levels that are about to plan, (E,) bool each, read of what has been seen since."""
-        plan, changed = episodes.plan, asks[0] & episodes.stale[0]
-        for k, asked in enumerate(asks):
-            rows = (asked & episodes.stale[k]).nonzero().squeeze(1)
-            memory = episodes.memories[k]
-            if memory is not None and len(rows):
-                memory[rows] = self._write_level(k, without_lava(episodes.floor[rows.cpu().numpy()]))
-                plan.flops[rows] += self.searches.rewrite_flops[k]
-            episodes.stale[k] &= ~asked
-        rows = changed.nonzero().squeeze(1)
-        if not len(rows):
-            return
-        floor = episodes.floor[rows.cpu().numpy()]
-        memories = [None if memory is None else memory[rows] for memory in episodes.memories]
-        goals = self._encode_all(episodes.goal[rows.cpu()], memories)
-        zone = self._zone(floor)
-        ends = torch.stack([latent[rows], goals[0]], 1)
-        fields, metrics = self.judge(without_lava(floor), ends, goals, memories, plan.keys[rows], zone)
-        if zone is not None and plan.zone is not None:
-            plan.zone[rows] = zone
-        for level, goal, field, metric in zip(plan.levels, goals, fields, metrics):
-            level.goal[rows] = goal
-            if field is not None and level.field is not None:
-                level.field[rows] = field
-            if metric is not None and level.metric is not None:
-                level.metric[rows] = metric
-        plan.flops[rows] += self.searches.judge_flops
 
     @property
     def _device(self) -> torch.device:
@@ -331,9 +247,11 @@ class Agent:
     @torch.no_grad()
     def write(self, grid: np.ndarray) -> list[Tensor | None]:
         """Perceive floor plans (E, W, H, 3): what each level remembers of them, (E, W, H, C) or None."""
-        return [self._write_level(k, grid) for k in range(self.depth)]
+        return [self.write_level(k, grid) for k in range(self.depth)]
 
-    def _write_level(self, k: int, grid: np.ndarray) -> Tensor | None:
+    @torch.no_grad()
+    def write_level(self, k: int, grid: np.ndarray) -> Tensor | None:
+        """What level k + 1 remembers of floor plans (E, W, H, 3): (E, W, H, C) or None."""
         plans = torch.from_numpy(grid).to(self._device)
         parts = [self.stack.write_level(k, padded) for padded, _ in blocks(plans, self.settings.block)]
         kept = [part for part in parts if part is not None]
@@ -375,7 +293,8 @@ class Agent:
         return torch.cat(parts)
 
     @torch.no_grad()
-    def _encode_all(self, agent: Tensor, memories: list[Tensor | None]) -> list[Tensor]:
+    def encode_all(self, agent: Tensor, memories: list[Tensor | None]) -> list[Tensor]:
+        """Every level's latents (E, D_k) of agents (E, A)."""
         latents = [self._encode(agent)]
         for k in range(1, self.depth):
             level, memory = self.stack.level(k), memories[k]

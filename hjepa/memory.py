@@ -21,6 +21,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from hjepa.errors import InputError
+from tasks import TaskSpec
 from tasks.observations import EMPTY_CELL
 from tasks.views import UNSEEN, view_cells
 
@@ -114,6 +115,22 @@ def remembering(name: str) -> Remembering:
     if kind == "ring" and (not colon or (views.isdecimal() and int(views) >= 1)):
         return Remembering(name, partial(RingBuffer, views=int(views or RING_VIEWS)))
     raise InputError(f"memory {name!r}", "plan", f"choose from {', '.join(MEMORIES)}, or ring:K for K views")
+
+
+def memory_for(spec: TaskSpec, memory: str | Remembering | None) -> Remembering | None:
+    """How an agent of a task remembers: as asked, or with a map; None where the world is seen whole.
+
+    Raises:
+        InputError: no memory of that name, or one where the world is seen whole.
+    """
+    if memory is None:
+        return remembering("map") if spec.view else None
+    asked = remembering(memory) if isinstance(memory, str) else memory
+    if not spec.view:
+        raise InputError(
+            f"memory {asked.name!r} on {spec.id}", "plan", "its floor plan is seen whole; leave it out"
+        )
+    return asked
 
 
 def believed(known: np.ndarray) -> np.ndarray:

@@ -34,7 +34,8 @@ PHASES = 8
 """Parts of an episode, equally long, with a number of candidates each."""
 
 SURPRISE_SHARE = 0.3
-"""The same for plans that a wall ends which was not seen when they were made; of it, where the world is seen in parts."""
+"""Share of the compute budget kept for plans that end early because a wall was seen in their way, where the world is
+seen in parts."""
 
 LEAP = 1.25
 """How much nearer a step may bring the goal by the critic, whose estimates are not exact, in its own length, before it

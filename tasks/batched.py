@@ -44,12 +44,14 @@ class BatchedGridWorld(BatchedWorld):
         num_envs: E.
         size: (W, H).
         doors: door slots.
-        view: cells a side of the partial view that is all that is observed, with the agent's ``pose`` (E, 3) int64; 0: the
-            whole grid is.
+        view: cells a side of the partial view that is all that is observed, with the agent's ``pose`` (E, 3) int64;
+            0: the whole grid is.
         **arguments: of :class:`BatchedWorld`.
     """
 
-    def __init__(self, num_envs: int, size: tuple[int, int], doors: int = 0, view: int = 0, **arguments: Any) -> None:
+    def __init__(
+        self, num_envs: int, size: tuple[int, int], doors: int = 0, view: int = 0, **arguments: Any
+    ) -> None:
         agent = np.zeros(3 + doors, dtype=np.int64)
         shown = (view, view) if view else size
         observed: dict[str, spaces.Space[Any]] = {

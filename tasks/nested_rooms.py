@@ -75,11 +75,12 @@ class NestedRooms(MiniGridEnv):
         self.view = view
         self._options: dict[str, Any] = {}
         self._episode: Episode | None = None
+        if view:
+            kwargs["agent_view_size"] = view
         super().__init__(
             mission_space=MissionSpace(mission_func=_mission),
             grid_size=grid_side(depth, room),
             max_steps=int(step_budget),
-            **({"agent_view_size": view} if view else {}),
             **kwargs,
         )
         if view:

@@ -196,8 +196,8 @@ def perceive(
     """What any world's observation says: the floor plan and the agent vector.
 
     Args:
-        observation: ``image`` (..., W, H, 3), and ``position`` (..., 2) in a continuous world; or ``pose`` (..., 3) in one
-            that is seen in parts, whose floor plan is what is known of it.
+        observation: ``image`` (..., W, H, 3), and ``position`` (..., 2) in a continuous world; or ``pose`` (..., 3) in
+            one that is seen in parts, where ``floor`` has to say what is known of it.
         doors, floor: as in :func:`split_image`.
 
     Returns:

@@ -18,7 +18,9 @@ D2, D3 = "hjepa/NestedPartial-d2-v0", "hjepa/NestedPartial-d3-v0"
 def anything(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """A grid with walls, doors in every state, lava and goals anywhere, (W, H, 3)."""
     grid = np.zeros((width, height, 3), dtype=np.uint8)
-    grid[..., 0] = rng.choice([EMPTY, WALL, DOOR, LAVA, GOAL], (width, height), p=[0.62, 0.2, 0.1, 0.04, 0.04])
+    grid[..., 0] = rng.choice(
+        [EMPTY, WALL, DOOR, LAVA, GOAL], (width, height), p=[0.62, 0.2, 0.1, 0.04, 0.04]
+    )
     doors = grid[..., 0] == DOOR
     grid[..., 2] = np.where(doors, rng.integers(0, 3, (width, height)), 0)
     for code, colour in ((WALL, 5), (GOAL, 1), (DOOR, 4)):
