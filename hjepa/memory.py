@@ -28,9 +28,6 @@ from tasks.views import UNSEEN, view_cells
 RING_VIEWS = 8
 """Views that a ring buffer keeps, unless said otherwise."""
 
-MEMORIES = ("map", "ring", "none")
-"""By name; ``ring:K`` keeps K views."""
-
 
 @runtime_checkable
 class Memory(Protocol):
@@ -102,7 +99,7 @@ class RingBuffer:
 
 
 def remembering(name: str) -> Remembering:
-    """The way to remember of a name: one of `MEMORIES`, or ``ring:K``.
+    """The way to remember of a name: ``map``, ``ring``, ``ring:K`` of K views, or ``none``.
 
     Raises:
         InputError: there is none of that name.
@@ -114,7 +111,7 @@ def remembering(name: str) -> Remembering:
         return Remembering(name, partial(RingBuffer, views=1), keeps_plans=False)
     if kind == "ring" and (not colon or (views.isdecimal() and int(views) >= 1)):
         return Remembering(name, partial(RingBuffer, views=int(views or RING_VIEWS)))
-    raise InputError(f"memory {name!r}", "plan", f"choose from {', '.join(MEMORIES)}, or ring:K for K views")
+    raise InputError(f"memory {name!r}", "plan", "choose from map, ring, none, or ring:K for K views")
 
 
 def memory_for(spec: TaskSpec, memory: str | Remembering | None) -> Remembering | None:
