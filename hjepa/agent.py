@@ -12,7 +12,7 @@ Each part is an attribute with a protocol, and can be replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -23,27 +23,23 @@ from hjepa.config import PlanSettings
 from hjepa.configurator import Configurator, Course, LegByLeg
 from hjepa.data import as_tensor
 from hjepa.episodes import Episodes
-from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Region, forbidden, without_lava
-from hjepa.memory import Memory, Remembering, believed
+from hjepa.memory import Remembering, believed
 from hjepa.models import LevelModel
-from hjepa.perception import Observation, Perception, Symbolic, as_numpy
+from hjepa.perception import Observation, Perception, Symbolic
 from hjepa.reader import Reader
+from hjepa.remembering import begin_memory, look, renew
 from hjepa.searches import Searches
 from hjepa.stack import Stack
 from planners.blocks import blocks
 from planners.rollouts import ALIGNED
 from planners.top_down import PlanState, TopDownPlanner
 from tasks.missions import MissionBatch
-from tasks.observations import grid_to_walls
 
 __all__ = ["Agent", "Episodes"]
 
 GLANCED = 8
 """How many times as many episodes a planner call takes where actors are followed and nothing is searched."""
-
-IN_THE_WAY = 0.5
-"""Belief that a plan leads through a cell, from which on a wall that is seen there ends the plan."""
 
 
 class Agent:
@@ -157,7 +153,7 @@ class Agent:
         Raises:
             InputError: a part of the world is seen and the agent has no memory, or the whole and it has one.
         """
-        short_term = self._remember(observation)
+        short_term = begin_memory(self, observation)
         seen = None if short_term is None else believed(short_term.read())
         floor, agent = self.perception.see(observation, seen)
         course = exact = None
@@ -172,7 +168,7 @@ class Agent:
         memories = self.reader.write(known)
         goals = self.reader.encode_all(aim, memories)
         keys = keys.to(self._device)
-        zone = self._zone(floor, course)
+        zone = self.zone(floor, course)
         ends = torch.stack([self.reader.encode(agent), goals[0]], 1)
         fields, metrics = self.reader.judge(known, ends, goals, memories, keys, zone)
         state = self.planner.start(goals, memories, keys, metrics, fields, zone)
@@ -194,7 +190,7 @@ class Agent:
             active = torch.ones(len(episodes.flops), dtype=torch.bool)
         active = active.to(self._device)
         if episodes.short_term is not None:
-            self._look(episodes, observation, active)
+            look(self, episodes, observation, active)
         agent = self.perception.see(observation, episodes.floor)[1]
         latent = self.reader.encode(agent)
         if episodes.course is not None:
@@ -204,8 +200,8 @@ class Agent:
         episodes.plan.flops += self.searches.encode_flops * active
         part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
         self.planner.levels = self.phases[min(part, len(self.phases) - 1)]
-        renew = None if episodes.short_term is None else partial(self._renew, episodes, latent)
-        actions = self.planner.act(episodes.plan, latent, active, renew)
+        prepare = None if episodes.short_term is None else partial(renew, self, episodes, latent)
+        actions = self.planner.act(episodes.plan, latent, active, prepare)
         return (actions if self.stack.world.continuous else actions.argmax(-1)).cpu().numpy()
 
     # --- guardrails -----------------------------------------------------------------------------------------
@@ -222,7 +218,7 @@ class Agent:
         if episodes is None:
             return
         state = episodes.plan
-        state.zone = self._zone(episodes.floor, episodes.course)
+        state.zone = self.zone(episodes.floor, episodes.course)
         if self.settings.metric == "critic":
             goals = [level.goal for level in state.levels]
             fields = self.reader.steps_to_go(without_lava(episodes.floor), goals, state.zone)
@@ -231,7 +227,7 @@ class Agent:
             state.flops += self.searches.metric_flops
         self.planner.plan_anew(state, torch.arange(len(state.keys), device=self._device))
 
-    def _zone(self, floor: np.ndarray, course: Course | None) -> Tensor | None:
+    def zone(self, floor: np.ndarray, course: Course | None) -> Tensor | None:
         """(E, W, H) 1.0 where guardrails or missions forbid to be in floor plans (E, W, H, 3); None: nowhere."""
         if not self.searches.guarded:
             return None
@@ -253,20 +249,20 @@ class Agent:
         episodes.goal[index] = as_tensor(aims.agent)
         index = index.to(self._device)
         state.exact[index] = as_tensor(aims.exact).to(state.exact)
-        self._aim(episodes, index, latent)
+        self.aim(episodes, index, latent)
         # A leg may need more levels than what was left of the one before.
         top = state.top.clone()
         top[index] = self.depth - 1
         self.planner.plan_from(state, top)
         self.planner.plan_anew(state, index)
 
-    def _aim(self, episodes: Episodes, rows: Tensor, latent: Tensor) -> None:
+    def aim(self, episodes: Episodes, rows: Tensor, latent: Tensor) -> None:
         """Measure costs anew in the episodes ``rows`` (R,), from latents of now (E, D) to their goals."""
         plan, places = episodes.plan, rows.cpu()
         floor = episodes.floor[places.numpy()]
         memories = [None if memory is None else memory[rows] for memory in episodes.memories]
         goals = self.reader.encode_all(episodes.goal[places], memories)
-        zone = self._zone(floor, None if episodes.course is None else episodes.course.select(places.numpy()))
+        zone = self.zone(floor, None if episodes.course is None else episodes.course.select(places.numpy()))
         ends = torch.stack([latent[rows], goals[0]], 1)
         fields, metrics = self.reader.judge(without_lava(floor), ends, goals, memories, plan.keys[rows], zone)
         if zone is not None and plan.zone is not None:
@@ -292,73 +288,6 @@ class Agent:
             top[index[:kept]] = torch.minimum(top[index[:kept]], self.configurator.top(left))
         state.flops[rows] += self.searches.critic_flops[0]
         self.planner.plan_from(state, top)
-
-    # --- remembering ----------------------------------------------------------------------------------------
-
-    def _remember(self, observation: Observation) -> Memory | None:
-        """A memory of E episodes with the first observations in it; None where a world is seen whole."""
-        partial = isinstance(observation, Mapping) and "pose" in observation
-        if partial != (self.memory is not None):
-            shown, remedy = ("a part", "give it one") if partial else ("the whole", "leave it out")
-            raise InputError(f"the world shows {shown} of itself", "memory of the agent", remedy)
-        if self.memory is None:
-            return None
-        assert isinstance(observation, Mapping)
-        view, pose = (as_numpy(observation[name]) for name in ("image", "pose"))
-        short_term = self.memory.make(len(pose), self.stack.world.size)
-        short_term.write(view, pose)
-        return short_term
-
-    def _look(self, episodes: Episodes, observation: Observation, active: Tensor) -> None:
-        """Remember what is seen now. Where a wall stands in the way of plans, they end, at every level."""
-        assert episodes.short_term is not None and isinstance(observation, Mapping)
-        plan = episodes.plan
-        if not bool(plan.time.any()):
-            return  # as it was when the episodes began
-        episodes.short_term.write(*(as_numpy(observation[name]) for name in ("image", "pose")))
-        floor, before = believed(episodes.short_term.read()), episodes.floor
-        differs = torch.from_numpy((floor != before).any((1, 2, 3))).to(self._device)
-        episodes.stale |= differs & active
-        episodes.floor = floor
-        if self.memory is not None and not self.memory.keeps_plans:
-            self.planner.plan_anew(plan, torch.arange(len(plan.keys), device=self._device))
-            return
-        walls = torch.from_numpy(grid_to_walls(floor) & ~grid_to_walls(before)).float().to(self._device)
-        looks = active & (walls.flatten(1).amax(1) > 0) & (episodes.surprised < self.searches.surprises)
-        for index, kept in blocks(looks.nonzero().squeeze(1), self.settings.block):
-            rows = index[:kept][self._in_the_way(plan, index, walls[index])[:kept]]
-            plan.flops[index[:kept]] += self.searches.look_flops
-            episodes.surprised[rows] += 1
-            self.planner.plan_anew(plan, rows)
-
-    def _in_the_way(self, plan: PlanState, index: Tensor, walls: Tensor) -> Tensor:
-        """(B,) bool, whether cells (B, W, H) are on what is left of level 1's plan, or are a subgoal's."""
-        first = plan.levels[0]
-        step = torch.arange(plan.expected.shape[1], device=self._device)
-        left = (step >= first.cursor[index, None]) & (step < first.length[index, None])
-        meets = ((self.stack.probe(0).inside(plan.expected[index], walls) > IN_THE_WAY) & left).any(1)
-        for k, level in enumerate(plan.levels[:-1]):
-            assert level.target is not None
-            inside = self.stack.probe(k + 1).inside(level.target[index].unsqueeze(1), walls).squeeze(1)
-            meets |= (inside > IN_THE_WAY) & ~level.aims_at_goal[index]
-        return meets
-
-    def _renew(self, episodes: Episodes, latent: Tensor, asks: list[Tensor]) -> None:
-        """Write anew what levels that are about to plan, (E,) bool each, read of what has been seen since."""
-        plan, changed = episodes.plan, asks[0] & episodes.stale[0]
-        for k, asked in enumerate(asks):
-            rows = (asked & episodes.stale[k]).nonzero().squeeze(1)
-            memory = episodes.memories[k]
-            if memory is not None and len(rows):
-                floor = without_lava(episodes.floor[rows.cpu().numpy()])
-                written = self.reader.write_level(k, floor)
-                assert written is not None
-                memory[rows] = written
-                plan.flops[rows] += self.searches.rewrite_flops[k]
-            episodes.stale[k] &= ~asked
-        rows = changed.nonzero().squeeze(1)
-        if len(rows):
-            self._aim(episodes, rows, latent)
 
     @property
     def _device(self) -> torch.device:

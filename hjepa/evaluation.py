@@ -20,7 +20,7 @@ from hjepa.devices import fix_threads, torch_device
 from hjepa.diagnostics import Finding, diagnose, join_findings
 from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Lava, Region, sample_zones
-from hjepa.memory import Remembering, remembering
+from hjepa.memory import Remembering, memory_for
 from hjepa.missions import mission_text, read_mission, sample_missions
 from hjepa.oracles import OracleAgent
 from hjepa.perception import describe_world, world_of
@@ -36,9 +36,6 @@ from tasks.observations import grid_to_lava
 
 DEFAULT_BATCH = 100
 """Episodes planned at once, unless said otherwise."""
-
-DEFAULT_MEMORY = "map"
-"""Of an agent that sees the world in parts."""
 
 ORACLE_BATCH = 20
 """The same with an oracle, which keeps tables of all pairs of states of every episode."""
@@ -116,15 +113,9 @@ def make_agent(
 ) -> Agent:
     """An agent for a task, with the task's default budget, guardrails and memory unless others are given.
 
-    Args:
-        stack, levels, budget_tflops, settings, record, guardrails: as of `hjepa.agent.Agent`.
-        spec: the task.
-        oracle: see `hjepa.oracles`.
-        memory: by name or itself, see `hjepa.memory`; None: a map where the world is seen in parts.
-
     Raises:
-        InputError: a stack of another grid, more levels than it has, a perception that it has not, or a memory where
-            the world is seen whole.
+        InputError: a stack of another grid, more levels than it has, a perception that it has not, or a memory that
+            does not fit.
     """
     if stack.world != world_of(spec):
         raise InputError(
@@ -140,17 +131,10 @@ def make_agent(
     budget = spec.default_budget_tflops if budget_tflops is None else budget_tflops
     if guardrails is None:
         guardrails = (Lava(),) if spec.lava else ()
-    if memory is None and spec.view:
-        memory = DEFAULT_MEMORY
-    if isinstance(memory, str):
-        memory = remembering(memory)
-    if memory is not None and not spec.view:
-        raise InputError(
-            f"memory {memory.name!r} on {spec.id}", "plan", "its floor plan is seen whole; leave it out"
-        )
+    remembering = memory_for(spec, memory)
     if oracle is None:
-        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, memory, sees)
-    if memory is not None:
+        return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, remembering, sees)
+    if remembering is not None:
         raise InputError(f"oracle {oracle} on {spec.id}", "plan", "oracles know the whole; plan without")
     if guardrails:
         raise InputError(

@@ -21,14 +21,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from hjepa.errors import InputError
+from tasks import TaskSpec
 from tasks.observations import EMPTY_CELL
 from tasks.views import UNSEEN, view_cells
 
 RING_VIEWS = 8
 """Views that a ring buffer keeps, unless said otherwise."""
-
-MEMORIES = ("map", "ring", "none")
-"""By name; ``ring:K`` keeps K views."""
 
 
 @runtime_checkable
@@ -101,7 +99,7 @@ class RingBuffer:
 
 
 def remembering(name: str) -> Remembering:
-    """The way to remember of a name: one of `MEMORIES`, or ``ring:K``.
+    """The way to remember of a name: ``map``, ``ring``, ``ring:K`` of K views, or ``none``.
 
     Raises:
         InputError: there is none of that name.
@@ -113,7 +111,23 @@ def remembering(name: str) -> Remembering:
         return Remembering(name, partial(RingBuffer, views=1), keeps_plans=False)
     if kind == "ring" and (not colon or (views.isdecimal() and int(views) >= 1)):
         return Remembering(name, partial(RingBuffer, views=int(views or RING_VIEWS)))
-    raise InputError(f"memory {name!r}", "plan", f"choose from {', '.join(MEMORIES)}, or ring:K for K views")
+    raise InputError(f"memory {name!r}", "plan", "choose from map, ring, none, or ring:K for K views")
+
+
+def memory_for(spec: TaskSpec, memory: str | Remembering | None) -> Remembering | None:
+    """How an agent of a task remembers: as asked, or with a map; None where the world is seen whole.
+
+    Raises:
+        InputError: no memory of that name, or one where the world is seen whole.
+    """
+    if memory is None:
+        return remembering("map") if spec.view else None
+    asked = remembering(memory) if isinstance(memory, str) else memory
+    if not spec.view:
+        raise InputError(
+            f"memory {asked.name!r} on {spec.id}", "plan", "its floor plan is seen whole; leave it out"
+        )
+    return asked
 
 
 def believed(known: np.ndarray) -> np.ndarray:

@@ -39,6 +39,29 @@ def test_rows_follow_from_the_lists(tmp_path: Path) -> None:
     assert "| 0.050 (" in agent_table(agent_rows(tmp_path)) and "| no |" in agent_table(agent_rows(tmp_path))
 
 
+def test_rows_on_memory_compare_the_same_levels(tmp_path: Path) -> None:
+    for name, success in (("map", 19), ("none", 10)):
+        records = [
+            synthetic_record(
+                levels,
+                2.0,
+                seed=seed,
+                episodes=20,
+                success=[1] * count + [0] * (20 - count),
+                steps=[70] * 20,
+                extra={"memory": name},
+            )
+            for levels, count in ((1, success), (2, 19))
+            for seed in (0, 1)
+        ]
+        end = "" if name == "map" else f"-{name}"
+        (tmp_path / f"memory-d3{end}.json").write_text(json.dumps(records))
+    one, two = agent_rows(tmp_path)
+    assert (one["value"], one["control"], one["met"]) == (0.95, 0.5, True) and "1 level" in one["metric"]
+    assert (two["value"], two["control"], two["met"]) == (0.95, 0.95, False), "success alone is not enough"
+    assert "--memory map --levels 1,2,3" in one["command"] and one["results_file"].endswith("memory-d3.json")
+
+
 def test_published_rows_name_files_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "--agent", "--json", str(tmp_path / "rows.json")]) == 0
     rows = json.loads((tmp_path / "rows.json").read_text())

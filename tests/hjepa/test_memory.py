@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from hjepa.agent import Agent, Episodes
 from hjepa.checkpoints import load_stack
 from hjepa.cli import main
+from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.evaluation import evaluate, make_agent, play
-from hjepa.memory import Memory, RingBuffer, SpatialMap, believed, remembering
+from hjepa.guardrails import Region, sample_zones
+from hjepa.memory import Memory, Remembering, RingBuffer, SpatialMap, believed, remembering
 from hjepa.stack import Stack
 from planners.noise import combine
-from tasks import BatchedWorld, EpisodeBatch, sample_episodes, task_spec
-from tasks.observations import EMPTY, FORWARD, RIGHT, WALL, grid_to_walls
-from tasks.oracles import distances
-from tasks.views import UNSEEN, partial_views
+from tasks import EpisodeBatch, sample_episodes, step_agents, task_spec
+from tasks.observations import EMPTY, WALL, WALL_CELL, grid_to_walls
+from tasks.oracles import distances, shortest_actions
+from tasks.views import UNSEEN, partial_views, view_cells
 
 D2, D3 = "hjepa/NestedPartial-d2-v0", "hjepa/NestedPartial-d3-v0"
 
@@ -93,128 +95,118 @@ def test_memories_and_worlds_have_to_fit(stack: Stack) -> None:
         play(make_agent(stack, task_spec(D2), 1), rooms, batch, 0, 0)
 
 
-@pytest.mark.parametrize("memory", ["map", "ring:3", "none"])
-@pytest.mark.parametrize("levels", [1, 3])
-def test_plans_do_not_depend_on_how_many_are_made_at_once(stack: Stack, levels: int, memory: str) -> None:
-    together, alone = (
-        evaluate(stack, D2, levels, 5, seed=4, split="validation", memory=memory, episode_batch=size)
-        for size in (5, 2)
-    )
+def small(stack: Stack, block: int = 4, **changes: object) -> PlanSettings:
+    """Settings of planning for a few episodes at a time."""
+    return replace(stack.config.plan, block=block, **changes)
+
+
+@pytest.mark.parametrize(("memory", "levels"), [("map", 2), ("ring:3", 3), ("none", 1)])
+def test_plans_do_not_depend_on_how_many_are_made_at_once(stack: Stack, memory: str, levels: int) -> None:
+    asked = {"seed": 4, "split": "validation", "settings": small(stack), "memory": memory}
+    together, alone = (evaluate(stack, D2, levels, 3, episode_batch=size, **asked) for size in (3, 2))
     for name in ("success", "steps", "tflops_per_episode", "active_share"):
-        assert together[name] == pytest.approx(alone[name], abs=0), name
+        assert together[name] == alone[name], name
     assert together["memory"] == memory
 
 
-def test_unseen_floor_plans_are_solved_within_the_budget(stack: Stack) -> None:
-    spec, batch = task_spec(D2), sample_episodes(D2, "validation", episodes=12, seed=6)
-    trace = play(make_agent(stack, spec, 2), spec, batch, 0, 6)
-    assert trace.results.success.mean() >= 0.9
+@pytest.mark.parametrize("memory", ["map", "none"])
+def test_unseen_floor_plans_are_solved_within_the_budget(stack: Stack, memory: str) -> None:
+    spec, batch = task_spec(D2), sample_episodes(D2, "validation", episodes=4, seed=6)
+    agent = make_agent(stack, spec, 1, settings=small(stack), memory=memory)
+    trace = play(agent, spec, batch, 0, 6)
+    assert trace.results.success.mean() >= 0.8
     assert (trace.results.flops <= spec.default_budget_tflops * 1e12).all()
-    # Looking again and again is paid for: the same episodes seen whole cost less.
-    rooms = task_spec("hjepa/NestedRooms-d2-v0")
-    agent = make_agent(stack, rooms, 2, spec.default_budget_tflops)
-    assert (trace.results.flops >= agent.searches.write_flops).all()
+    assert (trace.results.flops > agent.searches.write_flops + agent.searches.metric_flops).all()
 
 
-def looked(
-    agent: Agent, episodes: EpisodeBatch, actions: list[int]
-) -> tuple[BatchedWorld, dict[str, np.ndarray], Episodes]:
-    """A world and an agent that has been led through some actions."""
-    world = task_spec(D2).make_batched(1)
-    observation, info = world.reset(options={"episodes": episodes})
-    state = agent.begin(observation, {"pose": info["goal"]}, combine(0, torch.arange(1)))
-    for action in actions:
-        agent.act(state, observation)
-        observation, *_ = world.step(np.array([action]))
-    return world, observation, state
+def test_a_guardrail_holds_where_the_world_is_seen_in_parts(stack: Stack) -> None:
+    spec, rooms = task_spec(D2), "hjepa/NestedRooms-d2-v0"
+    batch, zones = sample_zones(rooms, "validation", "far", 4, 5)
+    batch, zones = batch.select([2, 3]), zones[2:]
+    agent = make_agent(stack, spec, 1, settings=small(stack, 2), guardrails=(Region(zones),))
+    results = play(agent, spec, batch, 0, 0, zones).results
+    assert not results.violated.any() and results.success.all()
 
 
-def behind_a_wall() -> tuple[EpisodeBatch, tuple[int, int]]:
-    """An episode that begins before a doorway, in the next room of which the goal is behind the wall, and the doorway.
-
-    The agent stands right before the door, looks through it, and the goal is on the other side.
-    """
-    batch = sample_episodes(D2, "validation", episodes=40, seed=1)
-    for i in range(40):
-        walls = batch.walls[i]
-        for x, y in np.argwhere(~walls).tolist():
-            # A doorway in the wall between a room on the left and one on the right.
-            if x == 4 and walls[4, y - 1] and walls[4, y + 1] and y in (1, 3):
-                far = y + (2 if y == 1 else -2)
-                start, goal = np.array([[2, y, 0]]), np.array([[5, far, 0]])
-                steps = distances(walls[None], goal)[0, 2, y, 0]
-                one = EpisodeBatch(batch.plan_seed[[i]], batch.grid[[i]], start, goal, np.array([steps]))
-                return one, (x, y)
-    raise AssertionError("no such floor plan")
+def around(walls: np.ndarray, start: tuple[int, int, int], goal: tuple[int, int]) -> np.ndarray:
+    """The poses (N, 3) of a shortest way."""
+    steps, way = distances(walls[None], np.array([goal])), [np.array(start)]
+    while tuple(way[-1][:2]) != goal:
+        action = shortest_actions(walls[None], steps, way[-1][None]).astype(np.int64)
+        way.append(step_agents(walls[None], way[-1][None], action)[0])
+    return np.stack(way)
 
 
-def test_a_doorway_seen_once_and_out_of_view_is_planned_through(stack: Stack) -> None:
-    episodes, door = behind_a_wall()
-    spec, walls = task_spec(D2), episodes.walls[0]
-    ways, beliefs = {}, {}
-    for memory in ("map", "none"):
-        agent = make_agent(stack, spec, 1, memory=memory)
-        # It sees the doorway, turns, and walks off to where the wall is between it and the goal.
-        turn = [RIGHT] if episodes.goal[0, 1] > door[1] else [0]
-        actions = [*turn, FORWARD, FORWARD, *turn]
-        world, observation, state = looked(agent, episodes, actions)
-        shown = observation["image"][0, ..., 0]
-        place = world.agent
-        from_here = SpatialMap(1, walls.shape)
-        from_here.write(observation["image"], observation["pose"])
-        assert from_here.read()[0, door[0], door[1], 0] == UNSEEN and (shown == WALL).any()
-        path = [tuple(place[0, :2])]
-        steps = int(distances(walls[None], episodes.goal)[0][tuple(place[0])])
-        for _ in range(steps + 6):
-            observation, _, ended, _, _ = world.step(agent.act(state, observation))
-            path.append(tuple(world.agent[0, :2]))
-            if ended.any():
-                break
-        ways[memory], beliefs[memory] = path, state.floor
-        if memory == "map":
-            assert len(path) - 1 <= steps + 2 and door in path, "straight through the doorway"
-            assert state.floor[0, door[0], door[1], 0] == EMPTY
-    assert ways["map"] != ways["none"]
+def test_a_doorway_seen_once_and_out_of_view_is_planned_through() -> None:
+    """The goal is behind a wall, and the way leads around through doorways that the agent cannot see from its start."""
+    deep = load_stack("nested-d3")
+    spec = replace(task_spec(D3), step_budget=40)
+    batch = sample_episodes(D3, "validation", episodes=1, seed=1)
+    start, goal = (14, 9, 3), (13, 6)
+    way = around(batch.walls[0], start, goal)
+    steps = len(way) - 1
+    doorways = {(int(x), int(y)) for x, y in way[:, :2] if x % 4 == 0 or y % 4 == 0}
+    assert steps == 17 and len(doorways) == 3 and abs(start[0] - goal[0]) + abs(start[1] - goal[1]) == 4
+
+    def seen(poses: np.ndarray) -> SpatialMap:
+        memory = SpatialMap(1, batch.walls.shape[1:])
+        for pose in poses:
+            memory.write(partial_views(batch.grid, pose[None]), pose[None])
+        return memory
+
+    def shows(poses: np.ndarray) -> set[tuple[int, int]]:
+        known = seen(poses).read()[0, ..., 0] != UNSEEN
+        return {door for door in doorways if known[door]}
+
+    once = np.stack([pose for i, pose in enumerate(way) if shows(way[: i + 1]) > shows(way[:i])])
+    assert shows(once) == doorways and not shows(way[:1]), "out of view"
+    ends = np.array([start]), np.array([[*goal, 0]])
+    episodes = EpisodeBatch(batch.plan_seed, batch.grid, *ends, np.array([steps]))
+    results = {}
+    for memory in (Remembering("seen", lambda count, size: seen(once)), remembering("none")):
+        agent = make_agent(deep, spec, 1, settings=small(deep, 1), memory=memory)
+        trace = play(agent, spec, episodes, 0, 0)
+        results[memory.name] = (bool(trace.results.success[0]), int(trace.results.steps[0]))
+        if memory.name == "seen":
+            walked = {(int(x), int(y)) for x, y in trace.agent[0, :, :2]}
+            assert doorways <= walked
+    assert results["seen"] == (True, steps), "straight to the doorways it cannot see"
+    assert results["none"] == (False, 40), "who forgets them stays before the wall"
 
 
 def test_a_wall_that_turns_up_in_the_way_ends_the_plan(stack: Stack) -> None:
-    spec, batch = task_spec(D2), sample_episodes(D2, "validation", episodes=16, seed=3)
-    agent = make_agent(stack, spec, 2)
-    world = spec.make_batched(16)
+    spec, batch = task_spec(D2), sample_episodes(D2, "validation", episodes=6, seed=3)
+    agent = make_agent(stack, spec, 2, settings=small(stack, 6))
+    world = spec.make_batched(6)
     observation, info = world.reset(options={"episodes": batch})
-    state = agent.begin(observation, {"pose": info["goal"]}, combine(3, torch.arange(16)))
-    believed_first = grid_to_walls(state.floor).sum()
-    done = np.zeros(16, dtype=bool)
-    for _ in range(20):
-        before = state.surprised.clone()
-        asked = state.plan.levels[1].asked.clone()
-        observation, _, over, _, _ = world.step(agent.act(state, observation, torch.from_numpy(~done)))
-        hit = state.surprised > before
-        assert (state.plan.levels[1].asked[hit] > asked[hit]).all(), "at every level"
-        done |= over
-    assert int(state.surprised.sum()) > 0
-    truth, now = batch.walls, grid_to_walls(state.floor)
-    assert (truth | ~now).all() and now.sum() > believed_first
+    state = agent.begin(observation, {"pose": info["goal"]}, combine(3, torch.arange(6)))
+    observation, *_ = world.step(agent.act(state, observation))
+    level = state.plan.levels[0]
+    ahead = agent.stack.probe(0)(state.plan.expected)  # (E, L, 3), where the plan leads
+    place, asked = world.agent, state.plan.levels[1].asked.clone()
+    view, cells = observation["image"].copy(), view_cells(observation["pose"], 7)
+    expected, off = np.zeros(6, dtype=bool), np.zeros(6, dtype=bool)
+    for i in range(6):
+        plan = [tuple(cell) for cell in ahead[i, int(level.cursor[i]) : int(level.length[i]), :2].tolist()]
+        for u, v in np.ndindex(7, 7):
+            cell = tuple(cells[i, u, v].tolist())
+            if cell in plan and cell != tuple(place[i, :2]) and view[i, u, v, 0] == EMPTY:
+                view[i, u, v] = WALL_CELL
+                expected[i] = True
+        off[i] = not expected[i]
+    assert expected.any()
+    agent.act(state, {**observation, "image": view})
+    surprised = state.surprised.numpy() > 0
+    assert (surprised[expected]).all() and not surprised[off].any()
+    assert (state.plan.levels[1].asked > asked).numpy()[expected].all(), "planned anew at every level"
+    assert not state.stale[:, torch.from_numpy(expected)].any(), "on what is known now"
 
 
 def test_the_command_writes_what_was_remembered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "records.json"
-    arguments = ["plan", "--checkpoint", "nested-d2", "--task", D2, "--levels", "1", "--episodes", "3"]
-    more = [
-        "--split",
-        "validation",
-        "--memory",
-        "map,ring:2",
-        "--seed",
-        "0,1",
-        "--workers",
-        "1",
-        "--json",
-        str(file),
-    ]
-    assert main([*arguments, *more]) == 0
+    words = f"plan --checkpoint nested-d2 --task {D2} --levels 1 --episodes 3 --split validation --workers 1"
+    assert main([*words.split(), "--memory", "map,ring:2", "--set", "plan.block=3", "--json", str(file)]) == 0
     records = json.loads(file.read_text())
-    assert [record["memory"] for record in records] == ["map", "ring:2", "map", "ring:2"]
-    assert "memory" in capsys.readouterr().out
-    for first, second in ((0, 1), (2, 3)):
-        assert records[first]["oracle_steps"] == records[second]["oracle_steps"], "paired"
+    assert [record["memory"] for record in records] == ["map", "ring:2"]
+    assert "ring:2" in capsys.readouterr().out
+    assert records[0]["oracle_steps"] == records[1]["oracle_steps"], "paired"

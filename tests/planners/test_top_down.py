@@ -65,6 +65,25 @@ def test_flat_planner_replans_when_its_commitment_is_walked(hand: SimpleNamespac
     assert hand.of_level(found.state.decisions, 1) == [(0, True, False), (3, True, False), (6, True, False)]
 
 
+def test_whoever_prepares_plans_is_told_of_them_first_and_heard(hand: SimpleNamespace) -> None:
+    places, _ = hand.serpent()
+    levels = hand.serpent_levels(2)
+    planner = TopDownPlanner(levels)
+    state = planner.start(hand.goals_of(levels, places[40:42].float()), [None, None], torch.arange(2))
+    latent, told = places[:2].float(), []
+
+    def prepare(asks: list[torch.Tensor]) -> None:
+        told.append([ask.tolist() for ask in asks])
+        assert (state.levels[0].planned == 0).all(), "before any does"
+        for level, goal in zip(state.levels, hand.goals_of(levels, latent)):
+            level.goal[1] = goal[1]  # where it stands already
+
+    for _ in range(2):
+        planner.act(state, latent, torch.tensor([True, True]), prepare)
+    assert told == [[[True, True], [True, True]]], "and not when none does"
+    assert state.levels[1].planned.tolist() == [1, 0], "at the new goal there is nothing to say"
+
+
 def test_subgoals_are_due_one_stride_after_they_are_set(hand: SimpleNamespace) -> None:
     places, _ = hand.serpent()
     levels = hand.serpent_levels(3)

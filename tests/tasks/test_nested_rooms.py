@@ -39,7 +39,11 @@ def test_gymnasium_makes_it_from_the_module_name(task_id: str) -> None:
     assert env.unwrapped.step_budget == spec.step_budget
     observation, info = env.reset(seed=1)
     assert observation["image"].shape == (7, 7, 3) and observation["mission"] == "reach the goal"
-    assert info["goal"].shape == (spec.width, spec.height, 3) and info["goal"].dtype == np.uint8
+    if spec.view:
+        assert tuple(observation["pose"]) == env.unwrapped.episode.start
+        assert tuple(info["goal"]) == env.unwrapped.goal
+    else:
+        assert info["goal"].shape == (spec.width, spec.height, 3) and info["goal"].dtype == np.uint8
     assert info["plan_seed"] == (tasks.SPLITS["train"].start + 7 if spec.fixed_plan else info["plan_seed"])
     assert env.action_space == gymnasium.spaces.Discrete(7)
 
