@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from hjepa.errors import InputError
 from hjepa.json_files import plain, read_json
 from hjepa.records import Record
-from hjepa.statistics import wilson
+from hjepa.statistics import paired_proportions, wilson
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "agent"
 
@@ -101,7 +102,61 @@ def _guardrails(folder: Path) -> Iterator[Row]:
             yield Row("guardrails", what, value, interval, control, bar, met, command, _name(file))
 
 
-_OF_PART: tuple[Callable[[Path], Iterator[Row]], ...] = (_guardrails,)
+PIXEL_LEVELS = 3
+"""Levels that the rows on pixels are about."""
+
+POINTS = 5.0
+"""How far success from pixels may be from success from symbols."""
+
+
+def _pixels(folder: Path) -> Iterator[Row]:
+    for name in ("d2", "d3"):
+        file, symbolic = folder / f"pixels-{name}.json", folder.parent / f"nested-{name}" / "results.json"
+        if not (file.exists() and symbolic.exists()):
+            continue
+        seen, told = _of_levels(file, PIXEL_LEVELS), _of_levels(symbolic, PIXEL_LEVELS)
+        better, worse, count, control = _paired(seen, told, file)
+        points = paired_proportions(better, worse, count)
+        interval = [100 * points.lo, 100 * points.hi]
+        yield Row(
+            "pixels",
+            f"success less that from symbols, points, {name}, {PIXEL_LEVELS} levels",
+            100 * points.value,
+            interval,
+            control,
+            f"interval within {POINTS:g}",
+            interval[0] >= -POINTS and interval[1] <= POINTS,
+            f"hjepa plan --checkpoint nested-{name} --task hjepa/NestedRooms-{name}-v0 --levels 1,2,3 --episodes 200"
+            f" --split test --seed 0,1,2 --perception pixels --json pixels-{name}.json",
+            _name(file),
+        )
+
+
+def _paired(one: Sequence[Record], other: Sequence[Record], file: Path) -> tuple[int, int, int, float]:
+    """Episodes that only the first solved, that only the other solved, all of them, and the share the other solved.
+
+    Raises:
+        InputError: an evaluation of the first that the other has not.
+    """
+    same = ("task", "split", "tasks", "seed", "levels", "metric", "planner", "oracle", "budget_tflops",
+            "checkpoint_sha256", "oracle_steps")  # fmt: skip
+    pairs = [
+        (record, match)
+        for record in one
+        for match in other
+        if all(record[name] == match[name] for name in same)
+    ]
+    if len(pairs) != len(one) or not pairs:
+        raise InputError(
+            f"{len(one)} records, {len(pairs)} of them with the same episodes from symbols",
+            str(file),
+            "make it again with the command of its card",
+        )
+    first, second = (np.concatenate([pair[i]["success"] for pair in pairs]) for i in (0, 1))
+    return int((first > second).sum()), int((first < second).sum()), first.size, float(second.mean())
+
+
+_OF_PART: tuple[Callable[[Path], Iterator[Row]], ...] = (_guardrails, _pixels)
 
 
 def _of_levels(file: Path, levels: int) -> list[Record]:
