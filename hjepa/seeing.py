@@ -1,14 +1,15 @@
 """Learning to see: a perception from pixels is distilled through a trained stack, which stays as it is.
 
 Teacher and student look at one scene on a floor plan of the training split: the teacher at its symbols, the student
-at its picture. No symbol is named to the student; what it learns from is what the stack makes of them.
+at its picture. The student learns what the stack makes of the symbols:
 
-- Where the agent is: level 1 gives every cell and heading a latent. The student's probabilities of them make a mixture
-  of Gaussians around these latents, and it learns to make the teacher's latent likely.
-- What stands where: the symbols it reads go through the writers as mixtures of embeddings, and it learns to bring about
-  every level's memory. The distance of a mixture teaches nothing more to a student that has made up its mind, right or
-  wrong; so it is paid for staying undecided, less and less as training goes on (deterministic annealing: Rose, Proc.
-  IEEE 86(11), 1998).
+- Where the agent is: level 1 has a latent for every place and heading, and the student's probabilities of them make a
+  mixture of Gaussians around these latents. It learns to make the latent of the scene likely.
+- What stands where: the writers of all levels' memories embed every symbol, and the student learns to make the
+  embedding of each cell's likely, in the same way.
+
+Two symbols, or two agents, that are the same to the stack need not be told apart. Memories and latents are functions of
+embeddings, so what is read right brings about the same ones.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ from hjepa.pixels import Pixels, save_pixels
 from hjepa.records import installed_versions
 from hjepa.stack import Stack
 from hjepa.training import check_store
-from levels.encoders import AgentEncoder
-from levels.memory import MemoryWriter
-from levels.pixels import PixelEncoder, View, every_agent
+from levels.encoders import HEADINGS, AgentEncoder
+from levels.memory import SYMBOLS
+from levels.pixels import PixelEncoder, View, every_agent, every_symbol, likelihood_loss, spread
 from tasks import TrajectoryStore, door_cells, floor_plans
 from tasks.observations import DOOR, EMPTY, EMPTY_CELL, LAVA, LAVA_CELL, WALL, world_grid
 from tasks.rendering import render_frames
 from tasks.suite import plan_seeds
 
-UNDECIDED = 0.1
-"""What a nat of entropy is worth at first, in units of a memory's variance."""
-
 WIDTH = 0.1
-"""Variance of the Gaussians around latents, in units of the squared distance of latents one step apart."""
+"""Variance of the Gaussians, in units of the squared distance to the nearest latent or embedding."""
+
+CELLS = 16
+"""Cells of a scene that are learned from in a step, on average: doors and goals are few, and count as much as walls."""
 
 CHECKED = 1000
 """Pictures of validation plans that the finished perception is measured on."""
@@ -58,15 +59,18 @@ class Scenes:
         grid: (E, W, H, 3) uint8, with empty floor under the agent and doors as they stand.
         agent: (E, 3 + M) x, y, heading, door states.
         frames: (E, H * tile, W * tile, 3) uint8, their pictures.
+        cells: (n,) numbers of cells, of all scenes together; of every kind that there is about as many.
     """
 
     grid: Tensor
     agent: Tensor
     frames: Tensor
+    cells: Tensor
 
     def to(self, device: torch.device) -> Scenes:
         """The same on a device."""
-        return Scenes(self.grid.to(device), self.agent.to(device), self.frames.to(device))
+        parts = (self.grid, self.agent, self.frames, self.cells)
+        return Scenes(*(part.to(device) for part in parts))
 
 
 def draw_scenes(rng: np.random.Generator, floor: np.ndarray, doors: int, lava: float, tile: int) -> Scenes:
@@ -97,7 +101,12 @@ def draw_scenes(rng: np.random.Generator, floor: np.ndarray, doors: int, lava: f
     frames = render_frames(grid, agent, tile)
     shown = world_grid(grid, agent)
     shown[rows, agent[:, 0], agent[:, 1]] = EMPTY_CELL
-    return Scenes(torch.from_numpy(shown), as_tensor(agent), torch.from_numpy(frames))
+    kind = np.ravel_multi_index(tuple(shown.reshape(-1, 3).astype(np.int64).T), SYMBOLS)
+    share = 1 / np.bincount(kind)[kind]
+    cells = rng.choice(share.size, count * CELLS, p=share / share.sum())
+    return Scenes(
+        torch.from_numpy(shown), as_tensor(agent), torch.from_numpy(frames), torch.from_numpy(cells)
+    )
 
 
 def learn_to_see(
@@ -105,7 +114,6 @@ def learn_to_see(
     data: str,
     steps: int = 600,
     batch: int = 64,
-    written: int = 4,
     hidden: int = 24,
     tile: int = 8,
     lava: float = 0.1,
@@ -119,8 +127,7 @@ def learn_to_see(
         checkpoint: shipped weights or a run folder.
         data: a trajectory store of its task, whose floor plans are of the training split.
         steps: of the optimiser.
-        batch: scenes per step, whose latents are compared.
-        written: how many of them have their memories compared as well, which takes most of the time.
+        batch: scenes per step.
         hidden: channels of the network.
         tile: pixels a side of one cell.
         lava: share of the empty floor that is lava on half of the plans; 0: it never sees any.
@@ -145,13 +152,9 @@ def learn_to_see(
         )
     if not 0 <= lava < 1:
         raise InputError(f"lava {lava}", "see", "give a share from 0 to less than 1")
-    if not 1 <= written <= batch or steps < 1:
-        raise InputError(
-            f"{steps} steps of {batch} scenes, {written} written",
-            "see",
-            "give 1 or more, and written up to batch",
-        )
-    teach = Teacher(stack, written)
+    if min(steps, batch) < 1:
+        raise InputError(f"{steps} steps of {batch} scenes", "see", "give 1 or more of each")
+    teach = Teacher(stack)
     torch.manual_seed(seed)
     encoder = PixelEncoder(tile, hidden)
     _train(encoder, teach, Draws(store, stack.world.doors, batch, lava, tile, seed), steps, device, progress)
@@ -164,7 +167,6 @@ def learn_to_see(
         "batch": batch,
     }
     facts |= {
-        "written": written,
         "lava": lava,
         "seed": seed,
         "accuracy": found,
@@ -175,63 +177,55 @@ def learn_to_see(
 
 
 class Teacher:
-    """What a frozen stack makes of symbols, and of mixtures of them.
+    """What a frozen stack makes of every symbol and every agent.
 
     Args:
         stack: trained.
-        written: scenes of a batch whose memories are compared.
 
     Raises:
         InputError: level 1 does not encode an agent on a grid, or no level reads a floor plan.
     """
 
-    def __init__(self, stack: Stack, written: int) -> None:
-        self.written, self.doors = written, stack.world.doors
+    def __init__(self, stack: Stack) -> None:
         encoder = stack.level(0).encoder
         writers = [stack.level(k).writer for k in range(stack.depth)]
-        self.writers = [writer for writer in writers if isinstance(writer, MemoryWriter)]
         if not isinstance(encoder, AgentEncoder):
             raise InputError(
                 "the stack's world has no cells for an agent to stand on",
                 "see",
                 "give a checkpoint of a grid world",
             )
-        if not self.writers:
+        symbols = every_symbol().to(stack.step_distance.device)
+        embedded = [writer.embed(symbols) for writer in writers if writer is not None]
+        if not embedded:
             raise InputError(
                 "no level of the stack reads a floor plan, so none can teach what one looks like",
                 "see",
                 "give a checkpoint with a memory",
             )
-        self.encoder, self.variance = encoder, WIDTH * float(stack.step_distance)
-        with torch.no_grad():
-            everyone = every_agent(*stack.world.size).to(stack.step_distance.device)
-            self.latents = encoder(self._between_open_doors(everyone))
+        agents = every_agent(*stack.world.size).to(symbols)
+        # Between open doors: doors are read from the cells where they are.
+        agents = torch.cat([agents, agents.new_zeros(len(agents), stack.world.doors)], -1)
+        self.size = (*stack.world.size, HEADINGS)
+        self.embeddings, self.latents = torch.cat(embedded, -1).detach(), encoder(agents).detach()
+        self.widths = [WIDTH * spread(known) for known in (self.embeddings, self.latents)]
 
-    def losses(self, view: View, scenes: Scenes) -> list[Tensor]:
-        """How unlikely the latent of level 1 is, in nats, and the squared distance of each memory, over its variance.
-
-        The latent is that of an agent between open doors: doors are read from the cells where they are. Memories are of
-        doors as they stand, each in its colour: their numbers, which the stack puts there, follow from their places.
-        """
-        with torch.no_grad():
-            latent = self.encoder(self._between_open_doors(scenes.agent[:, :3]))
-            away = torch.cdist(latent, self.latents) ** 2 / (2 * self.variance)
-            memories = [writer(scenes.grid[: self.written]) for writer in self.writers]
-        planes = view.planes[: self.written]
-        found = [-(view.agents - away).logsumexp(-1).mean()]
-        return found + [
-            _distance(writer.mixture(planes), kept) for writer, kept in zip(self.writers, memories)
-        ]
-
-    def _between_open_doors(self, agent: Tensor) -> Tensor:
-        """Agents (N, 3) -> (N, 3 + M)."""
-        return torch.cat([agent, agent.new_zeros(len(agent), self.doors)], -1)
+    def loss(self, view: View, scenes: Scenes) -> Tensor:
+        """How unlikely the embeddings of a scene's symbols, and the latent of its agent, are to what was read: nats."""
+        symbols = _number(scenes.grid, SYMBOLS).flatten()[scenes.cells]
+        agents = _number(scenes.agent[:, :3], self.size)
+        kinds = view.kinds(scenes.cells)
+        return likelihood_loss(kinds, self.embeddings, symbols, self.widths[0]) + likelihood_loss(
+            view.agents, self.latents, agents, self.widths[1]
+        )
 
 
-def _distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared distance of (..., D) over the teacher's variance."""
-    around = teacher.flatten(0, -2)
-    return ((student - teacher) ** 2).mean() / around.var(0, unbiased=False).mean()
+def _number(parts: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    """The number (...) of a combination (..., n) of integers, each below its size."""
+    number = torch.zeros_like(parts[..., 0], dtype=torch.int64)
+    for i, size in enumerate(sizes):
+        number = number * size + parts[..., i]
+    return number
 
 
 class TrainPixels(L.LightningModule):
@@ -253,10 +247,8 @@ class TrainPixels(L.LightningModule):
         return batch.to(device)
 
     def training_step(self, batch: Scenes, batch_idx: int) -> Tensor:
-        """The sum of `Teacher.losses`, less what is paid for being undecided."""
-        view = self.encoder(batch.frames)
-        worth = UNDECIDED * (1 - self.global_step / self.steps) ** 2
-        return torch.stack(self.teach.losses(view, batch)).sum() - worth * view.undecided
+        """`Teacher.loss`."""
+        return self.teach.loss(self.encoder(batch.frames), batch)
 
     def configure_optimizers(self) -> Any:
         """AdamW, whose rate falls to 0 as a cosine."""

@@ -176,8 +176,8 @@ class Critic(nn.Module):
             farthest: longest time that is learned from; None: any.
             ahead: latents (P, M, D), where each may be `LOOK_AHEAD` steps later (P, M, S, D), and the weight of claims
                 that none of these bears out; None: no claim is tested.
-            apart: whether beliefs where latents are answer to the observations alone and not to the times; where times
-                are long and often wrong at first, they drown what the observations teach.
+            apart: whether beliefs where latents are answer to the observations alone and not to the times, which teach
+                costs only once the beliefs are right; long times would drown what the observations teach.
 
         Returns:
             scalar, and its terms: ``steps`` is the mean error in steps, ``look`` where latents believe to be,
@@ -193,6 +193,9 @@ class Critic(nn.Module):
         known = taken.isfinite() & (estimate < FAR / 2)
         if farthest is not None:
             known &= taken <= farthest
+        if apart:
+            sure = self._sure(latent, place)
+            known &= sure & sure[plan, trajectory, moment][:, None, None]
         if not bool(known.any()):
             # The goals themselves, or a mean of nothing would be no number.
             known[plan, trajectory, moment] = True
@@ -207,6 +210,13 @@ class Critic(nn.Module):
             claims = self.claims(now, later, field)
             total, terms = total + weight * claims, terms | {"ahead": claims.detach()}
         return total, terms
+
+    @torch.no_grad()
+    def _sure(self, latent: Tensor, place: Tensor) -> Tensor:
+        """(P, n, L) bool: latents (P, n, L, D) rather believe to be at their place (P, n, L, 3) than elsewhere."""
+        beliefs = zip(self._where(latent), place.long().unbind(-1))
+        right = [belief.gather(-1, true.unsqueeze(-1)).squeeze(-1) for belief, true in beliefs]
+        return torch.stack(right).sum(0) > math.log(0.5)
 
     def claims(self, now: Tensor, later: Tensor, field: Tensor) -> Tensor:
         """The loss of claiming to be nearer to the goal than imagined actions bear out (half of Bellman's equation).

@@ -50,16 +50,16 @@ class MemoryWriter(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """(P, W, H, 3) integer symbols -> (P, W, H, C)."""
-        return self.mixture(symbol_planes(grid))
-
-    def mixture(self, planes: Tensor) -> Tensor:
-        """(P, W, H, S) numbers, the probability of each symbol -> (P, W, H, C)."""
-        hidden = F.gelu(self.inputs(planes.permute(0, 3, 1, 2).float()))
+        hidden = F.gelu(self.inputs(symbol_planes(grid).permute(0, 3, 1, 2).float()))
         for layer in self.layers:
             hidden = hidden + F.gelu(layer(hidden))
         if self.wide is not None:
             hidden = self.wide(hidden)
         return hidden.permute(0, 2, 3, 1).contiguous()
+
+    def embed(self, symbols: Tensor) -> Tensor:
+        """What (..., 3) integer symbols bring into the cells around them: (..., F), all that is known of them."""
+        return symbol_planes(symbols).float() @ self.inputs.weight.transpose(0, 1).flatten(1)
 
 
 def _wide(channels: int, settings: MemorySettings) -> nn.Sequential:

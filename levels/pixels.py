@@ -1,14 +1,13 @@
 """An encoder of pictures: it reads out of every tile which symbols a cell shows, and where the agent is.
 
-What it reads are probabilities of symbols, and mixtures of their embeddings go where one symbol's would
-(`levels.memory.MemoryWriter.mixture`), so that memories can teach it; and probabilities of where the agent is, which
-latents can teach. The most likely symbols are what the symbolic observation would have shown.
+What it reads are probabilities: of every symbol in each cell, and of every place and heading of the agent. The most
+likely ones are what the symbolic observation would have shown; all of them together are what embeddings and latents can
+teach, see `likelihood_loss`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -31,22 +30,23 @@ class View:
     place: Tensor
     heading: Tensor
 
-    @cached_property
-    def planes(self) -> Tensor:
-        """(E, W, H, S) probability of each symbol."""
-        return torch.cat([part.softmax(-1) for part in self.symbols.split(SYMBOLS, -1)], -1)
+    def kinds(self, cells: Tensor) -> Tensor:
+        """(n, S) log probability of each object, colour and state together, in the order of `every_symbol`.
+
+        Args:
+            cells: (n,) numbers of cells of all pictures together.
+        """
+        symbols = self.symbols.flatten(0, 2)[cells]
+        objects, colours, states = (part.log_softmax(-1) for part in symbols.split(SYMBOLS, -1))
+        return (objects[..., None, None] + colours[..., None, :, None] + states[..., None, None, :]).flatten(
+            -3
+        )
 
     @property
     def agents(self) -> Tensor:
         """(E, W * H * 4) log probability of the agent's cell and heading, in the order of `every_agent`."""
         place = self.place.flatten(1).log_softmax(-1)
         return (place.unsqueeze(-1) + self.heading.log_softmax(-1).flatten(1, 2)).flatten(1)
-
-    @property
-    def undecided(self) -> Tensor:
-        """Mean entropy of a cell's symbols, in nats: a scalar."""
-        logs = [part.log_softmax(-1) for part in self.symbols.split(SYMBOLS, -1)]
-        return torch.stack([-(log.exp() * log).sum(-1).mean() for log in logs]).sum()
 
     def read(self) -> tuple[Tensor, Tensor]:
         """The most likely symbols (E, W, H, 3), and the most likely agent (E, 3): x, y, heading. Integers."""
@@ -60,6 +60,33 @@ class View:
 def every_agent(width: int, height: int) -> Tensor:
     """(W * H * 4, 3) integers: x, y and heading of every agent on a grid."""
     return torch.cartesian_prod(*(torch.arange(n) for n in (width, height, HEADINGS)))
+
+
+def every_symbol() -> Tensor:
+    """(S, 3) integers: object, colour and state of everything that a cell may show."""
+    return torch.cartesian_prod(*(torch.arange(n) for n in SYMBOLS))
+
+
+def likelihood_loss(log_probability: Tensor, known: Tensor, seen: Tensor, variance: Tensor) -> Tensor:
+    """How unlikely a code is under what was read, in nats: a mixture of Gaussians around the codes that are known.
+
+    Args:
+        log_probability: (N, K) that were read.
+        known: (K, D) the code of each of them.
+        seen: (N,) integers, the one whose code it is to be.
+        variance: of the Gaussians, see `spread`.
+
+    Returns:
+        scalar, the mean.
+    """
+    away = torch.cdist(known, known)[seen] ** 2 / (2 * variance)
+    return -(log_probability - away).logsumexp(-1).mean()
+
+
+def spread(known: Tensor) -> Tensor:
+    """The median squared distance of codes (K, D) to the nearest other one: a scalar."""
+    apart = torch.cdist(known, known) ** 2
+    return apart.fill_diagonal_(torch.inf).min(1).values.median()
 
 
 class PixelEncoder(nn.Module):

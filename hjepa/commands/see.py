@@ -1,8 +1,8 @@
 """Teach a checkpoint to see: pictures, as MiniGrid draws them, in the place of symbols.
 
-A small convolutional network learns, through the stack and on the floor plans of its training data, to bring about the
-latents and memories that the symbols would have. It is kept in the folder of the checkpoint, beside weights that stay
-as they are. Plan with it by `hjepa plan --perception pixels`.
+A small convolutional network learns, on the floor plans of the training data, what the stack makes of their symbols. It
+is kept in the folder of the checkpoint, beside weights that stay as they are. Plan with it by
+`hjepa plan --perception pixels`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ def add_arguments(parser: Any) -> None:
     add("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
     add("--steps", type=int, default=600, metavar="N", help="of the optimiser; default: 600")
     add("--batch", type=int, default=64, metavar="N", help="scenes per step; default: 64")
-    add("--written", type=int, default=4, metavar="N", help="of them with memories compared; default: 4")
     add("--hidden", type=int, default=24, metavar="N", help="channels of the network; default: 24")
     add("--tile", type=int, default=8, metavar="PIXELS", help="a side of one cell; default: 8")
     add(
@@ -40,7 +39,6 @@ def run(options: Any) -> None:
         options.data,
         options.steps,
         options.batch,
-        options.written,
         options.hidden,
         options.tile,
         options.lava,

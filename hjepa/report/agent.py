@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hjepa.json_files import plain
+from hjepa.report.agent_perceiving import memory_rows, pixel_rows
 from hjepa.report.agent_planning import actor_rows, configurator_rows, critic_rows
 from hjepa.report.parts import Row, name_of, of_levels, share
 
@@ -70,41 +71,10 @@ def _guardrails(folder: Path) -> Iterator[Row]:
             yield Row("guardrails", what, value, interval, control, bar, met, command, name_of(file))
 
 
-REMEMBERED = (("d2", 0.85), ("d3", 0.7))
-"""Depth of the floor plans that the rows on memory are about, and what success had to be."""
-
-WORTH = 0.2
-"""What success had to fall by without memory."""
-
-
-def _memory(folder: Path) -> Iterator[Row]:
-    for depth, bar in REMEMBERED:
-        lists = {name: folder / f"memory-{depth}{end}.json" for name, end in _LISTS.items()}
-        for name, levels in (("map", 1), ("map", 2), ("ring", 1), ("ring", 2)):
-            if not (lists[name].exists() and lists["none"].exists()):
-                continue
-            held = [record for record in of_levels(lists[name], levels) if record["memory"] == name]
-            view = [record for record in of_levels(lists["none"], levels) if record["memory"] == "none"]
-            if not (held and view):
-                continue
-            (value, interval), (control, _) = share(held, "success"), share(view, "success")
-            met = value >= bar and control <= value - WORTH
-            wanted = f">= {bar}, control at least {WORTH} less"
-            what = f"success, {depth}, {name}, {levels} level{'s' * (levels > 1)}"
-            command = (
-                f"hjepa plan --checkpoint nested-{depth} --task hjepa/NestedPartial-{depth}-v0 --memory {name}"
-                f" --levels {'1,2,3' if name == 'map' else '1,2'} --episodes 200 --split test --seed 0,1,2"
-                f" --json {lists[name].name}"
-            )
-            yield Row("memory", what, value, interval, control, wanted, met, command, name_of(lists[name]))
-
-
-_LISTS = {"map": "", "ring": "-ring", "none": "-none"}
-"""Ends of the names of the lists, by memory."""
-
 _OF_PART: tuple[Callable[[Path], Iterator[Row]], ...] = (
     _guardrails,
-    _memory,
+    memory_rows,
+    pixel_rows,
     critic_rows,
     actor_rows,
     configurator_rows,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hjepa.cli import main
+from hjepa.errors import InputError
 from hjepa.report.agent import PUBLISHED, agent_rows, agent_table
 from hjepa.report.parts import PARTS, Row
 from tasks.missions import KINDS
@@ -60,6 +61,42 @@ def test_rows_on_memory_compare_the_same_levels(tmp_path: Path) -> None:
     assert (one["value"], one["control"], one["met"]) == (0.95, 0.5, True) and "1 level" in one["metric"]
     assert (two["value"], two["control"], two["met"]) == (0.95, 0.95, False), "success alone is not enough"
     assert "--memory map --levels 1,2,3" in one["command"] and one["results_file"].endswith("memory-d3.json")
+
+
+def pictures(folder: Path, lost: int) -> Path:
+    """Records from symbols, and from pictures that lose some episodes of three seeds; the folder of the latter."""
+    told = [synthetic_record(3, 2.0, seed=seed, episodes=200, depth="truncated") for seed in range(3)]
+    others = [synthetic_record(3, 0.1, metric="l2"), synthetic_record(1, 0.1)]
+    seen = []
+    for record in told:
+        success = list(record["success"])
+        for episode in [i for i, solved in enumerate(success) if solved][:lost]:
+            success[episode] = 0
+        seen.append(record | {"success": success, "success_rate": sum(success) / 200, "perception": "pixels"})
+    for name, records in (("nested-d3/results", told + others), ("agent/pixels-d3", seen + others[1:])):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(records))
+    return folder / "agent"
+
+
+def test_rows_on_pixels_are_differences_of_the_same_episodes(tmp_path: Path) -> None:
+    (row,) = agent_rows(pictures(tmp_path, 4))
+    assert row["part"] == "pixels" and row["value"] == pytest.approx(-2.0) and row["met"]
+    assert -4 < row["interval"][0] < -2 < row["interval"][1] < 0 and 0.5 < row["control"] <= 1
+    assert "--perception pixels" in row["command"] and row["results_file"].endswith("agent/pixels-d3.json")
+    (row,) = agent_rows(pictures(tmp_path, 9))
+    assert row["value"] == pytest.approx(-4.5) and not row["met"], (
+        "the whole interval has to be within the bar"
+    )
+
+
+def test_pictures_of_other_episodes_are_not_compared(tmp_path: Path) -> None:
+    folder = pictures(tmp_path, 0)
+    records = json.loads((folder / "pixels-d3.json").read_text())
+    records[0]["oracle_steps"][0] += 1
+    (folder / "pixels-d3.json").write_text(json.dumps(records))
+    with pytest.raises(InputError, match="3 records, 2 of them with the same episodes"):
+        agent_rows(folder)
 
 
 def test_published_rows_name_files_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,6 +86,11 @@ def test_the_whole_stack_ends_the_series_of_its_cuts_and_no_other(made_up: Make)
     assert {d: list(a) for d, a in depths.items()} == {"trained": [3], "truncated": [1, 2]}
 
 
+def test_what_was_seen_with_makes_another_agent(made_up: Make) -> None:
+    found = block(made_up(1, 0.3), made_up(1, 0.4) | {"perception": "pixels"})
+    assert [setting.variant for setting in found.settings()] == ["", "pixels"]
+
+
 def test_the_same_cell_twice_is_refused(made_up: Make) -> None:
     with pytest.raises(InputError, match="two results of one agent"):
         block(made_up(1, 0.3), made_up(1, 0.4))

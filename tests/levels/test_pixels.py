@@ -1,4 +1,4 @@
-"""What is read out of pictures, in shapes, in order, and in what it lets through."""
+"""What is read out of pictures, and what embeddings and latents teach about it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 from levels.encoders import HEADINGS
 from levels.memory import SYMBOLS, MemoryWriter, symbol_planes
-from levels.pixels import PixelEncoder, View, every_agent
+from levels.pixels import PixelEncoder, View, every_agent, every_symbol, likelihood_loss, spread
 from levels.settings import MemorySettings
 
 WIDTH, HEIGHT, TILE = 5, 4, 6
@@ -31,23 +31,52 @@ def test_probabilities_are_those_of_the_agent_and_symbols_that_are_read() -> Non
     generator = torch.Generator().manual_seed(1)
     view = View(*(8 * torch.randn(3, WIDTH, HEIGHT, *n, generator=generator) for n in ((21,), (), (4,))))
     grid, agent = view.read()
-    likely = view.agents.argmax(-1)
+    cells = torch.arange(3 * WIDTH * HEIGHT)
     assert torch.allclose(view.agents.exp().sum(-1), torch.ones(3))
+    assert torch.allclose(view.kinds(cells).exp().sum(-1), torch.ones(len(cells)))
+    assert torch.equal(every_symbol()[view.kinds(cells).argmax(-1)], grid.flatten(0, 2))
     # The likeliest cell, and the likeliest heading there: with one cell far ahead, the likeliest agent of all.
     ahead = View(view.symbols, 9 * view.place, view.heading)
-    assert torch.equal(every_agent(WIDTH, HEIGHT)[ahead.agents.argmax(-1)], ahead.read()[1])
-    assert likely.shape == (3,) and agent.shape == (3, 3)
-    assert torch.allclose(view.planes.sum(-1), torch.full((3, WIDTH, HEIGHT), 3.0))
-    assert torch.equal(symbol_planes(grid).argmax(-1), view.planes[..., :11].argmax(-1))
+    assert torch.equal(every_agent(WIDTH, HEIGHT)[ahead.agents.argmax(-1)], agent)
 
 
-def test_certain_symbols_leave_the_memory_that_they_leave_themselves() -> None:
+def test_a_code_makes_its_own_probability_likely_also_where_it_is_thought_impossible() -> None:
+    """A student that is sure and wrong learns as fast as one that is unsure."""
+    known = torch.eye(5)
+    variance = 0.1 * spread(known)
+    assert torch.allclose(variance, torch.tensor(0.2))
+    wrong = torch.tensor([[0.0, 30.0, 0.0, 0.0, 0.0]], requires_grad=True)
+    loss = likelihood_loss(wrong.log_softmax(-1), known, torch.tensor([3]), 0.01 * variance)
+    loss.backward()
+    assert torch.allclose(loss, torch.tensor(30.0), atol=1e-3)
+    assert torch.allclose(wrong.grad, torch.tensor([[0.0, 1.0, 0.0, -1.0, 0.0]]), atol=1e-3)
+
+
+def test_what_has_one_code_need_not_be_told_apart() -> None:
+    known = torch.tensor([[0.0, 0.0], [0.0, 0.0], [4.0, 0.0]])
+    for believed in (0, 1):
+        sure = torch.full((1, 3), -40.0)
+        sure[0, believed] = 0.0
+        assert likelihood_loss(sure, known, torch.tensor([0]), torch.tensor(0.1)) < 1e-3
+        assert likelihood_loss(sure, known, torch.tensor([2]), torch.tensor(0.1)) > 10
+
+
+def test_symbols_with_one_embedding_leave_one_memory_and_others_do_not() -> None:
     torch.manual_seed(2)
     writer = MemoryWriter(MemorySettings(channels=4, dilations=(1,)))
-    grid = torch.stack([torch.randint(0, n, (2, WIDTH, HEIGHT)) for n in SYMBOLS], -1)
-    sure = View(60.0 * symbol_planes(grid), torch.zeros(2, WIDTH, HEIGHT), torch.zeros(2, WIDTH, HEIGHT, 4))
-    assert torch.allclose(writer.mixture(sure.planes), writer(grid), atol=1e-6)
-    assert sure.undecided < 1e-6 < View(0 * sure.symbols, sure.place, sure.heading).undecided
+    with torch.no_grad():
+        writer.inputs.weight[:, 3] = writer.inputs.weight[:, 1]  # objects 1 and 3 are the same to it
+    grid = torch.ones(1, WIDTH, HEIGHT, 3, dtype=torch.int64)
+    other, third = grid.clone(), grid.clone()
+    other[0, 2, 2, 0], third[0, 2, 2, 0] = 3, 2
+    assert torch.equal(writer.embed(grid), writer.embed(other))
+    assert torch.allclose(writer(grid), writer(other), atol=1e-6)
+    assert not torch.allclose(writer.embed(grid), writer.embed(third))
+    # The embedding is what the first convolution makes of it.
+    alone = writer.inputs(symbol_planes(grid).permute(0, 3, 1, 2).float())
+    changed = writer.inputs(symbol_planes(third).permute(0, 3, 1, 2).float())
+    difference = (writer.embed(third) - writer.embed(grid))[0, 2, 2].view(-1, 3, 3).flip(1, 2)
+    assert torch.allclose((changed - alone)[0, :, 1:4, 1:4], difference, atol=1e-5)
 
 
 def test_pictures_of_broken_tiles_are_refused() -> None:
