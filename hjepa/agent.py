@@ -262,11 +262,9 @@ class Agent:
         floor = episodes.floor[places.numpy()]
         memories = [None if memory is None else memory[rows] for memory in episodes.memories]
         goals = self.reader.encode_all(episodes.goal[places], memories)
-        zone = self.zone(floor, None if episodes.course is None else episodes.course.select(places.numpy()))
+        zone = None if plan.zone is None else plan.zone[rows]
         ends = torch.stack([latent[rows], goals[0]], 1)
         fields, metrics = self.reader.judge(without_lava(floor), ends, goals, memories, plan.keys[rows], zone)
-        if zone is not None and plan.zone is not None:
-            plan.zone[rows] = zone
         for level, goal, field, metric in zip(plan.levels, goals, fields, metrics):
             level.goal[rows] = goal
             if field is not None and level.field is not None:

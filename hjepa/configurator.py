@@ -32,10 +32,6 @@ class Course:
     missions: MissionBatch
     leg: np.ndarray
 
-    def select(self, rows: np.ndarray) -> Course:
-        """That of some episodes."""
-        return Course(self.missions.select(rows), self.leg[rows])
-
 
 @dataclass(frozen=True)
 class Aims:
