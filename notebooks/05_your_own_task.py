@@ -93,7 +93,7 @@ TASK = "serpentine:Serpentine-v0"
 spec = tasks.task_spec(TASK)
 print(f"{spec.id}: {spec.width} x {spec.height} cells, {spec.step_budget} steps an episode")
 episodes = tasks.sample_episodes(TASK, "test", episodes=4, seed=0)
-figure, panels = plt.subplots(1, 4, figsize=(13, 3.7))
+figure, panels = plt.subplots(1, 4, figsize=(13, 3.8), layout="constrained")
 for panel, walls, start, goal, steps in zip(
     panels, episodes.walls, episodes.start, episodes.goal, episodes.oracle_steps
 ):
