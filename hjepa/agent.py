@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hjepa.config import PlanSettings
+from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, forbidden, without_lava
 from hjepa.imagination import imagined_metrics
 from hjepa.memory import Memory, Remembering, believed
@@ -73,7 +74,8 @@ class Agent:
         planner: what brings them together.
 
     Raises:
-        InputError: a budget below one candidate per plan, or a search that does not fit the budget.
+        InputError: a budget below one candidate per plan, a search that does not fit the budget, or a metric that does
+            not fit a memory.
     """
 
     def __init__(
@@ -96,6 +98,12 @@ class Agent:
         self.record = record
         self.guardrails = tuple(guardrails)
         self.memory = memory
+        if memory is not None and self.settings.metric == "imagined":
+            raise InputError(
+                "metric 'imagined' where the world is seen in parts",
+                "plan.metric",
+                "it would be imagined anew with every view; choose another",
+            )
         self._prepare()
 
     def _prepare(self) -> None:
@@ -236,7 +244,7 @@ class Agent:
         episodes.plan.flops += self.searches.encode_flops * active
         part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
         self.planner.levels = self.phases[min(part, len(self.phases) - 1)]
-        prepare = None if episodes.short_term is None else partial(renew, self, episodes, latent)
+        prepare = None if episodes.short_term is None else partial(renew, self, episodes)
         actions = self.planner.act(episodes.plan, latent, active, prepare)
         return (actions if self.stack.world.continuous else actions.argmax(-1)).cpu().numpy()
 

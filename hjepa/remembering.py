@@ -80,13 +80,12 @@ def look(agent: Agent, episodes: Episodes, observation: Observation, active: Ten
         _end_plans(plan, rows)
 
 
-def renew(agent: Agent, episodes: Episodes, latent: Tensor, asks: list[Tensor]) -> None:
+def renew(agent: Agent, episodes: Episodes, asks: list[Tensor]) -> None:
     """Write anew what levels that are about to plan read of what has been seen since they last did.
 
     Args:
         agent: with a memory.
         episodes: changed in place.
-        latent: (E, D_1) of now.
         asks: per level, (E,) bool, which episodes plan there.
     """
     plan, changed = episodes.plan, asks[0] & episodes.stale[0]
@@ -105,14 +104,12 @@ def renew(agent: Agent, episodes: Episodes, latent: Tensor, asks: list[Tensor]) 
     memories = [None if memory is None else memory[rows] for memory in episodes.memories]
     goals = agent.encode_all(episodes.goal[rows.cpu()], memories)
     zone = None if plan.zone is None else plan.zone[rows]
-    ends = torch.stack([latent[rows], goals[0]], 1)
-    fields, metrics = agent.judge(floor, ends, goals, memories, plan.keys[rows], zone)
-    for level, goal, field, metric in zip(plan.levels, goals, fields, metrics):
+    judged = agent.settings.metric == "critic"
+    fields = agent.steps_to_go(floor, goals, zone) if judged else [None] * len(goals)
+    for level, goal, field in zip(plan.levels, goals, fields):
         level.goal[rows] = goal
         if field is not None and level.field is not None:
             level.field[rows] = field
-        if metric is not None and level.metric is not None:
-            level.metric[rows] = metric
     plan.flops[rows] += agent.searches.judge_flops
 
 
