@@ -23,6 +23,7 @@ from hjepa.config import PlanSettings
 from hjepa.configurator import Configurator, Course, LegByLeg
 from hjepa.data import as_tensor
 from hjepa.episodes import Episodes
+from hjepa.errors import InputError
 from hjepa.guardrails import Guardrail, Region, forbidden, without_lava
 from hjepa.memory import Remembering, believed
 from hjepa.models import LevelModel
@@ -65,7 +66,8 @@ class Agent:
         reader: what the stack makes of floor plans, agents and goals.
 
     Raises:
-        InputError: a budget below one candidate per plan, or a search that does not fit the budget.
+        InputError: a budget below one candidate per plan, a search that does not fit the budget, or a metric that does
+            not fit a memory.
     """
 
     def __init__(
@@ -90,6 +92,12 @@ class Agent:
         self.record = record
         self.guardrails = tuple(guardrails)
         self.memory = memory
+        if memory is not None and self.settings.metric == "imagined":
+            raise InputError(
+                "metric 'imagined' where the world is seen in parts",
+                "plan.metric",
+                "it would be imagined anew with every view; choose another",
+            )
         self.perception: Perception = perception or Symbolic(stack.world)
         spans = self.stack.config.spans[: self.stack.depth]
         self.configurator: Configurator = configurator or LegByLeg(self.settings, spans)

@@ -88,6 +88,8 @@ def test_memories_and_worlds_have_to_fit(stack: Stack) -> None:
         evaluate(stack, D2, 2, 2, oracle="cost")
     with pytest.raises(InputError, match="diagnostics"):
         evaluate(stack, D2, 2, 2, diagnostics=True)
+    with pytest.raises(InputError, match="'imagined' where the world is seen in parts"):
+        make_agent(stack, task_spec(D2), 1, settings=small(stack, metric="imagined"))
     batch = sample_episodes(D2, "validation", episodes=1)
     with pytest.raises(InputError, match="shows a part of itself"):
         play(make_agent(stack, rooms, 1), task_spec(D2), batch, 0, 0)
