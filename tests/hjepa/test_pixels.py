@@ -70,6 +70,9 @@ def test_lava_is_seen_and_kept_out_of() -> None:
     batch = sample_episodes(LAVAS, "validation", episodes=4)
     read, _ = perception_of(stack, spec, "pixels").see({"image": render_frames(batch.grid, batch.start)})
     assert np.array_equal(read[..., 0] == LAVA, batch.grid[..., 0] == LAVA) and (read[..., 0] == LAVA).any()
+    agent, one = make_agent(stack, spec, 1, perception="pixels"), batch.select(slice(0, 1))
+    played = play(agent, spec, one, 0, 0).results
+    assert agent.guardrails and played.success.all() and not played.violated.any()
 
 
 def test_what_is_read_goes_where_symbols_went_and_is_paid_for() -> None:
