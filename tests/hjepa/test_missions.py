@@ -34,6 +34,17 @@ def test_each_kind_is_done_with_the_weights_as_they_are(stack: Stack, kind: str)
     assert record["tflops_per_episode"] <= record["budget_tflops"]
 
 
+def test_the_key_is_fetched_and_the_door_opened() -> None:
+    keys = load_stack("nested-keys-d2")
+    record = evaluate(keys, "hjepa/NestedKeys-d2-v0", 2, 8, seed=1, split="validation", mission="fetch")
+    assert record["success_rate"] >= 0.75 and record["path_ratio"] < 1.5
+    # Planned straight for the goal it stands before the locked door.
+    straight = evaluate(keys, "hjepa/NestedKeys-d2-v0", 2, 8, seed=1, split="validation")
+    assert straight["success_rate"] <= 0.5
+    unlocked = evaluate(keys, "hjepa/NestedKeys-d2-v0", 2, 8, seed=1, split="validation", mission="reach")
+    assert unlocked["success_rate"] >= 0.75
+
+
 def test_a_mission_does_not_depend_on_the_company(stack: Stack) -> None:
     settings = with_plan(stack.config, ["plan.start=distance"]).plan
     together, apart = (
