@@ -346,7 +346,8 @@ display(figure)
 #
 # It depends on how long ways are. The same kind of stack on 2 x 2, 4 x 4 and 8 x 8 rooms, with the best metric that each file
 # holds. Once the span of a level is longer than the whole way, it is skipped (`active_share` in the records says how
-# often), and one level more can only cost compute and add a source of mistakes.
+# often), and one level more can only cost compute and add a source of mistakes. On small plans any number will do; on
+# 8 x 8 rooms the flat agent falls behind, and three levels do best.
 
 # %%
 SIZES = {"nested-d2": "2 x 2 rooms", "nested-d3": "4 x 4 rooms", "nested-d4": "8 x 8 rooms"}
@@ -377,8 +378,9 @@ for panel, (name, rooms) in zip(panels, SIZES.items()):
 panels[0].set_ylabel("success rate")
 panels[0].set_yticks(np.linspace(0, 1, 6), [f"{p} %" for p in range(0, 101, 20)])
 figure.suptitle(
-    "With the best metric of each file, depth changes success by at most"
-    f" {100 * max(spans):.1f} points where it was run (bars: 95 % intervals)",
+    "With the best metric of each file, the best and the worst number of levels are "
+    + ", ".join(f"{100 * span:.1f}" for span in spans)
+    + " points apart (bars: 95 % intervals)",
     fontweight="bold",
 )
 plt.show()
