@@ -196,6 +196,8 @@ class Critic(nn.Module):
         if apart:
             sure = self._sure(latent, place)
             known &= sure & sure[plan, trajectory, moment][:, None, None]
+        # Goals nobody knows the place of say nothing about costs: they would only draw them to nothing.
+        idle = apart and not bool(known.any())
         if not bool(known.any()):
             # The goals themselves, or a mean of nothing would be no number.
             known[plan, trajectory, moment] = True
@@ -204,7 +206,10 @@ class Critic(nn.Module):
         # Of a single heading there is none to tell.
         shown = zip(self._where(latent.flatten(1, 2)), place.flatten(0, 2).long().unbind(-1))
         look = torch.stack([F.nll_loss(belief.flatten(0, 1), true) for belief, true in shown]).sum()
-        total, terms = scaled.mean() + look, {"steps": error.detach().abs().mean(), "look": look.detach()}
+        total, terms = (
+            (0.0 if idle else 1.0) * scaled.mean() + look,
+            {"steps": error.detach().abs().mean(), "look": look.detach()},
+        )
         if ahead is not None:
             now, later, weight = ahead
             claims = self.claims(now, later, field)
