@@ -206,10 +206,8 @@ class Critic(nn.Module):
         # Of a single heading there is none to tell.
         shown = zip(self._where(latent.flatten(1, 2)), place.flatten(0, 2).long().unbind(-1))
         look = torch.stack([F.nll_loss(belief.flatten(0, 1), true) for belief, true in shown]).sum()
-        total, terms = (
-            (0.0 if idle else 1.0) * scaled.mean() + look,
-            {"steps": error.detach().abs().mean(), "look": look.detach()},
-        )
+        terms = {"steps": error.detach().abs().mean(), "look": look.detach()}
+        total = look if idle else scaled.mean() + look
         if ahead is not None:
             now, later, weight = ahead
             claims = self.claims(now, later, field)

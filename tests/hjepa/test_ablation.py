@@ -137,7 +137,8 @@ def test_killed_in_the_middle_only_missing_cells_run_again(
     _, err = running.communicate(timeout=120)
     assert running.returncode != 0
     printed = "".join(file.read_text() for file in out.glob("logs/*.txt"))
-    assert "Process SpawnProcess" not in err + printed, "workers leave a Ctrl-C to their parent"
+    if end == signal.SIGINT:  # a worker whose parent is killed may find the pipe to it broken, and say so
+        assert "Process SpawnProcess" not in err + printed, "workers leave a Ctrl-C to their parent"
 
     before = {file.name: file.stat().st_mtime_ns for file in out.glob("cells/*.json")}
     (out / "mended").touch()
