@@ -182,7 +182,8 @@ print(f"my_task/{report.page.name}: {report.page.stat().st_size / 1e6:.1f} MB")
 # The weights that the ablation trained are a checkpoint like any other: load them, and watch.
 
 # %%
-(checkpoint,) = (folder for folder in Path("sweep/train").iterdir() if (folder / "model.json").exists())
+trained = [folder for folder in Path("sweep/train").iterdir() if (folder / "model.json").exists()]
+checkpoint = max(trained, key=lambda folder: folder.stat().st_mtime)  # the newest, should there be others
 stack = hjepa.load_stack(checkpoint)
 trace = hjepa.watch(stack, TASK, levels=2, episodes=6, seed=0, budget_tflops=0.002)
 solved = [number for number in range(6) if trace.results.success[number]]
