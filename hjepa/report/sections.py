@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from hjepa.evidence import Agent, Block, Comparison, Measured, Setting
 from hjepa.figures.measured import Cost, Panel, Row, compute_figure, level_panels, rows_figure
 from hjepa.report.answer import Answer
@@ -49,9 +51,9 @@ def settings_section(blocks: Sequence[Block], pictures: Pictures) -> str:
                 rates[depth] = {levels: found[agent] for levels, agent in agents.items()}
                 sources += [source for agent in agents.values() for source in agent.sources]
             shown = {d: {k: r for k, r in known.items() if r is not None} for d, known in rates.items()}
-            panels.append(
-                Panel(title, f"n = {len(block.episodes)}", shown, floor.value if floor else None, top.value)
-            )
+            played = sorted({int(np.isfinite(agent.success).any(0).sum()) for agent in found})
+            told = f"n = {' to '.join(map(str, {played[0]: 0, played[-1]: 0}))}"
+            panels.append(Panel(title, told, shown, floor.value if floor else None, top.value))
     if not 1 < len(panels) <= MOST_PANELS:
         return ""
     wide, narrow = (level_panels(panels, width) for width in (960, 358))
