@@ -96,6 +96,7 @@ class Critic(nn.Module):
         moves, turns = self.costs(grid)
         field = (SHARPNESS * doubt).clamp_max(FAR)[:, None].expand(-1, self.headings, -1, -1)
         for _ in range(sweeps):
+            before = field
             walled = F.pad(field, (1, 1, 1, 1), value=FAR)
             inner = walled[:, :, 1:-1, 1:-1]
             around = (
@@ -109,6 +110,9 @@ class Critic(nn.Module):
             field = torch.minimum(field, (field[:, None] + turns).amin(2))
             if closed is not None:
                 field = field.masked_fill(closed[:, None], FAR)
+            # What one sweep leaves as it is, all others will. In training their gradients count.
+            if not field.requires_grad and torch.equal(field, before):
+                break
         return field
 
     def forward(self, latent: Tensor, field: Tensor, apart: bool = False) -> Tensor:
@@ -139,11 +143,11 @@ class Critic(nn.Module):
         Returns:
             (P, N, C (2 radius + 1)^2), in -1..1.
         """
-        along_x, along_y, _ = self._where(latent)
+        column, row, _ = self.head(latent).split([*self.size, self.headings], -1)
         padded = F.pad(field, (radius,) * 4, value=FAR)
         height = padded.shape[3]
         window = torch.arange(2 * radius + 1, device=latent.device)
-        corner = along_x.argmax(-1) * height + along_y.argmax(-1)
+        corner = column.argmax(-1) * height + row.argmax(-1)
         cells = (corner.unsqueeze(-1) + (window[:, None] * height + window).flatten()).flatten(1)
         index = cells.unsqueeze(1).expand(-1, self.headings, -1)
         found = padded.flatten(2).gather(2, index).unflatten(2, (latent.shape[1], -1))
