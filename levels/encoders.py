@@ -36,7 +36,7 @@ class AgentEncoder(nn.Module):
         self.slots = world.slots
         states = sum(world.slots) or world.doors
         self.doors = nn.Linear(states, hidden, bias=False) if states else None
-        if self.doors is not None and world.slots:
+        if self.doors is not None:
             nn.init.normal_(self.doors.weight)  # as loud as the coordinates, which are embedded
         self.layers = mlp(hidden, hidden, latent_dim)
 

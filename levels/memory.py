@@ -26,10 +26,24 @@ QUERY_HIDDEN = 64
 WIDE_TAPS = 5
 """Taps a side of the wide convolution."""
 
+DOOR = 4
+"""MiniGrid's number of the object type."""
+
 
 def symbol_planes(grid: Tensor) -> Tensor:
     """(..., 3) integer symbols -> (..., S) integers, one-hot in each of `SYMBOLS`."""
     return torch.cat([F.one_hot(grid[..., i].long(), n) for i, n in enumerate(SYMBOLS)], -1)
+
+
+def door_numbers(grid: Tensor, numbers: int) -> Tensor:
+    """Which door a cell holds: grids (P, W, H, 3) -> (P, W, H, numbers) one-hot, zeros in the others.
+
+    Doors count from 0 by x, then y, the order in which an agent's observation lists their states. Which door stands
+    in front of it is a count over the whole floor plan, which convolutions do not learn.
+    """
+    door = grid[..., 0] == DOOR
+    number = (door.flatten(1).cumsum(1).view(door.shape) - 1).masked_fill(~door, numbers).clamp_max(numbers)
+    return F.one_hot(number, numbers + 1)[..., :numbers]
 
 
 class MemoryWriter(nn.Module):
@@ -42,7 +56,8 @@ class MemoryWriter(nn.Module):
     def __init__(self, settings: MemorySettings) -> None:
         super().__init__()
         channels = settings.local if settings.wide else settings.channels
-        self.inputs = nn.Conv2d(sum(SYMBOLS), channels, 3, padding=1)
+        self.numbers = settings.numbers
+        self.inputs = nn.Conv2d(sum(SYMBOLS) + self.numbers, channels, 3, padding=1)
         self.layers = nn.ModuleList(
             nn.Conv2d(channels, channels, 3, padding=d, dilation=d) for d in settings.dilations
         )
@@ -50,7 +65,10 @@ class MemoryWriter(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """(P, W, H, 3) integer symbols -> (P, W, H, C)."""
-        hidden = F.gelu(self.inputs(symbol_planes(grid).permute(0, 3, 1, 2).float()))
+        planes = symbol_planes(grid)
+        if self.numbers:
+            planes = torch.cat([planes, door_numbers(grid, self.numbers)], -1)
+        hidden = F.gelu(self.inputs(planes.permute(0, 3, 1, 2).float()))
         for layer in self.layers:
             hidden = hidden + F.gelu(layer(hidden))
         if self.wide is not None:
@@ -58,8 +76,12 @@ class MemoryWriter(nn.Module):
         return hidden.permute(0, 2, 3, 1).contiguous()
 
     def embed(self, symbols: Tensor) -> Tensor:
-        """What (..., 3) integer symbols bring into the cells around them: (..., F), all that is known of them."""
-        return symbol_planes(symbols).float() @ self.inputs.weight.transpose(0, 1).flatten(1)
+        """What (..., 3) integer symbols bring into the cells around them: (..., F), all that is known of them.
+
+        The numbers of doors are not in it: they are not to be seen in a cell.
+        """
+        weight = self.inputs.weight[:, : sum(SYMBOLS)]
+        return symbol_planes(symbols).float() @ weight.transpose(0, 1).flatten(1)
 
 
 def _wide(channels: int, settings: MemorySettings) -> nn.Sequential:

@@ -56,9 +56,11 @@ class MemorySettings:
             neighbourhood as a whole, which a chain of small convolutions learns slowly.
         spacing: cells between the taps of the wide convolution, which sees twice as far on each side.
         local: channels of the convolutions below the wide one.
+        numbers: doors of a floor plan that are told apart by the number under which the agent's observation lists their
+            states, from 0 on; the others look alike.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number below 1, or ``wide`` or ``numbers`` below 0.
     """
 
     channels: int = 16
@@ -67,6 +69,7 @@ class MemorySettings:
     wide: int = 0
     spacing: int = 3
     local: int = 12
+    numbers: int = 0
 
     def __post_init__(self) -> None:
         sizes = (self.channels, self.heads, self.spacing, self.local, *self.dilations)
@@ -77,6 +80,8 @@ class MemorySettings:
             )
         if self.wide < 0:
             raise ValueError(f"memory has wide {self.wide}; give a number of units, or 0 for none")
+        if self.numbers < 0:
+            raise ValueError(f"memory has numbers {self.numbers}; give a number of doors, or 0 for none")
 
 
 @dataclass(frozen=True)

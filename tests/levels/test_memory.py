@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from levels.memory import SYMBOLS, MemoryReader, MemoryWriter
+from levels.memory import SYMBOLS, MemoryReader, MemoryWriter, door_numbers
 from levels.settings import MemorySettings
 
 
@@ -116,3 +116,27 @@ def test_a_reader_learns_to_look_where_the_agent_is() -> None:
     own = memory[0, places[0, :, 0], places[0, :, 1]]
     assert (read[:, 0] - own).abs().mean() < 0.1
     assert (read[:, 1] - own).abs().mean() > 0.3
+
+
+def test_doors_are_numbered_in_the_order_of_the_agents_observation() -> None:
+    grid = torch.ones(2, 5, 4, 3, dtype=torch.uint8)
+    for x, y in ((3, 0), (1, 2), (1, 1)):
+        grid[0, x, y, 0] = 4
+    numbers = door_numbers(grid, 2)
+    assert numbers.shape == (2, 5, 4, 2) and numbers.sum() == 2
+    assert numbers[0, 1, 1].tolist() == [1, 0] and numbers[0, 1, 2].tolist() == [0, 1]
+
+
+def test_a_writer_that_numbers_doors_tells_them_apart() -> None:
+    writer = MemoryWriter(MemorySettings(channels=8, dilations=(1,), numbers=3))
+    grid = torch.ones(1, 12, 4, 3, dtype=torch.uint8)
+    grid[0, (2, 9), 2, 0] = 4
+    written = writer(grid)
+    assert not torch.allclose(written[0, 2, 2], written[0, 9, 2])
+    alike = MemoryWriter(MemorySettings(channels=8, dilations=(1,)))(grid)
+    assert torch.allclose(alike[0, 2, 2], alike[0, 9, 2], atol=1e-6)
+
+
+def test_a_negative_number_of_doors_is_refused() -> None:
+    with pytest.raises(ValueError, match="numbers -1"):
+        MemorySettings(numbers=-1)
