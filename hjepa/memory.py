@@ -22,7 +22,7 @@ import numpy as np
 
 from hjepa.errors import InputError
 from tasks import TaskSpec
-from tasks.observations import EMPTY_CELL
+from tasks.observations import DOOR, EMPTY_CELL, KEY, close_doors
 from tasks.views import UNSEEN, view_cells
 
 RING_VIEWS = 8
@@ -140,9 +140,15 @@ def believed(known: np.ndarray) -> np.ndarray:
 
 def _draw(known: np.ndarray, view: np.ndarray, pose: np.ndarray) -> None:
     """Draw views into grids (E, W, H, 3), in place."""
-    cells = view_cells(pose, view.shape[1])
+    size = view.shape[1]
+    view = close_doors(view)
+    view[:, size // 2, size - 1] = EMPTY_CELL  # there it sees what it carries
+    cells = view_cells(pose, size)
     x, y = cells[..., 0], cells[..., 1]
     width, height = known.shape[1:3]
     shown = (view[..., 0] != UNSEEN) & (x >= 0) & (y >= 0) & (x < width) & (y < height)
     row, i, j = np.nonzero(shown)
-    known[row, x[row, i, j], y[row, i, j]] = view[row, i, j]
+    seen, cell = view[row, i, j], (row, x[row, i, j], y[row, i, j])
+    # Doors and keys stay in the floor plan; what has become of them the agent's own vector says.
+    lasting = np.isin(known[cell][:, 0], (DOOR, KEY))
+    known[cell] = np.where(lasting[:, None], known[cell], seen)

@@ -20,7 +20,7 @@ from hjepa.memory import Memory, believed
 from hjepa.perception import Observation, as_numpy
 from planners.blocks import blocks
 from planners.top_down import PlanState
-from tasks.observations import grid_to_lava, grid_to_walls
+from tasks.observations import DOOR, grid_to_lava, grid_to_walls
 
 if TYPE_CHECKING:
     from hjepa.agent import Agent
@@ -105,8 +105,8 @@ def renew(agent: Agent, episodes: Episodes, latent: Tensor, asks: list[Tensor]) 
 
 
 def _closed(floor: np.ndarray) -> np.ndarray:
-    """(E, W, H) bool, where floor plans (E, W, H, 3) show that no way leads."""
-    return grid_to_walls(floor) | grid_to_lava(floor)
+    """(E, W, H) bool, where floor plans (E, W, H, 3) show that no way leads, or none before a door is opened."""
+    return grid_to_walls(floor) | grid_to_lava(floor) | (floor[..., 0] == DOOR)
 
 
 def _in_the_way(agent: Agent, plan: PlanState, index: Tensor, walls: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ from tasks.observations import (
     FIRST_DOOR,
     GOAL_CELL,
     HEADINGS,
+    IN_HAND,
+    KEY_CELL,
     RED,
     compose_image,
     grid_to_barriers,
@@ -48,8 +50,8 @@ class BatchedGridWorld(BatchedWorld):
         size: (W, H).
         doors: door slots.
         keys: 1 where there is a key, otherwise 0.
-        view: cells a side of the partial view that is all that is observed, with the agent's ``pose`` (E, 3) int64;
-            0: the whole grid is.
+        view: cells a side of the partial view that is all that is observed, with the agent's ``pose`` (E, 3) int64,
+            behind which stand the states of doors and key where there are some; 0: the whole grid is.
         **arguments: of :class:`BatchedWorld`.
     """
 
@@ -69,7 +71,7 @@ class BatchedGridWorld(BatchedWorld):
             "direction": spaces.Discrete(4),
         }
         if view:
-            observed["pose"] = spaces.MultiDiscrete([*size, 4])
+            observed["pose"] = spaces.MultiDiscrete([*size, 4, *[3] * doors, *[2] * keys])
         both = (spaces.Dict(observed), spaces.Discrete(len(ACTIONS)))
         super().__init__(num_envs, size, agent, both, **arguments)
         self.doors, self.keys, self.view = doors, keys, view
@@ -121,12 +123,14 @@ class BatchedGridWorld(BatchedWorld):
         return self._lava[self._rows, self._agent[:, 0], self._agent[:, 1]]
 
     def _goal_observation(self, slots: np.ndarray) -> np.ndarray:
-        return self._goal[slots, :3] if self.view else super()._goal_observation(slots)
+        return self._goal[slots] if self.view else super()._goal_observation(slots)
 
     def _observation(self) -> Observation:
         if self.view:
-            pose = self._agent[:, :3].copy()
+            pose = self._agent.copy()
             image = partial_views(self._grid, pose, self.view)
+            if self.keys:  # MiniGrid shows what is carried where the agent stands
+                image[pose[:, -1] == IN_HAND, self.view // 2, self.view - 1] = KEY_CELL
             return {"image": image, "direction": pose[:, 2], "pose": pose}
         if self.copy:
             return {"image": self._image.copy(), "direction": self._agent[:, 2].copy()}

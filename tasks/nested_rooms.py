@@ -13,7 +13,7 @@ from minigrid.minigrid_env import MiniGridEnv
 
 from tasks.episodes import Episode, check_tasks, draw_episode
 from tasks.floorplans import FloorPlan, grid_side, split_seeds
-from tasks.observations import DONE, DROP, GOAL_CELL, compose_image
+from tasks.observations import DONE, DROP, GOAL_CELL, IN_HAND, LYING, compose_image
 
 _OPTIONS = ("plan_seed", "start", "goal")
 
@@ -47,7 +47,8 @@ class NestedRooms(MiniGridEnv):
         keys: 1 for a locked door and its key, see :mod:`tasks.locks`.
         view: cells a side of the partial view that shows all there is to see; 0: whoever wants it wraps the
             environment and sees the whole. With a view an observation also holds ``pose``, the agent's (x, y,
-            heading), and ``info["goal"]`` is the pose at the goal instead of a picture of the floor plan.
+            heading) and what it knows of the states of door and key, and ``info["goal"]`` is the pose at the goal
+            instead of a picture of the floor plan.
         **kwargs: MiniGridEnv's own arguments (``render_mode``, ``agent_view_size``, ``tile_size``, ...).
 
     Raises:
@@ -92,7 +93,7 @@ class NestedRooms(MiniGridEnv):
         )
         if view:
             assert isinstance(self.observation_space, spaces.Dict)
-            pose = spaces.MultiDiscrete([self.width, self.height, 4])
+            pose = spaces.MultiDiscrete([self.width, self.height, 4, *[3, 2][: 2 * keys]])
             self.observation_space = spaces.Dict({**self.observation_space.spaces, "pose": pose})
 
     @property
@@ -161,8 +162,16 @@ class NestedRooms(MiniGridEnv):
         """MiniGrid's observation, with the agent's pose where there is a view."""
         observation: dict[str, Any] = super().gen_obs()
         if self.view:
-            observation["pose"] = np.array([*self.agent_pos, self.agent_dir])
+            observation["pose"] = np.array([*self.agent_pos, self.agent_dir, *self._states()])
         return observation
+
+    def _states(self) -> tuple[int, ...]:
+        """Of door and key, which begin alike in every episode, so that the agent knows them from what it did."""
+        if self.plan.lock is None:
+            return ()
+        door = self.grid.get(*self.plan.lock)
+        assert door is not None
+        return door.encode()[2], IN_HAND if self.carrying else LYING
 
     def render(self) -> Any:
         """MiniGrid's picture with the goal cell drawn, also where the world holds no goal object.

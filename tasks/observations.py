@@ -239,8 +239,8 @@ def perceive(
     """What any world's observation says: the floor plan and the agent vector.
 
     Args:
-        observation: ``image`` (..., W, H, 3), and ``position`` (..., 2) in a continuous world; or ``pose`` (..., 3) in
-            one that is seen in parts, whose floor plan is what is known of it.
+        observation: ``image`` (..., W, H, 3), and ``position`` (..., 2) in a continuous world; or ``pose``
+            (..., 3 + M + K) in one that is seen in parts, whose floor plan is what is known of it.
         doors, floor, keys: as in :func:`split_image`.
 
     Returns:

@@ -82,7 +82,7 @@ class TaskSpec:
     @property
     def drawn_as(self) -> str:
         """Id of the task whose episodes these are: a world seen in parts has those of the one that is seen whole."""
-        return self.id.replace("NestedPartial", "NestedRooms")
+        return self.id.replace("NestedPartialKeys", "NestedKeys").replace("NestedPartial", "NestedRooms")
 
     def make_batched(self, num_envs: int, **arguments: Any) -> BatchedWorld:
         """The batched environment of this task.

@@ -30,8 +30,9 @@ VIEW = 7
 def _nested(
     name: str, depth: int, step_budget: int, budget_tflops: float, fixed_plan: int | None = None
 ) -> TaskSpec:
-    point, lava, keys = (name.startswith(f"Nested{kind}") for kind in ("Point", "Lava", "Keys"))
     view = VIEW if name.startswith("NestedPartial") else 0
+    kind = name.removeprefix("Nested").removeprefix("Partial")
+    point, lava, keys = (kind.startswith(named) for named in ("Point", "Lava", "Keys"))
     side, rooms = grid_side(depth, 3), 2 ** (depth - 1)
     plans = "one floor plan for ever" if fixed_plan is not None else "a new floor plan every episode"
     return TaskSpec(
@@ -71,6 +72,7 @@ _SPECS = {
         _nested("NestedKeys", 3, 192, 0.02),
         _nested("NestedPartial", 2, 64, 0.01),
         _nested("NestedPartial", 3, 128, 0.02),
+        _nested("NestedPartialKeys", 2, 96, 0.02),
         _nested("NestedPoint", 2, 64, 0.02),
         _nested("NestedPoint", 3, 128, 0.03),
         _nested("NestedPoint", 4, 256, 0.06),

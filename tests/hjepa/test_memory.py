@@ -17,14 +17,27 @@ from hjepa.errors import InputError
 from hjepa.evaluation import evaluate, make_agent, play
 from hjepa.guardrails import Region, sample_zones
 from hjepa.memory import Memory, Remembering, RingBuffer, SpatialMap, believed, remembering
+from hjepa.missions import read_mission, sample_missions
 from hjepa.stack import Stack
 from planners.noise import combine
 from tasks import EpisodeBatch, sample_episodes, step_agents, task_spec
-from tasks.observations import EMPTY, WALL, WALL_CELL, grid_to_walls
+from tasks.observations import (
+    CLOSED,
+    DOOR,
+    EMPTY,
+    EMPTY_CELL,
+    KEY_CELL,
+    LOCKED,
+    OPEN,
+    WALL,
+    WALL_CELL,
+    grid_to_walls,
+)
 from tasks.oracles import distances, shortest_actions
 from tasks.views import UNSEEN, partial_views, view_cells
 
 D2, D3 = "hjepa/NestedPartial-d2-v0", "hjepa/NestedPartial-d3-v0"
+KEYS = "hjepa/NestedPartialKeys-d2-v0"
 
 
 @pytest.fixture(scope="module")
@@ -212,3 +225,32 @@ def test_the_command_writes_what_was_remembered(tmp_path: Path, capsys: pytest.C
     assert [record["memory"] for record in records] == ["map", "ring:2"]
     assert "ring:2" in capsys.readouterr().out
     assert records[0]["oracle_steps"] == records[1]["oracle_steps"], "paired"
+
+
+def test_doors_and_keys_stay_in_memory_whatever_becomes_of_them() -> None:
+    door, key = (4, 4), (6, 2)
+    grid = np.tile(np.array(EMPTY_CELL, np.uint8), (1, 9, 9, 1))
+    pose = np.array([[4, 6, 3, 2, 1]])
+    memory = SpatialMap(1, (9, 9))
+    grid[0][door], grid[0][key] = (DOOR, 4, LOCKED), KEY_CELL
+    memory.write(partial_views(grid, pose), pose)
+    assert tuple(memory.read()[0][door]) == (DOOR, 4, CLOSED), (
+        "as in the floor plans that levels were trained on"
+    )
+    grid[0][door], grid[0][key] = (DOOR, 4, OPEN), EMPTY_CELL
+    view = partial_views(grid, pose)
+    view[0, 3, 6] = KEY_CELL  # what is carried is seen where the agent stands
+    memory.write(view, pose)
+    known = memory.read()[0]
+    assert tuple(known[door]) == (DOOR, 4, CLOSED) and tuple(known[key]) == KEY_CELL
+    assert tuple(known[4, 6]) == EMPTY_CELL
+
+
+@pytest.mark.timeout(300)
+def test_a_key_is_fetched_where_little_is_seen() -> None:
+    stack, spec = load_stack("nested-keys-d2"), task_spec(KEYS)
+    mission = read_mission("{do: [{fetch: key}, {open: door}, {reach: goal}], avoid: across}")
+    episodes, missions = sample_missions(KEYS, mission, "validation", None, 8, 0)
+    agent = make_agent(stack, spec, 1, memory="map")
+    results = play(agent, spec, episodes, 0, 0, missions=missions).results
+    assert results.success.sum() >= 7 and not results.violated.any()

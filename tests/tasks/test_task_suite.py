@@ -47,6 +47,7 @@ def test_registered_tasks() -> None:
         "hjepa/NestedKeys-d3-v0": (17, 17, 192),
         "hjepa/NestedPartial-d2-v0": (9, 9, 64),
         "hjepa/NestedPartial-d3-v0": (17, 17, 128),
+        "hjepa/NestedPartialKeys-d2-v0": (9, 9, 96),
         "hjepa/NestedPoint-d2-v0": (9, 9, 64),
         "hjepa/NestedPoint-d3-v0": (17, 17, 128),
         "hjepa/NestedPoint-d4-v0": (33, 33, 256),

@@ -13,6 +13,7 @@ from tasks.observations import CLOSED, DOOR, EMPTY, FORWARD, GOAL, LAVA, LOCKED,
 from tasks.views import UNSEEN, partial_views, view_cells
 
 D2, D3 = "hjepa/NestedPartial-d2-v0", "hjepa/NestedPartial-d3-v0"
+KEYS = "hjepa/NestedPartialKeys-d2-v0"
 
 
 def anything(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
@@ -74,7 +75,7 @@ def test_a_view_is_turned_with_the_agent_and_says_where_its_cells_are() -> None:
         assert (view[0][view[0][..., 0] == GOAL] == grid[0, 5, 2]).all(), shown
 
 
-@pytest.mark.parametrize("task", [D2, D3])
+@pytest.mark.parametrize("task", [D2, D3, KEYS])
 def test_the_twin_shows_what_minigrid_shows(task: str) -> None:
     envs = 6
     twin = gymnasium.make_vec(f"tasks:{task}", num_envs=envs)
@@ -85,10 +86,14 @@ def test_the_twin_shows_what_minigrid_shows(task: str) -> None:
         expected, told = env.reset(seed=5 + i)
         assert env.observation_space.contains(expected)
         np.testing.assert_array_equal(info["goal"][i], told["goal"])
-    assert info["goal"].shape == (envs, 3), "a pose, no picture of the floor plan"
-    for _ in range(150):
+    assert info["goal"].shape == (envs, tasks.task_spec(task).agent_size), (
+        "a pose, no picture of the floor plan"
+    )
+    carried = 0
+    for _ in range(150 if task != KEYS else 600):
         assert twin.observation_space.contains(observation)
         action = np.where(rng.random(envs) < 0.5, FORWARD, rng.integers(0, 7, envs))
+        carried += int((observation["pose"][:, -1] == 0).sum()) if task == KEYS else 0
         observation, reward, ended, cut, _ = twin.step(action)
         for i, env in enumerate(references):
             expected, gained, over, out, _ = env.step(int(action[i]))
@@ -99,11 +104,12 @@ def test_the_twin_shows_what_minigrid_shows(task: str) -> None:
             observation, _ = twin.reset(options={"reset_mask": over})
             for i in np.flatnonzero(over):
                 references[i].reset()
+    assert carried or task != KEYS, "somebody has found the key"
 
 
 def test_episodes_are_those_of_the_world_that_is_seen_whole() -> None:
-    for partial in (D2, D3):
-        seen = tasks.sample_episodes(partial.replace("Partial", "Rooms"), "validation", episodes=5, seed=2)
+    for partial, whole in ((D2, "Rooms"), (D3, "Rooms"), (KEYS, "")):
+        seen = tasks.sample_episodes(partial.replace("Partial", whole), "validation", episodes=5, seed=2)
         unseen = tasks.sample_episodes(partial, "validation", episodes=5, seed=2)
         for name in ("plan_seed", "grid", "start", "goal", "oracle_steps"):
             np.testing.assert_array_equal(getattr(seen, name), getattr(unseen, name))
