@@ -1,0 +1,356 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The whole agent: one episode through all boxes
+#
+# LeCun's objective-driven agent has six boxes around its world model: perception, short-term memory, cost (with guardrails and a
+# critic), configurator, actor. This notebook walks one episode through all of them. The agent is on a floor plan it has never seen,
+# sees seven by seven cells at a time and not through walls, has to fetch a key, open a door with it and reach a goal, and
+# must keep out of cells that somebody drew across its way. Then every box is taken out, one at a time.
+#
+# The weights are `nested-keys-d2`. They were trained on floor plans seen whole, without missions, guardrails or partial views: the boxes are
+# put together here, and nothing is trained.
+
+# %%
+# %matplotlib inline
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import Markdown
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+import hjepa
+from hjepa.config import with_plan
+from hjepa.configurator import Configurator
+from hjepa.devices import fix_threads
+from hjepa.evaluation import make_agent, play
+from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal, draw_path
+from hjepa.figures.groups import interval
+from hjepa.figures.style import FAINT, INK, level_colour
+from hjepa.guardrails import Region
+from hjepa.memory import Memory
+from hjepa.missions import read_mission, sample_missions
+from hjepa.perception import Perception
+from tasks import task_spec
+from tasks.mission_oracles import mission_steps
+from tasks.observations import DOOR, KEY, grid_to_walls
+from tasks.views import UNSEEN
+
+fix_threads()
+TASK, EPISODE = "hjepa/NestedPartialKeys-d2-v0", 4
+spec = task_spec(TASK)
+print(spec.description)
+
+# %% [markdown]
+# ## 1. The mission is data
+#
+# A mission is a list of legs and what to keep out of; here in YAML, on one line. `across` lays cells across the shortest way of every floor plan, so
+# that nobody arrives who does not walk around them. The mission says *where* key, door and goal are; where the walls are it does not say.
+
+# %%
+mission = read_mission("{do: [{fetch: key}, {open: door}, {reach: goal}], avoid: across}")
+episodes, missions = sample_missions(TASK, mission, "test", None, 24, seed=0)
+print(
+    f"{len(episodes)} test episodes, the shortest allowed way takes {episodes.oracle_steps.mean():.0f} steps on average"
+)
+
+# %% [markdown]
+# ## 2. The boxes
+#
+# Each box is an attribute of `hjepa.Agent` with a protocol; whatever keeps the protocol can take its place.
+
+# %%
+stack = hjepa.load_stack("nested-keys-d2")
+settings = with_plan(stack.config, ["plan.start=distance"]).plan
+agent = make_agent(stack, spec, levels=3, settings=settings, memory="map", record=True)
+boxes = [
+    ("world model", agent.stack, f"{agent.depth} JEPA levels"),
+    ("perception", agent.perception, Perception.__name__),
+    ("short-term memory", agent.memory, Memory.__name__),
+    ("critic", agent.stack.critics, "one per level"),
+    ("guardrails", agent.guardrails, "none of its own: the mission brings some"),
+    ("configurator", agent.configurator, Configurator.__name__),
+    ("planner", agent.planner, "slow: top down, gradient MPC at every level"),
+    ("actor", agent.stack.actors, "fast: one policy per level, distilled from plans"),
+]
+
+
+def table(head, lines):
+    return Markdown("\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines]))
+
+
+table(
+    ["box", "is a", "protocol, or what it holds"],
+    [[name, f"`{type(part).__name__}`", note] for name, part, note in boxes],
+)
+
+# %% [markdown]
+# ## 3. One episode, step by step
+#
+# This loop is all there is: observe, act. Inside of `act` the agent writes what it sees into its memory, sees whether a leg is done,
+# sets which levels are in use, measures anew what has changed, and plans where a plan is due. We look over its shoulder and keep what it believes.
+
+# %%
+one = episodes.select(slice(EPISODE, EPISODE + 1))
+mine = missions.select(slice(EPISODE, EPISODE + 1))
+world = spec.make_batched(1)
+observation, _ = world.reset(options={"episodes": one})
+state = agent.begin(observation, mine, torch.tensor([EPISODE]))
+moments, done = [], False
+while not done:
+    action = agent.act(state, observation)
+    pose = observation["pose"][0].copy()
+    field = state.plan.levels[0].field[0].amin(0)
+    moments.append(
+        {
+            "pose": pose,
+            "known": state.short_term.read()[0],
+            "leg": int(state.course.leg[0]),
+            "aim": state.goal[0, :2].numpy().copy(),
+            "steps to go": field.numpy().copy(),
+            "levels": int(state.plan.top[0]) + 1,
+        }
+    )
+    observation, _, terminated, truncated, _ = world.step(action)
+    done = bool(terminated[0] or truncated[0])
+path = np.stack([moment["pose"] for moment in moments] + [world.agent[0]])
+allowed = not mine.avoid[0][path[:, 0], path[:, 1]].any()
+print(
+    f"{len(moments)} steps; the shortest allowed way has {one.oracle_steps[0]}; kept out of forbidden cells: {allowed}"
+)
+
+# %% [markdown]
+# Above: what the agent knows (white and dark cells), what it has not seen (dotted; it believes in plain floor there), where it has been, and what it is after.
+# Below: the critic's steps to go to the state that the current leg aims at. When a wall turns up the field is spread anew, and
+# when a leg is done it is another field altogether.
+
+# %%
+LEGS = ["fetch the key", "open the door", "reach the goal"]
+key, door = (np.argwhere(one.grid[0, ..., 0] == code)[0] for code in (KEY, DOOR))
+
+
+def draw_believed(axes, moment, walked):
+    known = moment["known"]
+    draw_floor_plan(axes, grid_to_walls(known[None])[0])
+    for x, y in np.argwhere(known[..., 0] == UNSEEN):
+        axes.add_patch(
+            Rectangle(
+                (x - 0.5, y - 0.5), 1, 1, facecolor="#E3E3E3", edgecolor="#9A9A9A", hatch="....", linewidth=0
+            )
+        )
+    for x, y in np.argwhere(mine.avoid[0]):
+        axes.add_patch(
+            Rectangle(
+                (x - 0.5, y - 0.5), 1, 1, facecolor="#F3C7A5", edgecolor="#B14D00", hatch="////", linewidth=1
+            )
+        )
+    draw_path(axes, walked, width=3)
+    if moment["pose"][-1]:
+        axes.plot(*key, "P", markersize=11, color=level_colour(5), markeredgecolor=INK)
+    opened = moment["pose"][3] == 0
+    axes.plot(*door, "s", markersize=11, color="white" if opened else level_colour(4), markeredgecolor=INK)
+    draw_goal(axes, one.goal[0])
+    axes.plot(*moment["aim"], "o", markersize=19, fillstyle="none", color=INK, markeredgewidth=1.6)
+    draw_agent(axes, moment["pose"], size=0.36)
+
+
+legs = np.array([moment["leg"] for moment in moments])
+first = [0, *(np.flatnonzero(legs == leg)[0] for leg in (1, 2) if (legs == leg).any())]
+shown = sorted(
+    {*first, *(int(a + b) // 2 for a, b in zip(first, [*first[1:], len(moments)])), len(moments) - 1}
+)
+figure, panels = plt.subplots(2, len(shown), figsize=(2.35 * len(shown), 5.6), layout="constrained")
+highest = max(moment["steps to go"][~grid_to_walls(one.grid)[0]].max() for moment in moments)
+for column, step in zip(panels.T, shown):
+    moment = moments[step]
+    draw_believed(column[0], moment, path[: step + 1])
+    column[0].set_title(f"step {step}: {LEGS[moment['leg']]}", fontsize=9)
+    image = column[1].imshow(moment["steps to go"].T, cmap="cividis_r", vmin=0, vmax=min(highest, 40))
+    draw_agent(column[1], moment["pose"], size=0.36, face="white")
+    column[1].plot(*moment["aim"], "o", markersize=15, fillstyle="none", color=INK, markeredgewidth=1.6)
+    column[1].set(xticks=[], yticks=[])
+panels[0, 0].set_ylabel("known and walked")
+panels[1, 0].set_ylabel("critic, level 1")
+figure.colorbar(image, ax=panels[1], label="steps to go (40 and more: dark)", shrink=0.8)
+marks = [
+    Line2D([], [], linestyle="", marker=">", color=INK, markersize=9, label="agent"),
+    Line2D(
+        [],
+        [],
+        linestyle="",
+        marker="P",
+        color=level_colour(5),
+        markeredgecolor=INK,
+        markersize=9,
+        label="key",
+    ),
+    Line2D(
+        [],
+        [],
+        linestyle="",
+        marker="s",
+        color=level_colour(4),
+        markeredgecolor=INK,
+        markersize=9,
+        label="door (white: open)",
+    ),
+    Line2D(
+        [], [], linestyle="", marker="*", color="#F0E442", markeredgecolor=INK, markersize=13, label="goal"
+    ),
+    Line2D(
+        [], [], linestyle="", marker="o", fillstyle="none", color=INK, markersize=12, label="aimed at now"
+    ),
+    Line2D([], [], color=FAINT, linewidth=3, label="walked"),
+    Patch(facecolor="#F3C7A5", edgecolor="#B14D00", hatch="////", label="forbidden"),
+    Patch(facecolor="#E3E3E3", edgecolor="#9A9A9A", hatch="....", label="never seen"),
+]
+figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=8.5, frameon=False)
+plt.show()
+
+# %% [markdown]
+# ## 4. What the configurator did
+#
+# With each leg the aim changes, and with the aim the distance. The configurator leaves out levels that look further than what is left: a level that plans
+# eight steps ahead has nothing to say about a key that is three steps away. When everything is near, level 1 plans alone.
+
+# %%
+steps = np.arange(len(moments))
+figure, (upper, lower) = plt.subplots(
+    2, 1, figsize=(9, 4.6), sharex=True, layout="constrained", height_ratios=[3, 2]
+)
+left = [moment["steps to go"][tuple(moment["pose"][:2])] for moment in moments]
+upper.plot(steps, left, color=INK)
+upper.set(ylabel="steps to go\n(critic, at the agent)", ylim=(0, 1.25 * max(left)))
+for leg, begun in enumerate(first):
+    for axes in (upper, lower):
+        axes.axvline(begun, color=FAINT, linewidth=1)
+    upper.annotate(
+        LEGS[leg],
+        (begun, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, -12),
+        textcoords="offset points",
+        fontsize=9,
+    )
+lower.step(steps, [moment["levels"] for moment in moments], where="post", color=level_colour(1))
+lower.set(ylabel="levels in use", yticks=[1, 2, 3], ylim=(0.6, 3.4), xlabel="environment step")
+for axes in (upper, lower):
+    axes.spines[["top", "right"]].set_visible(False)
+plt.show()
+
+# %% [markdown]
+# ## 5. A zone that is drawn while it walks
+#
+# A guardrail is a constraint, not a weight: candidates that break it lose to all that do not, at every level, and an action that would lead in is replaced. So it
+# may also change on the way. Here somebody forbids, in the middle of the episode, a cell ahead of the agent: the
+# first on its way that leaves another one.
+
+# %%
+observation, _ = world.reset(options={"episodes": one})
+agent.guard([])
+state = agent.begin(observation, mine, torch.tensor([EPISODE]))
+
+
+def still_open(agent, cells):
+    """The first of the cells (N, 2) that can be forbidden and leaves a way for what is left of the mission; (W, H) bool."""
+    for cell in cells[(cells != agent[0, :2]).any(-1)]:
+        forbidden = mine.avoid.copy()
+        forbidden[0, cell[0], cell[1]] = True
+        if mission_steps(one.barriers, agent, replace(mine, avoid=forbidden), spec.step_budget // 2)[0] > 0:
+            return forbidden[0] & ~mine.avoid[0]
+    raise ValueError("every cell ahead is the only way")
+
+
+drawn, detour, halfway = None, [], 2
+for step in range(spec.step_budget):
+    if step == halfway:
+        drawn = still_open(observation["pose"], path[step + 1 :, :2])
+        agent.guard([Region(drawn)], state)
+    detour.append(observation["pose"][0].copy())
+    observation, _, terminated, truncated, _ = world.step(agent.act(state, observation))
+    if terminated[0] or truncated[0]:
+        break
+detour = np.stack([*detour, world.agent[0]])
+after = detour[halfway + 1 :]
+print(
+    f"drawn at step {halfway}: cell {np.argwhere(drawn)[0].tolist()}; entered later: {bool(drawn[after[:, 0], after[:, 1]].any())}"
+)
+print(f"{len(detour) - 1} steps instead of {len(path) - 1}; goal reached: {bool(terminated[0])}")
+
+# %% [markdown]
+# ## 6. Every box taken out, one at a time
+#
+# The same 24 test missions, the same weights, the same compute. *Done*: all legs in order without ever standing in a forbidden cell. What each box is for shows
+# in what is lost without it.
+
+# %%
+straight = replace(
+    missions, verb=missions.verb[:, -1:], place=missions.place[:, -1:], slot=missions.slot[:, -1:]
+)
+free = replace(missions, avoid=np.zeros_like(missions.avoid))
+
+
+def measure(name, asked=missions, zones=None, levels=3, memory="map", settings=settings):
+    playing = make_agent(stack, spec, levels, settings=settings, memory=memory)
+    results = play(playing, spec, episodes, 0, 0, zones, asked).results
+    won = results.success.astype(bool)
+    return {
+        "agent": name,
+        "done, %": 100 * won.mean(),
+        "entered, %": 100 * results.violated.mean(),
+        "path / shortest": np.mean(results.steps[won] / episodes.oracle_steps[won]) if won.any() else np.nan,
+        "TFLOP": results.flops.mean() / 1e12,
+    }
+
+
+rows = [
+    measure("whole"),
+    measure("no memory: the view of now, every plan anew", memory="none"),
+    measure("no guardrail", free, missions.avoid),
+    measure("no legs: straight for the goal", straight),
+    measure("no configured levels: all three from the start", settings=replace(settings, start="top")),
+    measure("level 1 alone", levels=1),
+    measure("level 1 alone, at a glance: its actor", levels=1, settings=replace(settings, planner="actor")),
+]
+formats = ["{}", "{:.0f}", "{:.0f}", "{:.2f}", "{:.4f}"]
+table(list(rows[0]), [[form.format(value) for form, value in zip(formats, row.values())] for row in rows])
+
+# %%
+figure, axes = plt.subplots(figsize=(8.5, 3.2), layout="constrained")
+shares = [row["done, %"] / 100 for row in rows]
+bounds = np.array([interval(share, len(episodes)) for share in shares]).T
+place = np.arange(len(rows))
+colours = [level_colour(1), *[level_colour(6)] * (len(rows) - 1)]
+axes.barh(place, shares, color=colours, height=0.6)
+axes.errorbar(shares, place, xerr=bounds, fmt="none", color=INK, capsize=3)
+axes.set(yticks=place, yticklabels=[row["agent"] for row in rows], xlim=(0, 1.03))
+axes.set_xlabel(f"share of {len(episodes)} missions done, with 95 % interval")
+axes.invert_yaxis()
+axes.spines[["top", "right"]].set_visible(False)
+plt.show()
+
+# %% [markdown]
+# Guardrails, memory and legs are what the mission cannot be done without. Levels are another matter: the critic orders states so well on so small a plan that
+# level 1 alone arrives by the shorter way, with twice the compute (cards `nested-d3` and `nested-d4` say where levels pay). Its actor acts at a fraction of
+# that compute, and nearly as well.
+#
+# **What to try next.** Another mission: write your own line in section 1. Another memory: `memory="ring:4"`. A box of your own: anything
+# that keeps the protocol, `hjepa.Agent(..., configurator=...)`. And on a larger plan the same episode without keys:
+#
+# ```bash
+# hjepa plan --checkpoint nested-d3 --task hjepa/NestedPartial-d3-v0 --memory map --levels 1,2,3 --json parts.json
+# ```
