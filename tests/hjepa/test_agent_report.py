@@ -159,6 +159,18 @@ def test_a_glance_is_compared_with_the_search_of_the_same_seed(tmp_path: Path) -
     assert operations["value"] == pytest.approx(1) and not operations["met"]
 
 
+def test_ways_with_the_actor_s_candidates_are_compared_where_both_arrive(tmp_path: Path) -> None:
+    def records(steps: list[int], success: list[int]) -> str:
+        extra = {"steps": steps, "success": success, "oracle_steps": [10] * 4}
+        return json.dumps([synthetic_record(3, 2.0, seed=seed, episodes=4, extra=extra) for seed in (0, 1)])
+
+    (tmp_path / "actor-proposals.json").write_text(records([12, 12, 12, 99], [1, 1, 1, 0]))
+    (tmp_path / "actor-proposals-without.json").write_text(records([20, 20, 20, 10], [1, 1, 1, 1]))
+    success, ways = agent_rows(tmp_path)
+    assert success["value"] == pytest.approx(-0.25) and not success["met"]
+    assert ways["value"] == pytest.approx(-0.8) and ways["met"]
+
+
 def test_missions_are_paired_whatever_the_order_of_the_records(tmp_path: Path) -> None:
     def records(cost: float) -> list[dict[str, object]]:
         return [
