@@ -18,6 +18,9 @@ imagined_feasible       share of the steps imagined under the level's prior that
 imagined_beyond_walls   share of them that lead more than `BEYOND` steps further than the level's span
 support_distance        nats per step by which the chosen actions are less likely than typical under the prior
 candidate_coverage      share of plans that come, in imagination, as near to their target as counts as reached
+optimality_gap          level 1: what its plans cost more than the best sequence of actions, each of which is tried where there
+                        are few enough, in median distances of one stride
+optimal_plans           level 1: share of its plans that no sequence of actions undercuts by a hundredth of that distance
 subgoals_feasible       share of the subgoals it set that can be reached in its stride, from where it set them
 subgoals_gain           steps that a subgoal is closer to the goal than where it was set, over the stride: 1 at best
 subgoals_reached        share of the subgoals in whose cell the agent stood when they were due
@@ -47,6 +50,9 @@ from tasks import EpisodeBatch
 
 BEYOND = 3
 """Steps more than a stride from which a step counts as leading through a wall."""
+
+OPTIMAL = 0.01
+"""Part of the median distance of one stride by which the best plan may undercut one that still counts as optimal."""
 
 PAIRS = 2000
 """Pairs of states per plan for rank correlations."""
@@ -207,10 +213,18 @@ def _planned(
             nearest = d.plan.cost
         reached = agent.planner.levels[k if d.at_goal else k + 1].reached
         covered.append((nearest <= reached)[~d.skipped].float())
-    return {
+    found: dict[str, Finding] = {
         "support_distance": _mean_of(surprise),
         "candidate_coverage": _mean_of(covered),
     }
+    if k == 0:
+        unit = agent.stack.stride_quantile(agent.settings.metric, 0, 0.5)
+        gaps = [(d.plan.cost - d.plan.optimum) / unit for d in decisions if d.plan.optimum is not None]
+        found |= {
+            "optimality_gap": _mean_of(gaps),
+            "optimal_plans": _mean_of([(gap <= OPTIMAL).float() for gap in gaps]),
+        }
+    return found
 
 
 def _subgoals(truth: Truth, k: int, path: Tensor, decisions: list[Decision]) -> dict[str, Finding]:

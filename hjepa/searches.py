@@ -233,11 +233,17 @@ class Searches:
         each += self._seen_flops()
         fixed = self.write_flops + self.metric_flops + each * (self.step_budget + 1)
         fixed += (self.goals - 1) * self.judge_flops
-        fixed /= self.budget_tflops * 1e12
-        pace = self.budget_tflops * 1e12 * max(1 - kept - fixed, 0.0) * self._pace(phase)
-        allowance = pace * share * interval - self._grounding_flops(k)
+        exhaustive = self.settings.planner == "exhaustive" and k == 0
+        # What tries everything cannot spend more early.
+        pace, last = (1 / self.step_budget,) * 2 if exhaustive else (self._pace(phase), self._pace(PHASES - 1))
+        ground = self._grounding_flops(k)
+        allowance = max(self.budget_tflops * 1e12 * (1 - kept) - fixed, 0.0) * pace * share * interval - ground
+
+        def enough(needed: float) -> str:
+            return f"give {1.01e-12 * ((needed + ground) / (last * share * interval) + fixed) / (1 - kept):.3g} or more"
+
         limit, milliseconds = self.settings.max_rollouts, self.settings.max_milliseconds
-        if self.settings.planner == "exhaustive" and k == 0:
+        if exhaustive:
             try:
                 count = EnumerationProposal().count(model, horizon)
             except ValueError as error:
@@ -246,7 +252,7 @@ class Searches:
                 raise InputError(
                     f"exhaustive search of {count} sequences needs more than {self.budget_tflops} TFLOP an episode",
                     "budget",
-                    f"give {self.budget_tflops * count * one / max(allowance, 1.0):.3g} or more",
+                    enough(count * one),
                 )
             if limit is not None and count > limit:
                 raise InputError(
@@ -270,7 +276,7 @@ class Searches:
             raise InputError(
                 f"{self.budget_tflops} TFLOP an episode do not pay for one candidate per plan at level {k + 1}",
                 "budget",
-                f"give {self.budget_tflops * needed / max(allowance, 1e-3 * needed):.3g} or more",
+                enough(needed),
             )
         raise InputError(
             f"{limit} rollouts do not pay for one candidate per plan at level {k + 1}",

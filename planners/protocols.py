@@ -190,6 +190,7 @@ class Plan:
         rollouts: candidates imagined per episode, all iterations counted; where episodes did not end
             alike, the most. What each of them spent is in ``flops``.
         flops: (E,) float64, spent per episode, forward and backward.
+        optimum: (E,) the least cost of all sequences of actions, where somebody looked; None: nobody did.
     """
 
     actions: Tensor
@@ -199,6 +200,7 @@ class Plan:
     surprise: Tensor
     rollouts: int
     flops: Tensor
+    optimum: Tensor | None = None
 
     def rows(self, index: Tensor) -> Plan:
         """The plans of some episodes: index (R,) int64 or (E,) bool."""

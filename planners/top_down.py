@@ -30,10 +30,16 @@ from planners.level_costs import LevelCosts
 from planners.level_planner import LevelPlanner
 from planners.noise import combine
 from planners.plan_state import Decision, LevelState, PlanState
+from planners.planner import Planner
+from planners.proposals import EnumerationProposal
 from planners.protocols import Plan, Problem
+from planners.refiners import NoRefiner
 from planners.rollouts import ALIGNED
 
 __all__ = ["ALIGNED", "Decision", "LevelPlanner", "LevelState", "PlanState", "TopDownPlanner"]
+
+AUDITED = 7**4
+"""Most sequences of actions that are tried to tell how far from the best a recorded plan of level 1 is."""
 
 
 class TopDownPlanner:
@@ -47,7 +53,7 @@ class TopDownPlanner:
         block: episodes per planner call. Calls are padded to this size, so that results have the same bits
             whatever episodes are planned together. For the same reason a level with a number of candidates or
             futures that is no multiple of `planners.rollouts.ALIGNED` is planned one episode at a time.
-        record: keep every decision.
+        record: keep every decision, and at level 1 what the best plan would have cost where there are few enough.
         warm_start: try what is left of a level's last plan among its proposals.
 
     Raises:
@@ -320,7 +326,17 @@ class TopDownPlanner:
             aim=costs.aim(None if at_goal else self.spans[k]),
         )
         plan = search(level.model, problem)
-        return replace(plan, flops=plan.flops + spent)
+        optimum = self._optimum(level, problem) if self.record and k == 0 else None
+        return replace(plan, flops=plan.flops + spent, optimum=optimum)
+
+    def _optimum(self, level: LevelPlanner, problem: Problem) -> Tensor | None:
+        """(B,) the least cost there is, where all sequences of actions can be tried."""
+        every = EnumerationProposal(AUDITED)
+        try:
+            every.count(level.model, problem.horizon)
+        except ValueError:
+            return None
+        return Planner(every, NoRefiner())(level.model, problem).cost
 
     def _rest_of_plan(self, own: LevelState, index: Tensor, horizon: int) -> Tensor:
         """What a block has not walked of its last plans, (B, horizon, A), filled up with anything."""

@@ -124,6 +124,18 @@ def test_the_least_limit_is_what_one_candidate_takes(stack: Stack, planner: str,
     assert one.rollouts(agent.models[1], 2) == least
 
 
+@pytest.mark.parametrize("planner", ["adam", "exhaustive"])
+@pytest.mark.parametrize("front", [1.0, 4.0])
+def test_the_budget_that_a_refusal_names_is_enough(stack: Stack, planner: str, front: float) -> None:
+    settings = replace(stack.config.plan, planner=planner, front=front)
+    with pytest.raises(InputError, match="TFLOP") as refused:
+        Agent(stack, 32, 1, 1e-9, settings)
+    enough = float(str(refused.value).split("give ")[1].split()[0])
+    assert Agent(stack, 32, 1, enough, settings).searches.phases
+    with pytest.raises(InputError, match="TFLOP"):
+        Agent(stack, 32, 1, 0.9 * enough, settings)
+
+
 def test_an_exhaustive_search_beyond_the_limit_is_refused(stack: Stack) -> None:
     settings = replace(stack.config.plan, planner="exhaustive", max_rollouts=20)
     with pytest.raises(InputError, match=r"plan\.max_rollouts: exhaustive search of"):

@@ -362,3 +362,25 @@ def test_levels_above_the_top_in_use_are_as_good_as_absent(hand: SimpleNamespace
     whole.plan_anew(states[1], torch.tensor([1]))
     whole.act(states[1], latent, active)
     assert states[1].levels[2].asked.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("record", [False, True])
+def test_what_is_recorded_of_level_1_says_what_the_best_plan_would_have_cost(
+    hand: SimpleNamespace, record: bool
+) -> None:
+    places, _ = hand.serpent()
+    every, few = hand.serpent_levels(2)[0].to_goal, Planner(PriorProposal(1), NoRefiner())
+    low, high = hand.serpent_levels(2)
+    gaps = []
+    for search in (every, few):
+        planner = TopDownPlanner([replace(low, to_goal=search, to_subgoal=search), high], record=record)
+        found = hand.walk(planner, places[[0, 0]].float(), places[[60, 5]].float(), 20)
+        for decision in found.state.decisions:
+            assert (decision.plan.optimum is None) == (decision.level > 1)
+        below = [d.plan for d in found.state.decisions if d.level == 1]
+        gaps.append(torch.cat([plan.cost - plan.optimum for plan in below]) if below else torch.zeros(0))
+    if record:
+        assert gaps[0].numel() and gaps[0].abs().max() == 0
+        assert gaps[1].min() >= 0 and gaps[1].max() > 1
+    else:
+        assert not any(gap.numel() for gap in gaps)
