@@ -177,7 +177,9 @@ def training_group(spec: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _not_planning(spec: Mapping[str, Any]) -> list[str]:
-    return [override for override in spec["overrides"] if not override.startswith(PLANNING)]
+    # A stack without a critic has to be given another metric before it can be trained.
+    kept = "plan.metric=" if "critic=null" in spec["overrides"] else "train."
+    return [text for text in spec["overrides"] if text.startswith(kept) or not text.startswith(PLANNING)]
 
 
 def yaml_line(value: Any) -> str:
