@@ -18,9 +18,9 @@ imagined_feasible       share of the steps imagined under the level's prior that
 imagined_beyond_walls   share of them that lead more than `BEYOND` steps further than the level's span
 support_distance        nats per step by which the chosen actions are less likely than typical under the prior
 candidate_coverage      share of plans that come, in imagination, as near to their target as counts as reached
-optimality_gap          level 1: what its plans cost more than the best sequence of actions, each of which is tried where there
-                        are few enough, in median distances of one stride
-optimal_plans           level 1: share of its plans that no sequence of actions undercuts by a hundredth of that distance
+optimality_gap          level 1: what its plans cost more than the best sequence of actions, found by trying all where
+                        they are few enough, in median distances of one stride
+optimal_plans           level 1: share of its plans that no sequence of actions undercuts by `OPTIMAL`
 subgoals_feasible       share of the subgoals it set that can be reached in its stride, from where it set them
 subgoals_gain           steps that a subgoal is closer to the goal than where it was set, over the stride: 1 at best
 subgoals_reached        share of the subgoals in whose cell the agent stood when they were due
