@@ -156,6 +156,8 @@ class PlanSettings:
             Most episodes end long before their step budget does.
         max_candidates: most candidates of one call.
         block: episodes per planner call.
+        veto: cost of a level's best plan to a subgoal above which it leaves the subgoal and aims at the goal itself, in
+            median distances of one stride of the level that set it; None: never.
         reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
         critic_reached: the same under the metric ``critic``, which knows better than a distance when it is time to
             hand the goal down.
@@ -196,6 +198,7 @@ class PlanSettings:
     front: float = 1.0
     max_candidates: int = 512
     block: int = 8
+    veto: float | None = None
     reached: float = 0.25
     critic_reached: float = 0.9
     warm_start: bool = False

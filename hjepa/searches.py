@@ -156,6 +156,7 @@ class Searches:
         due = horizon if top else config.levels[k + 1].stride
         metric = self.stack.metric(settings.metric, k)
         unit = self.stack.stride_quantile(settings.metric, k, 0.5)
+        above = unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)
         # The same at all levels: in a unit that grows with the stride, support would outweigh the goal at the top.
         nat = self.stack.stride_quantile(settings.metric, min(1, self.stack.depth - 1), 0.5)
         lift = 0.0 if top else model.lift_flops
@@ -186,6 +187,7 @@ class Searches:
             reached=self.stack.stride_quantile(settings.metric, k, reached),
             critic=self._critic(k),
             critic_flops=self.critic_flops[k],
+            veto=float("inf") if top or settings.veto is None else settings.veto * above,
             pace=None if settings.pace is None else settings.pace * unit,
             step_cost=settings.step_cost * unit,
             haste=settings.haste,
@@ -235,9 +237,13 @@ class Searches:
         fixed += (self.goals - 1) * self.judge_flops
         exhaustive = self.settings.planner == "exhaustive" and k == 0
         # What tries everything cannot spend more early.
-        pace, last = (1 / self.step_budget,) * 2 if exhaustive else (self._pace(phase), self._pace(PHASES - 1))
+        pace, last = (
+            (1 / self.step_budget,) * 2 if exhaustive else (self._pace(phase), self._pace(PHASES - 1))
+        )
         ground = self._grounding_flops(k)
-        allowance = max(self.budget_tflops * 1e12 * (1 - kept) - fixed, 0.0) * pace * share * interval - ground
+        allowance = (
+            max(self.budget_tflops * 1e12 * (1 - kept) - fixed, 0.0) * pace * share * interval - ground
+        )
 
         def enough(needed: float) -> str:
             return f"give {1.01e-12 * ((needed + ground) / (last * share * interval) + fixed) / (1 - kept):.3g} or more"

@@ -26,6 +26,7 @@ class LevelPlanner:
         critic: distance to the goal, of latents (E, N, H, D) and the episodes' fields (E, ...) -> (E, N, H), where
             episodes have fields; subgoals are still measured by ``distance``. None: the goal is as well.
         critic_flops: operations of the critic per latent.
+        veto: cost of its best plan to a subgoal above which it leaves the subgoal and aims at the goal itself.
         pace: the most that the critic's distance can shrink in a step; None: unknown.
         step_cost: cost of a step on the way to the goal.
         haste: weight of the mean distance on the way to the goal.
@@ -50,6 +51,7 @@ class LevelPlanner:
     reached: float
     critic: Callable[[Tensor, Tensor], Tensor] | None = None
     critic_flops: float = 0.0
+    veto: float = float("inf")
     pace: float | None = None
     step_cost: float = 0.0
     haste: float = 0.0

@@ -9,7 +9,8 @@ The recursion, for an episode in which level k must plan (k = K first):
 
 A level that reaches the goal within one of its own steps is skipped: the goal itself is passed down. A level
 whose subgoal is due replaces it from above. What leaves level 1's plan is planned again at once, for the rest
-of the stride.
+of the stride. A subgoal that the level below cannot come near, by what it imagines itself, is left for that stride:
+it aims at the goal instead.
 
 (H-JEPA, arXiv 2610.06805, plans one episode at a time; here E episodes are planned at once, each at its own
 place in the recursion.)
@@ -49,7 +50,8 @@ class TopDownPlanner:
         levels: level 1 first.
         commit: steps level 1 walks of a plan to the goal before it plans again, when nothing is above it.
         off_plan: squared distance in level 1's latent beyond which what happened has left the plan.
-        repairs: how often in an episode level 1 may plan again because what happened left its plan.
+        repairs: how often in an episode level 1 may plan again because what happened left its plan; leaving a subgoal
+            takes as many of them as it costs.
         block: episodes per planner call. Calls are padded to this size, so that results have the same bits
             whatever episodes are planned together. For the same reason a level with a number of candidates or
             futures that is no multiple of `planners.rollouts.ALIGNED` is planned one episode at a time.
@@ -282,30 +284,57 @@ class TopDownPlanner:
         """Plan level k (0 is the lowest) in the episodes that ask, and hand the results down."""
         own = state.levels[k]
         own.asked += asks
-        for at_goal in (True, False):
-            rows = (asks & (own.aims_at_goal == at_goal)).nonzero().squeeze(1)
-            if not len(rows):
-                continue
-            plan = Plan.join(
-                [
-                    self._solve(state, k, index, latents, at_goal).rows(torch.arange(kept))
-                    for index, kept in blocks(rows, self._block_size(k, at_goal))
-                ]
-            )
-            state.flops[rows] += plan.flops
-            steps = plan.actions.shape[1]
-            own.actions[rows, :steps] = plan.actions
-            own.length[rows] = steps
-            own.cursor[rows] = 0
-            skipped = self._hand_down(state, k, rows, latents[k][rows], plan, at_goal)
-            own.planned[rows] += ~skipped
-            if self.record:
-                target = own.goal if at_goal else own.target
-                assert target is not None
-                time = state.time[rows].clone()
-                state.decisions.append(
-                    Decision(k + 1, rows, time, at_goal, plan, target[rows].clone(), skipped)
-                )
+        to_goal, to_subgoal = (
+            (asks & aims).nonzero().squeeze(1) for aims in (own.aims_at_goal, ~own.aims_at_goal)
+        )
+        self._plan_rows(state, k, to_goal, latents, True)
+        left = self._plan_rows(state, k, to_subgoal, latents, False)
+        own.aims_at_goal[left] = True
+        self._plan_rows(state, k, left, latents, True)
+
+    def _plan_rows(
+        self, state: PlanState, k: int, rows: Tensor, latents: list[Tensor], at_goal: bool
+    ) -> Tensor:
+        """Plan level k in the episodes ``rows`` (R,) and hand the results down, but for those returned: they leave
+        their subgoal."""
+        if not len(rows):
+            return rows
+        own = state.levels[k]
+        plan = Plan.join(
+            [
+                self._solve(state, k, index, latents, at_goal).rows(torch.arange(kept))
+                for index, kept in blocks(rows, self._block_size(k, at_goal))
+            ]
+        )
+        state.flops[rows] += plan.flops
+        left = torch.zeros_like(rows, dtype=torch.bool) if at_goal else self._leaves(state, k, rows, plan)
+        leaving, rows, plan = rows[left], rows[~left], plan.rows(~left)
+        if not len(rows):
+            return leaving
+        steps = plan.actions.shape[1]
+        own.actions[rows, :steps] = plan.actions
+        own.length[rows] = steps
+        own.cursor[rows] = 0
+        skipped = self._hand_down(state, k, rows, latents[k][rows], plan, at_goal)
+        own.planned[rows] += ~skipped
+        if self.record:
+            target = own.goal if at_goal else own.target
+            assert target is not None
+            time = state.time[rows].clone()
+            state.decisions.append(Decision(k + 1, rows, time, at_goal, plan, target[rows].clone(), skipped))
+        return leaving
+
+    def _leaves(self, state: PlanState, k: int, rows: Tensor, plan: Plan) -> Tensor:
+        """(R,) bool: does it leave its subgoal, because its best plan comes nowhere near, and can it still pay?"""
+        level, first = self.levels[k], self.levels[0]
+        if level.veto == float("inf"):
+            return torch.zeros_like(rows, dtype=torch.bool)
+        again = level.to_goal.passes(level.model, level.horizon) * level.horizon * level.model.flops
+        repair = first.to_subgoal.passes(first.model, self.spans[0]) * self.spans[0] * first.model.flops
+        price = max(round(again / repair), 1)
+        left = (plan.cost > level.veto) & (state.repaired[rows] + price <= self.repairs)
+        state.repaired[rows] += price * left
+        return left
 
     def _solve(self, state: PlanState, k: int, index: Tensor, latents: list[Tensor], at_goal: bool) -> Plan:
         """One planner call for a block of episodes."""

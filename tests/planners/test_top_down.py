@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from planners.objectives import GoalCost, SubgoalCost
 from planners.planner import Planner
@@ -213,6 +214,62 @@ def test_a_flat_repair_starts_a_new_commitment(hand: SimpleNamespace) -> None:
     planner = TopDownPlanner(hand.serpent_levels(1), commit=3, off_plan=0.5, record=True)
     found = hand.walk(planner, places[:1].float(), places[7:8].float(), 6, gusts)
     assert [time for time, *_ in hand.of_level(found.state.decisions, 1)] == [0, 1, 4]
+
+
+# --- subgoals that are left ---------------------------------------------------------------------------------
+
+
+def with_a_liar(hand: SimpleNamespace, veto: float) -> list[LevelPlanner]:
+    """Level 1 knows the corridor; level 2, of 2 x 2 places a field, that one can go up and down everywhere."""
+    places, table = hand.serpent()
+    fields = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+    moves = torch.tensor([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
+    there = (fields[:, None] + moves).clamp(0, 3)
+    sideways = (moves[:, 0] != 0) & (fields[:, None, 1] < 3)
+    there = torch.where(sideways[..., None], fields[:, None], there)
+    low, high = hand.serpent_levels(2)
+    first = hand.TableModel(places, table, places // 2)
+
+    def steps(here: Tensor, goal: Tensor) -> Tensor:
+        return (first.number(here) - first.number(goal)).abs().float()
+
+    liar = hand.TableModel(fields, there[..., 0] * 4 + there[..., 1])
+    return [replace(low, model=first, distance=steps, veto=veto), replace(high, model=liar)]
+
+
+def test_a_subgoal_that_cannot_be_reached_is_left_for_the_goal(hand: SimpleNamespace) -> None:
+    places, _ = hand.serpent()
+    start, goal = places[[0, 0, 0]].float(), places[[40, 43, 36]].float()
+    believes = hand.walk(TopDownPlanner(with_a_liar(hand, float("inf"))), start, goal, 80)
+    assert (believes.arrived < 0).all()
+    doubts = hand.walk(TopDownPlanner(with_a_liar(hand, 0.5), record=True), start, goal, 80)
+    assert (doubts.arrived >= 0).all() and (doubts.state.repaired > 0).all()
+    # What it never leaves it never pays for.
+    patient = hand.walk(TopDownPlanner(with_a_liar(hand, 1e6)), start, goal, 80)
+    assert torch.equal(patient.latents, believes.latents) and torch.equal(
+        patient.state.flops, believes.state.flops
+    )
+    assert not patient.state.repaired.any()
+
+
+def test_leaving_subgoals_has_a_price_and_a_limit(hand: SimpleNamespace) -> None:
+    places, _ = hand.serpent()
+    start, goal = places[[0, 3]].float(), places[[63, 40]].float()
+    alone = hand.walk(TopDownPlanner(with_a_liar(hand, -1.0), record=True), start, goal, 8)
+    below = [d for d in alone.state.decisions if d.level == 1]
+    assert all(d.at_goal for d in below) and len(below) == 2
+    assert alone.state.repaired.tolist() == [2, 2]
+    planned = sum(d.plan.flops.sum() for d in alone.state.decisions) + 2 * 2 * 2.0
+    subgoals = alone.state.flops.sum() - planned
+    lifts = 4 * 2.0 * below[0].plan.rollouts
+    assert subgoals == sum(d.plan.flops.sum() for d in below) + lifts, "the plans that were left are paid for"
+    for repairs in (0, 1):
+        planner = TopDownPlanner(with_a_liar(hand, -1.0), record=True, repairs=repairs)
+        found = hand.walk(planner, start, goal, 8)
+        assert found.state.repaired.tolist() == [repairs] * 2
+        assert [d.at_goal for d in found.state.decisions if d.level == 1] == [True] * repairs + [False] * (
+            2 - repairs
+        )
 
 
 # --- warm starts ------------------------------------------------------------------------------------------
