@@ -13,7 +13,7 @@ from planners.top_down import PlanState, TopDownPlanner
 
 
 def neural_walk(
-    hand: SimpleNamespace, episodes: list[int], block: int, candidates: int, veto: float = 2.0
+    hand: SimpleNamespace, episodes: list[int], block: int, candidates: int, veto: float = 0.14
 ) -> list[Tensor]:
     """Everything that 12 steps leave behind, per episode, in a world of its own for each of them."""
     levels = [replace(level, veto=veto) for level in hand.neural_levels(candidates)]
@@ -47,7 +47,7 @@ def test_results_have_the_same_bits_in_any_company(
     everyone = list(range(11))
     together = neural_walk(hand, everyone, block, candidates)
     repaired = together[3]
-    assert 0 < repaired.sum() and together[2].unique().numel() > 1, "the episodes differ"
+    assert repaired.sum() > 0 and together[2].unique().numel() > 1, "the episodes differ"
     believing = neural_walk(hand, everyone, block, candidates, float("inf"))
     assert not torch.equal(believing[0], together[0]), "some subgoals are left"
     for company in (everyone[::-1], [4], [7, 0, 10, 3, 5]):
