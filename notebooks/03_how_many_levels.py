@@ -346,8 +346,10 @@ display(figure)
 #
 # It depends on how long ways are. The same kind of stack on 2 x 2, 4 x 4 and 8 x 8 rooms, with the best metric that each file
 # holds. Once the span of a level is longer than the whole way, it is skipped (`active_share` in the records says how
-# often), and one level more can only cost compute and add a source of mistakes. On small plans any number will do; on
-# 8 x 8 rooms the flat agent falls behind, and three levels do best.
+# often), and one level more can only cost compute and add a source of mistakes. With a critic that orders states as the
+# true way does, any number will do, however deep the nesting; where the metric knows less, as `imagined` and `l2` above
+# do, it matters. An earlier critic of the 8 x 8 rooms held walls to be thin: there the flat agent fell behind, and three
+# levels did best (card `nested-d4`).
 
 # %%
 SIZES = {"nested-d2": "2 x 2 rooms", "nested-d3": "4 x 4 rooms", "nested-d4": "8 x 8 rooms"}
