@@ -123,8 +123,9 @@ def check(config: RunConfig, where: str = "configuration") -> None:
             refuse(f"plan.{name} is {quantile}", f"choose from {', '.join(map(str, QUANTILES))}")
     if plan.actor < 0 or plan.actor % 8:
         refuse(f"plan.actor is {plan.actor}", "give a multiple of 8, or 0")
-    if plan.veto is not None and not plan.veto > 0:
-        refuse(f"plan.veto is {plan.veto}", "give a positive number, or null")
+    for name, cost in (("veto", plan.veto), ("critic_veto", plan.critic_veto)):
+        if cost is not None and not cost > 0:
+            refuse(f"plan.{name} is {cost}", "give a positive number, or null")
     if plan.pace is not None and not plan.pace > 0:
         refuse(f"plan.pace is {plan.pace}", "give a positive number, or null")
     if not 0 <= plan.danger < 1:

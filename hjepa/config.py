@@ -158,6 +158,7 @@ class PlanSettings:
         block: episodes per planner call.
         veto: cost of a level's best plan to a subgoal above which it leaves the subgoal and aims at the goal itself, in
             median distances of one stride of the level that set it; None: never.
+        critic_veto: the same under the metric ``critic``, where it pays: a goal told in steps to go is worth aiming at.
         reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
         critic_reached: the same under the metric ``critic``, which knows better than a distance when it is time to
             hand the goal down.
@@ -199,6 +200,7 @@ class PlanSettings:
     max_candidates: int = 512
     block: int = 8
     veto: float | None = None
+    critic_veto: float | None = None
     reached: float = 0.25
     critic_reached: float = 0.9
     warm_start: bool = False

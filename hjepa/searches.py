@@ -165,7 +165,9 @@ class Searches:
         if self.guarded and k:
             lift += self.critic_flops[k] * (due + 1)
             judged += self.critic_flops[k] * (horizon + 1)
-        reached = settings.critic_reached if settings.metric == "critic" else settings.reached
+        judged_by_critic = settings.metric == "critic"
+        reached = settings.critic_reached if judged_by_critic else settings.reached
+        veto = settings.critic_veto if judged_by_critic else settings.veto
         to_goal: Planner
         to_subgoal: Planner
         if settings.planner == "actor":
@@ -187,7 +189,7 @@ class Searches:
             reached=self.stack.stride_quantile(settings.metric, k, reached),
             critic=self._critic(k),
             critic_flops=self.critic_flops[k],
-            veto=float("inf") if top or settings.veto is None else settings.veto * above,
+            veto=float("inf") if top or veto is None else veto * above,
             pace=None if settings.pace is None else settings.pace * unit,
             step_cost=settings.step_cost * unit,
             haste=settings.haste,

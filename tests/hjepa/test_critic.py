@@ -46,6 +46,9 @@ def test_a_stack_without_critics_says_so(judged: Stack) -> None:
     for name in ("reached", "critic_reached"):
         with pytest.raises(InputError, match=f"plan.{name} is 0.4; choose from 0.1, 0.25"):
             load_preset("demo", [f"plan.{name}=0.4"])
+    for name in ("veto", "critic_veto"):
+        with pytest.raises(InputError, match=f"plan.{name} is 0.0; give a positive number, or null"):
+            load_preset("demo", [f"plan.{name}=0.0"])
     bare = Stack(replace(judged.config, critic=None), judged.world)
     with pytest.raises(InputError, match="the stack has no critic"):
         make_agent(bare, task_spec(TASK), settings=judged.config.plan)
@@ -158,6 +161,14 @@ def test_a_goal_is_handed_down_from_further_away_under_the_critic(judged: Stack)
         agent = make_agent(judged, spec, 4, 0.005, replace(part, metric=metric))
         assert [level.reached for level in agent.planner.levels] == [quantile] * 4
     judged.stride_distance.fill_(1.0)
+
+
+def test_subgoals_are_left_from_a_cost_of_their_own_under_the_critic(judged: Stack) -> None:
+    spec, part = task_spec(TASK), replace(judged.config.plan, veto=None, critic_veto=0.5)
+    for metric, share in (("critic", 0.5), ("commute", float("inf"))):
+        levels = make_agent(judged, spec, 4, 0.005, replace(part, metric=metric)).planner.levels
+        above = [judged.stride_quantile(metric, k + 1, 0.5) for k in range(3)]
+        assert [level.veto for level in levels] == [*(share * unit for unit in above), float("inf")]
 
 
 def test_an_agent_with_another_metric_has_no_fields(judged: Stack) -> None:
