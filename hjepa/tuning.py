@@ -33,6 +33,16 @@ OTHERS: tuple[dict[str, Any], ...] = (
 )
 """What is changed one by one once horizon and commitment are found; walks make the metric ``imagined`` alone."""
 
+OTHERS_ABOVE: tuple[dict[str, Any], ...] = (
+    {"reached": 0.25},
+    {"reached": 0.75},
+    {"pace": None},
+    {"pace": 1.25},
+    {"veto": 0.15},
+    {"ground": 0},
+)
+"""The same for what lies between levels, where there are several."""
+
 Trial = dict[str, Any]
 
 
@@ -81,6 +91,7 @@ def tune(
             tried = score(metric, list(_horizons(stack, levels)))
             base: Trial = {key: best(tried)[key] for key in ("horizon", "commit") if key in tried[0]}
             others = [other for other in OTHERS if metric == "imagined" or "walks" not in other]
+            others += _above(metric) if levels > 1 else []
             rows = score(metric, [{**base, **other} for other in others])
             helped = [row for row in rows if _rank(row) > _rank(best(tried))]
             tried += rows
@@ -125,6 +136,12 @@ def _horizons(stack: Stack, levels: int) -> Iterator[Trial]:
         for commit in sorted({1, 2, 4, 8, horizon}):
             if commit <= horizon:
                 yield {"horizon": horizon, "commit": commit}
+
+
+def _above(metric: str) -> list[Trial]:
+    """`OTHERS_ABOVE` under the names that they have for the metric."""
+    own = {"reached": "critic_reached", "veto": "critic_veto"} if metric == "critic" else {}
+    return [{own.get(key, key): value for key, value in other.items()} for other in OTHERS_ABOVE]
 
 
 def _settings(stack: Stack, levels: int, trial: Trial) -> Trial:

@@ -81,3 +81,22 @@ def test_the_flat_agent_may_have_walks_of_its_own(
     for metric, tries in (("imagined", 1), ("l2", 0)):
         found = tuning.tune(*asked, (metric,), episodes=1, budget_tflops=0.05, workers=1)
         assert sum("walks" in row for row in found["metrics"][metric]["tried"]) == tries
+
+
+def test_what_lies_between_levels_is_tuned_where_there_are_several(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_stack(stack, tmp_path, {"task": stack.config.task})
+    assert [set(row) for row in tuning._above("critic")][:2] == [{"critic_reached"}] * 2
+    assert [set(row) for row in tuning._above("l2")][:2] == [{"reached"}] * 2
+    monkeypatch.setattr(tuning, "OTHERS", ())
+    monkeypatch.setattr(tuning, "OTHERS_ABOVE", ({"reached": 0.25}, {"pace": None}))
+    found = tuning.tune(
+        str(tmp_path), stack.config.task, ("l2",), levels=2, episodes=1, budget_tflops=0.05, workers=1
+    )
+    tried = found["metrics"]["l2"]["tried"]
+    top = stack.config.levels[1].rollout
+    assert {row["horizon"] for row in tried} == set(range(1, top + 1)) and all(
+        "commit" not in row for row in tried
+    )
+    assert sum("reached" in row for row in tried) >= 1 and sum("pace" in row for row in tried) >= 1
