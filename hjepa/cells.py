@@ -164,7 +164,7 @@ def plan_request(spec: Mapping[str, Any], checkpoint: str, progress: Path | None
         tasks=spec["tasks"],
         metric=None if spec["metric"] is None else (spec["metric"],),
         planner=None if spec["planner"] is None else (spec["planner"],),
-        budget_tflops=spec["budget_tflops"],
+        budget_tflops=None if spec["budget_tflops"] is None else (spec["budget_tflops"],),
         overrides=planning_overrides(spec),
         progress=progress,
     )

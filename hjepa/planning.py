@@ -32,8 +32,8 @@ class Cell:
     Attributes:
         seed: of the episodes.
         oracle: None for the agent as it is.
-        levels, metric, planner, memory: as named on the command line; planner None: the settings' own, memory None: the
-            task's.
+        levels, metric, planner, budget_tflops, memory: as named on the command line; planner None: the settings' own,
+            budget and memory None: the task's.
     """
 
     seed: int
@@ -41,11 +41,12 @@ class Cell:
     levels: int
     metric: str
     planner: str | None
+    budget_tflops: float | None = None
     memory: str | None = None
 
 
 def plan_command(request: PlanRequest) -> list[Record]:
-    """One record per seed, oracle, number of levels, metric, planner and memory; see `PlanRequest`.
+    """One record per seed, oracle, number of levels, metric, planner, budget and memory; see `PlanRequest`.
 
     Everything that cannot work is refused before the first episode.
 
@@ -67,7 +68,7 @@ def plan_command(request: PlanRequest) -> list[Record]:
             stack,
             spec,
             cell.levels,
-            request.budget_tflops,
+            cell.budget_tflops,
             settings,
             oracle=cell.oracle,
             guardrails=guardrails,
@@ -107,7 +108,7 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         cell.seed,
         request.split,
         request.tasks,
-        request.budget_tflops,
+        cell.budget_tflops,
         _settings(config, cell),
         request.episode_batch,
         oracle=cell.oracle,
@@ -137,10 +138,11 @@ def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
         rungs(request, stack.depth),
         request.metric or (plan.metric,),
         request.planner or (None,),
+        request.budget_tflops or (None,),
         request.memory or (None,),
     )
-    for seed, (oracle, levels), metric, planner, memory in choices:
-        yield Cell(seed, oracle, levels, metric, planner, memory)
+    for seed, (oracle, levels), metric, planner, budget, memory in choices:
+        yield Cell(seed, oracle, levels, metric, planner, budget, memory)
 
 
 def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:

@@ -29,7 +29,8 @@ SUBGOALS = "subgoals:"
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """Plan episodes of one task with one checkpoint: a record per seed, level count, metric, planner and memory.
+    """Plan episodes of one task with one checkpoint: a record per seed, level count, metric, planner,
+    budget and memory.
 
     Attributes:
         checkpoint: name of shipped weights or a run folder.
@@ -41,7 +42,7 @@ class PlanRequest:
         tasks: one of `TASK_KINDS`; None: the task's first, ``far`` on our floor plans.
         metric: metrics of the goal cost; None: the checkpoint's default.
         planner: planners, as adam, cem, exhaustive; None: the checkpoint's default.
-        budget_tflops: compute per episode in TFLOP; None: the task's default.
+        budget_tflops: budgets of compute per episode in TFLOP; None: the task's default.
         oracle: parts that are replaced by the truth, one at a time, for diagnosis: of `ORACLES`, ``subgoals:k``, or
             ``none``; ``subgoals:k`` is planned with k levels. None: nothing is.
         zones: forbid cells across the shortest way of every episode that the world does not show (`tasks.zones`);
@@ -70,7 +71,7 @@ class PlanRequest:
     tasks: str | None = None
     metric: Sequence[str] | None = None
     planner: Sequence[str] | None = None
-    budget_tflops: float | None = None
+    budget_tflops: Sequence[float] | None = None
     oracle: Sequence[str] | None = None
     zones: bool = False
     perception: str = "symbolic"
@@ -107,6 +108,7 @@ class PlanRequest:
             ("seed", self.seed),
             ("metric", self.metric),
             ("planner", self.planner),
+            ("budget_tflops", self.budget_tflops),
             ("oracle", self.oracle),
             ("memory", self.memory),
         ):
@@ -115,8 +117,9 @@ class PlanRequest:
         if self.mission is not None and (self.zones or self.oracle not in (None, ("none",), ["none"])):
             other = "zones" if self.zones else "an oracle"
             raise InputError(f"mission {self.mission!r} with {other}", "plan", "leave one of them out")
-        if self.budget_tflops is not None and not self.budget_tflops > 0:
-            raise InputError(f"budget of {self.budget_tflops} TFLOP", "plan", "give a positive budget")
+        for budget in self.budget_tflops or ():
+            if not budget > 0:
+                raise InputError(f"budget of {budget} TFLOP", "plan", "give a positive budget")
 
 
 def remove_progress(progress: Path) -> None:

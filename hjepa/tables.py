@@ -36,6 +36,7 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 # Columns that are there when the records of a block differ in them.
 _VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "TFLOP allowed": lambda record: _budget(record["budget_tflops"]),
     "memory": lambda record: record.get("memory", "-"),
     "train seed": lambda record: str(record["train_seed"]),
     "perception": lambda record: _perception(record),
@@ -67,6 +68,10 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         seeds = tuple((record["seed"], record["episodes"]) for record in same)
         blocks.setdefault((*task, seeds), []).append(pooled(same) if len(same) > 1 else same[0])
     return "\n\n".join(_block(block, [seed for seed, _ in key[-1]]) for key, block in blocks.items())
+
+
+def _budget(tflops: float | None) -> str:
+    return "-" if tflops is None else f"{tflops:g}"
 
 
 def _perception(record: Mapping[str, Any]) -> str:

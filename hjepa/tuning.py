@@ -12,12 +12,14 @@ from typing import Any
 
 from hjepa.checkpoints import describe, load_stack
 from hjepa.devices import fix_threads
+from hjepa.errors import InputError
 from hjepa.evaluation import evaluate
 from hjepa.stack import Stack
 from hjepa.workers import workers as worker_pool
 from tasks import task_spec
 
 HORIZONS = (4, 6, 8, 12, 16)
+"""Of the flat agent, as far as it learned to imagine."""
 
 OTHERS: tuple[dict[str, Any], ...] = (
     {"planner": "sampling"},
@@ -57,6 +59,7 @@ def tune(
     budget_tflops: float | None = None,
     workers: int = 1,
     note: Callable[[str], None] = lambda text: None,
+    horizons: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
     """The best settings of planning under each metric, on validation tasks.
 
@@ -69,12 +72,22 @@ def tune(
         budget_tflops: per episode; None: the task's.
         workers: trials at once.
         note: told each result.
+        horizons: of the top level, that are tried; None: all that make sense.
 
     Returns:
         what was tuned, and per metric everything that was tried and the best of it, by success and then by SPL.
+
+    Raises:
+        InputError: more levels than there are, or a horizon that the top level has not learned to imagine.
     """
     fix_threads()
     stack = load_stack(checkpoint)
+    if not 1 <= levels <= stack.depth:
+        raise InputError(f"levels {levels}", "levels", f"choose from 1 to {stack.depth}")
+    longest = stack.config.levels[levels - 1].rollout
+    horizons = _horizons(longest, levels) if horizons is None else horizons
+    if not horizons or not all(1 <= horizon <= longest for horizon in horizons):
+        raise InputError(f"horizons {list(horizons)}", "horizons", f"choose from 1 to {longest}")
     asked = (checkpoint, task, levels, episodes, seed, tasks, budget_tflops)
     found: dict[str, Any] = {}
     with worker_pool(workers) as pool:
@@ -88,7 +101,7 @@ def tune(
             return rows
 
         for metric in metrics:
-            tried = score(metric, list(_horizons(stack, levels)))
+            tried = score(metric, list(_pairs(horizons, levels)))
             base: Trial = {key: best(tried)[key] for key in ("horizon", "commit") if key in tried[0]}
             others = [other for other in OTHERS if metric == "imagined" or "walks" not in other]
             others += _above(metric) if levels > 1 else []
@@ -126,13 +139,18 @@ def _rank(row: Trial) -> tuple[float, float]:
     return row["success_rate"], row["spl"]
 
 
-def _horizons(stack: Stack, levels: int) -> Iterator[Trial]:
-    top = stack.config.levels[levels - 1]
-    horizons = sorted({h for h in HORIZONS if h <= top.rollout} | {top.rollout})
+def _horizons(longest: int, levels: int) -> tuple[int, ...]:
     if levels > 1:
-        yield from ({"horizon": horizon} for horizon in range(1, top.rollout + 1))
-        return
+        return tuple(range(1, longest + 1))
+    return tuple(sorted({horizon for horizon in HORIZONS if horizon <= longest} | {longest}))
+
+
+def _pairs(horizons: tuple[int, ...], levels: int) -> Iterator[Trial]:
+    """Each horizon, for the flat agent with what it may commit to."""
     for horizon in horizons:
+        if levels > 1:
+            yield {"horizon": horizon}
+            continue
         for commit in sorted({1, 2, 4, 8, horizon}):
             if commit <= horizon:
                 yield {"horizon": horizon, "commit": commit}

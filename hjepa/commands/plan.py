@@ -1,5 +1,5 @@
-"""Plan evaluation episodes with a checkpoint, and write one record per seed, number of levels, metric, planner
-and memory.
+"""Plan evaluation episodes with a checkpoint, and write one record per seed, number of levels, metric, planner,
+budget and memory.
 
 The result is a function of the arguments, whatever the episode batch. With --json a killed run continues
 where it stopped.
@@ -14,6 +14,7 @@ from hjepa.commands._options import (
     add_overrides,
     integers,
     known_task,
+    numbers,
     output_file,
     usable_cpus,
     words,
@@ -42,7 +43,7 @@ def add_arguments(parser: Any) -> None:
     )
     add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
     add("--planner", type=words, metavar="adam,cem,exhaustive", help="default: the checkpoint's")
-    add("--budget-tflops", type=float, metavar="X", help="per episode; default: the task's")
+    add("--budget-tflops", type=numbers, metavar="X,Y", help="per episode; default: the task's")
     add(
         "--oracle",
         type=words,

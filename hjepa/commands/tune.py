@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from hjepa.commands._options import known_task, output_file, usable_cpus, words
+from hjepa.commands._options import integers, known_task, output_file, usable_cpus, words
 from hjepa.requests import TASK_KINDS
 
 
@@ -18,6 +18,12 @@ def add_arguments(parser: Any) -> None:
     add("--task", required=True, metavar="ID", help="`hjepa tasks` lists them")
     add("--levels", type=int, default=1, metavar="N", help="of the agent; default: 1, the flat one")
     add("--metric", type=words, required=True, metavar="l2,commute", help="each is tuned by itself")
+    add(
+        "--horizons",
+        type=integers,
+        metavar="8,12",
+        help="of the top level, that are tried; default: all that make sense",
+    )
     add("--episodes", type=int, default=48, metavar="N", help="validation tasks of a trial; default: 48")
     add("--seed", type=int, default=0, metavar="S", help="of episodes and planner; default: 0")
     add(
@@ -57,6 +63,7 @@ def run(options: Any) -> None:
         options.budget_tflops,
         options.workers,
         note,
+        options.horizons,
     )
     write_json(file, found)
     for metric, result in found["metrics"].items():

@@ -111,7 +111,7 @@ def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Pat
     code = run(
         *("plan", "--checkpoint", "runs/x", "--task", TASK, "--levels", "1,2,3", "--episodes", "7"),
         *("--seed", "5", "--split", "validation", "--tasks", "uniform", "--metric", "l2,commute"),
-        *("--planner", "adam,exhaustive", "--budget-tflops", "0.5", "--oracle", "none,dynamics"),
+        *("--planner", "adam,exhaustive", "--budget-tflops", "0.5,1", "--oracle", "none,dynamics"),
         *("--episode-batch", "3", "--set", "plan.a=1", "--set", "plan.b=[1, 2]", "--device", "cpu"),
         *("--precision", "bf16", "--diagnostics", "--workers", "3", "--json", str(file)),
     )
@@ -129,7 +129,7 @@ def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Pat
                 tasks="uniform",
                 metric=("l2", "commute"),
                 planner=("adam", "exhaustive"),
-                budget_tflops=0.5,
+                budget_tflops=(0.5, 1.0),
                 oracle=("none", "dynamics"),
                 diagnostics=True,
                 workers=3,

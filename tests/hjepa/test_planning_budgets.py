@@ -9,10 +9,14 @@ import pytest
 import torch
 
 from hjepa.agent import Agent
+from hjepa.checkpoints import save_stack
 from hjepa.checks import least_rollouts
 from hjepa.config import load_preset
 from hjepa.errors import InputError
+from hjepa.planning import plan_command
+from hjepa.requests import PlanRequest
 from hjepa.stack import Stack
+from hjepa.tables import table
 from planners.planner import Planner
 from planners.proposals import PriorProposal
 from tasks import compose_image, sample_episodes
@@ -160,3 +164,21 @@ def test_patience_saves_operations_and_is_per_episode(stack: Stack) -> None:
     assert (patient <= tireless).all() and (patient < tireless).any()
     for row in (0, 3):
         assert spent([row], 1)[0] == patient[row]
+
+
+def test_several_budgets_are_a_curve_of_success_against_compute(stack: Stack, tmp_path: Path) -> None:
+    save_stack(stack, tmp_path, {"task": stack.config.task})
+    asked = PlanRequest(str(tmp_path), stack.config.task, (1,), episodes=2, budget_tflops=(0.0001, 0.05))
+    records = plan_command(asked)
+    assert [record["budget_tflops"] for record in records] == [0.0001, 0.05]
+    assert records[0]["tflops_per_episode"] < records[1]["tflops_per_episode"], (
+        "more is spent where more is given"
+    )
+    assert all(record["tflops_per_episode"] <= record["budget_tflops"] for record in records)
+    shown = table(records)
+    assert "TFLOP allowed" in shown and "0.0001 " in shown and "TFLOP allowed" not in table(records[:1])
+    alone = plan_command(replace(asked, budget_tflops=(0.05,)))
+    assert alone[0]["steps"] == records[1]["steps"], "budgets do not know of each other"
+    for wrong in ((0.01, 0.01), (0.0,)):
+        with pytest.raises(InputError, match="name each once|positive budget"):
+            replace(asked, budget_tflops=wrong)

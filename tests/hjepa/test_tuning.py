@@ -100,3 +100,31 @@ def test_what_lies_between_levels_is_tuned_where_there_are_several(
         "commit" not in row for row in tried
     )
     assert sum("reached" in row for row in tried) >= 1 and sum("pace" in row for row in tried) >= 1
+
+
+def test_horizons_that_are_asked_for_are_the_ones_tried(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_stack(stack, tmp_path, {"task": stack.config.task})
+    monkeypatch.setattr(tuning, "OTHERS", ())
+    asked = (str(tmp_path), stack.config.task, ("l2",))
+    found = tuning.tune(*asked, episodes=1, budget_tflops=0.05, horizons=(2,))
+    tried = found["metrics"]["l2"]["tried"]
+    assert [(row["horizon"], row["commit"]) for row in tried] == [(2, 1), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"horizons": (2, 9)}, "choose from 1 to 3"),
+        ({"horizons": (0,)}, "choose from 1 to 3"),
+        ({"levels": 9}, "choose from 1 to"),
+        ({"levels": 0}, "choose from 1 to"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused(
+    stack: Stack, tmp_path: Path, changes: dict[str, Any], remedy: str
+) -> None:
+    save_stack(stack, tmp_path, {"task": stack.config.task})
+    with pytest.raises(InputError, match=remedy):
+        tuning.tune(str(tmp_path), stack.config.task, ("l2",), episodes=1, budget_tflops=0.05, **changes)
