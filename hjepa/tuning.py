@@ -60,6 +60,7 @@ def tune(
     workers: int = 1,
     note: Callable[[str], None] = lambda text: None,
     horizons: tuple[int, ...] | None = None,
+    commits: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
     """The best settings of planning under each metric, on validation tasks.
 
@@ -73,6 +74,8 @@ def tune(
         workers: trials at once.
         note: told each result.
         horizons: of the top level, that are tried; None: all that make sense.
+        commits: steps of a plan that the flat agent walks before the next, that are tried with each horizon that is as
+            long; None: all that make sense.
 
     Returns:
         what was tuned, and per metric everything that was tried and the best of it, by success and then by SPL.
@@ -84,10 +87,17 @@ def tune(
     stack = load_stack(checkpoint)
     if not 1 <= levels <= stack.depth:
         raise InputError(f"levels {levels}", "levels", f"choose from 1 to {stack.depth}")
+    if commits is not None and (levels > 1 or not commits or min(commits) < 1):
+        raise InputError(f"commits {list(commits)}", "commits", "give 1 or more, for one level alone")
     longest = stack.config.levels[levels - 1].rollout
     horizons = _horizons(longest, levels) if horizons is None else horizons
     if not horizons or not all(1 <= horizon <= longest for horizon in horizons):
         raise InputError(f"horizons {list(horizons)}", "horizons", f"choose from 1 to {longest}")
+    pairs = list(_pairs(horizons, levels, commits))
+    if not pairs:
+        raise InputError(
+            f"horizons {list(horizons)}", "commits", "all are longer, so there is nothing to try"
+        )
     asked = (checkpoint, task, levels, episodes, seed, tasks, budget_tflops)
     found: dict[str, Any] = {}
     with worker_pool(workers) as pool:
@@ -101,7 +111,7 @@ def tune(
             return rows
 
         for metric in metrics:
-            tried = score(metric, list(_pairs(horizons, levels)))
+            tried = score(metric, pairs)
             base: Trial = {key: best(tried)[key] for key in ("horizon", "commit") if key in tried[0]}
             others = [other for other in OTHERS if metric == "imagined" or "walks" not in other]
             others += _above(metric) if levels > 1 else []
@@ -145,13 +155,13 @@ def _horizons(longest: int, levels: int) -> tuple[int, ...]:
     return tuple(sorted({horizon for horizon in HORIZONS if horizon <= longest} | {longest}))
 
 
-def _pairs(horizons: tuple[int, ...], levels: int) -> Iterator[Trial]:
+def _pairs(horizons: tuple[int, ...], levels: int, commits: tuple[int, ...] | None) -> Iterator[Trial]:
     """Each horizon, for the flat agent with what it may commit to."""
     for horizon in horizons:
         if levels > 1:
             yield {"horizon": horizon}
             continue
-        for commit in sorted({1, 2, 4, 8, horizon}):
+        for commit in sorted({1, 2, 4, 8, horizon} if commits is None else commits):
             if commit <= horizon:
                 yield {"horizon": horizon, "commit": commit}
 

@@ -24,6 +24,12 @@ def add_arguments(parser: Any) -> None:
         metavar="8,12",
         help="of the top level, that are tried; default: all that make sense",
     )
+    add(
+        "--commits",
+        type=integers,
+        metavar="4,8",
+        help="steps of a plan that the flat agent walks before the next, that are tried; default: as above",
+    )
     add("--episodes", type=int, default=48, metavar="N", help="validation tasks of a trial; default: 48")
     add("--seed", type=int, default=0, metavar="S", help="of episodes and planner; default: 0")
     add(
@@ -64,6 +70,7 @@ def run(options: Any) -> None:
         options.workers,
         note,
         options.horizons,
+        options.commits,
     )
     write_json(file, found)
     for metric, result in found["metrics"].items():

@@ -111,6 +111,9 @@ def test_horizons_that_are_asked_for_are_the_ones_tried(
     found = tuning.tune(*asked, episodes=1, budget_tflops=0.05, horizons=(2,))
     tried = found["metrics"]["l2"]["tried"]
     assert [(row["horizon"], row["commit"]) for row in tried] == [(2, 1), (2, 2)]
+    found = tuning.tune(*asked, episodes=1, budget_tflops=0.05, horizons=(1, 3), commits=(3, 1))
+    tried = found["metrics"]["l2"]["tried"]
+    assert [(row["horizon"], row["commit"]) for row in tried] == [(1, 1), (3, 1), (3, 3)]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +121,9 @@ def test_horizons_that_are_asked_for_are_the_ones_tried(
     [
         ({"horizons": (2, 9)}, "choose from 1 to 3"),
         ({"horizons": (0,)}, "choose from 1 to 3"),
+        ({"commits": (0,)}, "1 or more"),
+        ({"commits": (1,), "levels": 2}, "one level alone"),
+        ({"horizons": (1,), "commits": (2,)}, "nothing to try"),
         ({"levels": 9}, "choose from 1 to"),
         ({"levels": 0}, "choose from 1 to"),
     ],
