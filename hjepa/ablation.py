@@ -57,6 +57,7 @@ def run_cell(spec: Spec, out: Path) -> Record:
     progress = progress_path(out, cell_key(spec))
     progress.parent.mkdir(parents=True, exist_ok=True)
     (record,) = plan_command(plan_request(spec, str(checkpoint), progress))
+    record.pop("overrides", None)  # they are in the specification, with those of training
     return {**record, "depth": spec["depth"], "train_seed": spec["train_seed"]}
 
 

@@ -122,6 +122,8 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         keep=kept.part,
         done=kept.parts,
     )
+    if request.overrides:
+        record["overrides"] = list(request.overrides)
     kept.record(record)
     return record
 

@@ -14,6 +14,7 @@ never NaN.
 | `active_share, tflops_per_episode, violations` | summary of planning |
 | `guardrails, violated`, `memory` | of worlds with forbidden cells, and of worlds that are seen in parts |
 | `perception, perception_sha256` | what the agent saw with and its hash, where it was not the symbolic observation |
+| `overrides` | settings of planning that `hjepa plan --set` replaced, if any |
 | `active_episodes` | share of episodes in which each level planned at all; records of old have none |
 | `plan_ms, seconds_per_episode, peak_mb, versions` | timing: all that two equal runs may differ in |
 """
@@ -45,6 +46,7 @@ __all__ = [
     "by_distance",
     "check_record",
     "installed_versions",
+    "overrides_of",
     "pooled",
     "read_json",
     "read_records",
@@ -211,6 +213,7 @@ def pooled(records: Sequence[Record]) -> Record:
         "guardrails",
         "memory",
         "mission",
+        "overrides",
         "perception",
         "perception_sha256",
     ):  # which most do not have
@@ -236,6 +239,12 @@ def pooled(records: Sequence[Record]) -> Record:
         record["violated"] = [broken for each in records for broken in each["violated"]]
     # What else a record may hold, as its specification, is the first one's; an average of some would be none of all.
     return record | {name: first[name] for name in first.keys() - record.keys() - {"active_episodes"}}
+
+
+def overrides_of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was replaced for a record, each ``key=value``: in its preset by an ablation, in planning by `hjepa plan`."""
+    found = (record.get("spec") or record).get("overrides")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def by_distance(success: ArrayLike, oracle_steps: ArrayLike) -> list[dict[str, Any]]:

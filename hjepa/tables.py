@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hjepa.records import pooled
+from hjepa.records import overrides_of, pooled
 
 _TASK = ("task", "split", "tasks", "step_budget")
 _AGENT = (
@@ -40,7 +40,7 @@ _VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "memory": lambda record: record.get("memory", "-"),
     "train seed": lambda record: str(record["train_seed"]),
     "perception": lambda record: _perception(record),
-    "overrides": lambda record: " ".join(record.get("spec", {}).get("overrides", ())) or "-",
+    "overrides": lambda record: " ".join(overrides_of(record)) or "-",
 }
 
 
@@ -54,11 +54,10 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     """
     agents: dict[tuple[Any, ...], list[Any]] = {}
     for record in records:
-        overrides = tuple(record.get("spec", {}).get("overrides", ()))
         agent = (
             *(str(record[name]) for name in _AGENT),
             _perception(record),
-            overrides,
+            overrides_of(record),
             record.get("memory"),
         )
         agents.setdefault(agent, []).append(record)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hjepa.cells import digest
-from hjepa.records import Record
+from hjepa.records import Record, overrides_of
 from hjepa.report.markup import counted, details, esc
 from hjepa.report.sources import FailedCell, Material, SourceFile, config_hash
 
@@ -50,7 +50,7 @@ def commands(file: SourceFile) -> tuple[list[str], str]:
     """The commands behind a file, and a word on how far they are known.
 
     A record may hold its own ``command``. Otherwise it is rebuilt: exactly, from a cell's specification, or from
-    the fields of a record of ``hjepa plan``, which do not hold the overrides of planning.
+    the fields of a record of ``hjepa plan``, of which old ones do not hold the overrides of planning.
     """
     stated = [record["command"] for _, record in file.records if isinstance(record.get("command"), str)]
     if len(stated) == len(file.records):
@@ -61,7 +61,7 @@ def commands(file: SourceFile) -> tuple[list[str], str]:
         return list(dict.fromkeys(_ablate(spec, out) for spec in specs if spec)), "from the specification"
     found = [_plan(merged, file) for merged in _merged([record for _, record in file.records])]
     weights = sorted({str(r["checkpoint_sha256"]) for _, r in file.records if r["checkpoint_sha256"]})
-    note = "rebuilt from the record; overrides of planning, if there were any, are not in it"
+    note = "rebuilt from the record; old ones do not hold overrides of planning"
     if weights and not _is_run(file):
         note += f"; RUN is the checkpoint with sha256 {', '.join(weights)}"
     return found, note
@@ -73,13 +73,15 @@ def _merged(records: list[Record]) -> list[dict[str, Any]]:
     single = ("task", "oracle", "perception", "budget_tflops", "split", "tasks", "episodes", "seed")
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
-        groups.setdefault(tuple(record.get(name) for name in single), []).append(record)
+        same = (*(record.get(name) for name in single), overrides_of(record))
+        groups.setdefault(same, []).append(record)
     found = []
     for group in groups.values():
         lists = {name: sorted({record[name] for record in group}) for name in several}
         if len(group) == len(lists["levels"]) * len(lists["metric"]) * len(lists["planner"]):
             joined = {name: ",".join(map(str, values)) for name, values in lists.items()}
-            found.append({**{name: group[0].get(name) for name in single}, **joined})
+            kept = {name: group[0].get(name) for name in (*single, "overrides")}
+            found.append({**kept, **joined})
         else:
             found += group
     return found
@@ -105,6 +107,8 @@ def _plan(record: Record, file: SourceFile) -> str:
         ("--split", "split"),
         ("--tasks", "tasks"), ("--episodes", "episodes"), ("--seed", "seed"),
     )  # fmt: skip
+    for override in overrides_of(record):
+        words += ["--set", override]
     return _joined(words, names, record)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from hjepa.cells import digest
 from hjepa.errors import InputError
 from hjepa.evidence import EVALUATION, Entry, setting_of
 from hjepa.json_files import read_json
-from hjepa.records import Record, read_records, without_timing
+from hjepa.records import Record, overrides_of, read_records, without_timing
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
 
     Results that are there twice, the timing apart, count once.
     """
-    texts = [_spec_text(entry.record.get("spec")) for _, entry in pairs]
+    texts = [_variant_text(entry.record) for _, entry in pairs]
     hashes: dict[str, set[str]] = {}
     for text, (_, entry) in zip(texts, pairs):
         hashes.setdefault(text, set()).add(config_hash(entry.record.get("spec")))
@@ -168,8 +168,9 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
         edited = len(hashes[text]) > 1 and text
         full = f"{text} (configuration {config_hash(entry.record.get('spec'))[:8]})" if edited else text
         named.append((file, replace(entry, variant=full)))
-    # A record of hjepa plan has no specification: it goes with the only variant that there is.
-    if len({entry.variant for _, entry in named} - {""}) <= 1:
+    # A record of hjepa plan as shipped has no specification: it goes with the only variant of ablations that there is.
+    planned = any("overrides" in entry.record for _, entry in pairs)
+    if not planned and len({entry.variant for _, entry in named} - {""}) <= 1:
         named = [(file, replace(entry, variant="")) for file, entry in named]
     firsts: dict[Any, tuple[SourceFile, Entry]] = {}
     kept, repeated, clash = [], {}, False
@@ -189,15 +190,10 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
     return [entry for _, entry in kept], repeated
 
 
-def _spec_text(spec: dict[str, Any] | None) -> str:
-    if not spec:
-        return ""
-    overrides = [str(o) for o in _list(spec.get("overrides")) if not str(o).startswith("train.seed=")]
+def _variant_text(record: Record) -> str:
+    overrides = [text for text in overrides_of(record) if not text.startswith("train.seed=")]
+    spec = record.get("spec") or {}
     return " ".join([Path(str(spec.get("preset", ""))).stem, *overrides]).strip()
-
-
-def _list(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, list) else []
 
 
 def config_hash(spec: dict[str, Any] | None) -> str:

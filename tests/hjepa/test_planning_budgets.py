@@ -14,6 +14,7 @@ from hjepa.checks import least_rollouts
 from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.planning import plan_command
+from hjepa.records import overrides_of
 from hjepa.requests import PlanRequest
 from hjepa.stack import Stack
 from hjepa.tables import table
@@ -177,8 +178,20 @@ def test_several_budgets_are_a_curve_of_success_against_compute(stack: Stack, tm
     assert all(record["tflops_per_episode"] <= record["budget_tflops"] for record in records)
     shown = table(records)
     assert "TFLOP allowed" in shown and "0.0001 " in shown and "TFLOP allowed" not in table(records[:1])
+    assert "overrides" not in records[0]
     alone = plan_command(replace(asked, budget_tflops=(0.05,)))
     assert alone[0]["steps"] == records[1]["steps"], "budgets do not know of each other"
     for wrong in ((0.01, 0.01), (0.0,)):
         with pytest.raises(InputError, match="name each once|positive budget"):
             replace(asked, budget_tflops=wrong)
+
+
+def test_records_say_what_was_replaced_in_planning(stack: Stack, tmp_path: Path) -> None:
+    save_stack(stack, tmp_path, {"task": stack.config.task})
+    changes = ("plan.haste=0.5", "plan.iterations=1")
+    (record,) = plan_command(
+        PlanRequest(
+            str(tmp_path), stack.config.task, (1,), episodes=1, budget_tflops=(0.05,), overrides=changes
+        )
+    )
+    assert record["overrides"] == list(changes) and overrides_of(record) == changes

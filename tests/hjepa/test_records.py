@@ -216,6 +216,8 @@ def test_records_of_several_seeds_are_pooled_episode_by_episode() -> None:
     records.check_record(whole)
     with pytest.raises(InputError, match="differ in levels"):
         records.pooled([parts[0], make(levels=1, active_share=[1.0])])
+    with pytest.raises(InputError, match="differ in overrides"):
+        records.pooled([parts[0], parts[1] | {"overrides": ["plan.haste=0.0"]}])
     with pytest.raises(InputError, match="no records"):
         records.pooled([])
     text = tables.table([*parts, make(seed=0, levels=1, active_share=[1.0])])
@@ -228,3 +230,11 @@ def test_pooling_averages_what_records_of_old_do_not_have() -> None:
     parts = [make(seed=0) | {"active_episodes": [1.0, 0.5]}, make(seed=1) | {"active_episodes": [1.0, 1.0]}]
     assert records.pooled(parts)["active_episodes"] == [1.0, 0.75]
     assert "active_episodes" not in records.pooled([parts[0], make(seed=1)])
+
+
+def test_what_was_replaced_tells_agents_apart() -> None:
+    plain, other = make(), make() | {"overrides": ["plan.haste=0.0"]}
+    assert records.overrides_of(plain) == records.overrides_of(plain | {"spec": None}) == ()
+    assert records.overrides_of(other | {"spec": {"overrides": ["train.steps=3"]}}) == ("train.steps=3",)
+    text = tables.table([plain, other])
+    assert "plan.haste=0.0" in text and text.count("trained") == 2

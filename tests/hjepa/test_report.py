@@ -190,6 +190,15 @@ def test_the_command_of_a_cell_asks_for_that_cell(ablation_folder: Path) -> None
         assert f"{option} {spec[name]}" in line
 
 
+def test_what_was_replaced_in_planning_is_an_agent_of_its_own(made_up: Make, tmp_path: Path) -> None:
+    records = [made_up(2, 0.5), made_up(2, 0.8, extra={"overrides": ["plan.ground=0"]})]
+    (tmp_path / "r.json").write_text(json.dumps(records))
+    material = gather([tmp_path / "r.json"])
+    assert [entry.variant for entry in material.entries] == ["", "plan.ground=0"] and not material.repeated
+    plain, changed = sorted(commands(material.files[0])[0], key=len)
+    assert "--set" not in plain and "--set plan.ground=0" in changed
+
+
 def test_diagnostics_of_any_form_do_no_harm(made_up: Make, tmp_path: Path) -> None:
     odd = [None, "text", {"a": 1}, [1, {"x": "y"}], [{"x": True, "level <3>": 0.25}]]
     records = [made_up(2, 0.5, seed=i, extra={"diagnostics": held}) for i, held in enumerate(odd)]
