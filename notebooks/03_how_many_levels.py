@@ -344,48 +344,75 @@ display(figure)
 # %% [markdown]
 # ### Is there one right number?
 #
-# It depends on how long ways are. The same kind of stack on 2 x 2, 4 x 4 and 8 x 8 rooms, with the best metric that each file
-# holds. Once the span of a level is longer than the whole way, it is skipped (`active_share` in the records says how
-# often), and one level more can only cost compute and add a source of mistakes. With a critic that orders states as the
-# true way does, any number will do, however deep the nesting; where the metric knows less, as `imagined` and `l2` above
-# do, it matters. An earlier critic of the 8 x 8 rooms held walls to be thin: there the flat agent fell behind, and three
-# levels did best (card `nested-d4`).
+# It depends on how long ways are, and on what the metric knows. The same kind of stack on 2 x 2, 4 x 4 and 8 x 8 rooms, under
+# a critic that read off the floor plan what walls cost, and under `imagined`, which every level measures by walking about in
+# its own imagination. With a critic that orders states as the true way does, any number will do, however deep the nesting.
+# Where the metric knows less, every level adds something as long as its span fits into the way: the fourth one is what the
+# deepest nesting gains from, and nothing else does. (An earlier critic of the 8 x 8 rooms held walls to be thin: there the
+# flat agent fell behind, too, and three levels did best; card `nested-d4`.)
 
 # %%
 SIZES = {"nested-d2": "2 x 2 rooms", "nested-d3": "4 x 4 rooms", "nested-d4": "8 x 8 rooms"}
-figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.2), sharey=True, layout="constrained")
-order, spans = tuple(METRIC_COLOURS), []
+figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.4), sharey=True, layout="constrained")
 for panel, (name, rooms) in zip(panels, SIZES.items()):
-    own = blocks([Entry(record) for record in published(name)])[0]
-    metric = max((agent.setting.metric for agent in own.agents), key=order.index)
-    points = sorted((agent.levels, own.rate(agent)) for agent in own.agents if agent.setting.metric == metric)
+    own = per_agent(published(name))
     plain_axes(panel)
-    xs, rates = zip(*points)
-    bars = np.array([[r.value - r.lo, r.hi - r.value] for r in rates]).T
-    look = {
-        "fmt": f"{METRIC_MARKERS[metric]}-",
-        "color": METRIC_COLOURS[metric],
-        "capsize": 4,
-        "markersize": 8,
-    }
-    panel.errorbar(xs, [r.value for r in rates], bars, **look)
-    spans.append(max(r.value for r in rates) - min(r.value for r in rates))
-    steps = np.mean(own.oracle_steps)
-    said = {x: f"{x}\n{100 * rate.value:.1f} %" for x, rate in points}
-    panel.set_xticks(range(1, 5), [said.get(x, f"{x}\nnot run") for x in range(1, 5)])
-    panel.set(xlabel="levels of the agent, and success", xlim=(0.5, 4.5), ylim=(-0.02, 1.08))
-    panel.set_title(
-        f"{rooms} (metric {metric}, n = {len(own.episodes)})\nmean shortest way: {steps:.0f} steps"
-    )
+    for metric in ("critic", "imagined"):
+        line = sorted(
+            (agent for agent in own if agent["metric"] == metric), key=lambda agent: agent["levels"]
+        )
+        xs, rates = [agent["levels"] for agent in line], [agent["success_rate"] for agent in line]
+        bars = np.abs(np.array([agent["success_ci95"] for agent in line]).T - rates)
+        look = {"color": METRIC_COLOURS[metric], "capsize": 4, "markersize": 8, "label": f"metric {metric}"}
+        panel.errorbar(xs, rates, bars, fmt=f"{METRIC_MARKERS[metric]}-", **look)
+        if metric == "imagined":
+            for x, rate, agent in zip(xs, rates, line):
+                few = f"\n(n = {agent['episodes']})" if agent["episodes"] < line[-1]["episodes"] else ""
+                place = (0, -10) if rate > 0.15 else (0, 12)
+                panel.annotate(
+                    f"{100 * rate:.1f}{few}", (x, rate), place, textcoords="offset points", ha="center",
+                    va="top" if rate > 0.15 else "bottom", color=METRIC_COLOURS[metric],
+                )  # fmt: skip
+    steps = np.mean(line[-1]["oracle_steps"])
+    panel.set_xticks(range(1, 5))
+    panel.set(xlabel="levels of the agent", xlim=(0.5, 4.5), ylim=(-0.02, 1.08))
+    panel.set_title(f"{rooms} (n = {line[-1]['episodes']})\nmean shortest way: {steps:.0f} steps")
 panels[0].set_ylabel("success rate")
 panels[0].set_yticks(np.linspace(0, 1, 6), [f"{p} %" for p in range(0, 101, 20)])
+panels[1].legend(loc="center right")
 figure.suptitle(
-    "With the best metric of each file, the best and the worst number of levels are "
-    + ", ".join(f"{100 * span:.1f}" for span in spans)
-    + " points apart (bars: 95 % intervals)",
+    "How much levels matter depends on the nesting and on the metric (bars: 95 % intervals)",
     fontweight="bold",
 )
 plt.show()
+
+# %% [markdown]
+# ### Success against compute
+#
+# So far everybody had the same budget. What if it shrinks? Each line is one number of levels from starved to well fed, against
+# what an episode really took: perception, every candidate, forward and backward. The flat agents were trained and tuned for
+# themselves; `sampling` draws candidates and takes the best, `adam` improves them by gradient. Under the critic the flat
+# agent is the cheapest at any success, because writing down the floor plan for the upper levels alone costs more than all it
+# does. Under `imagined` the imagined walks are what an episode costs first, and the lines come together.
+
+
+# %%
+def curve(name):
+    """Records with several budgets that a card has."""
+    return read_records(str(files("hjepa").joinpath("published", name, "curve.json")))
+
+
+for name, metric in (
+    ("nested-d3", "critic"),
+    ("nested-d3", "imagined"),
+    ("nested-d4", "critic"),
+    ("nested-d4", "imagined"),
+):
+    figure = hjepa.figures.success_by_compute(
+        [record for record in curve(name) if record["metric"] == metric]
+    )
+    figure.suptitle(f"Success by compute, {SIZES[name]}, metric {metric}", fontweight="bold")
+    display(figure)
 
 # %% [markdown]
 # ## How to go on
