@@ -1,19 +1,22 @@
 """Tuning of planning on validation tasks, so that no agent in a comparison is a straw man.
 
 First horizon and commitment together, then one by one what else could suit the agent, then all of that which helped
-at once. The compute is the same throughout, and everything that was tried is kept.
+at once. The compute is the same throughout, and everything that was tried is kept; a killed run goes on after the last
+trial that it finished.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hjepa.checkpoints import describe, load_stack
 from hjepa.devices import fix_threads
 from hjepa.errors import InputError
 from hjepa.evaluation import evaluate
+from hjepa.json_files import plain, read_json, write_json
 from hjepa.stack import Stack
 from hjepa.workers import workers as worker_pool
 from tasks import task_spec
@@ -61,6 +64,7 @@ def tune(
     note: Callable[[str], None] = lambda text: None,
     horizons: tuple[int, ...] | None = None,
     commits: tuple[int, ...] | None = None,
+    progress: Path | None = None,
 ) -> dict[str, Any]:
     """The best settings of planning under each metric, on validation tasks.
 
@@ -76,6 +80,8 @@ def tune(
         horizons: of the top level, that are tried; None: all that make sense.
         commits: steps of a plan that the flat agent walks before the next, that are tried with each horizon that is as
             long; None: all that make sense.
+        progress: file that keeps finished trials, so that a killed run goes on; whoever asks deletes it once the result
+            is written. None: nothing is kept.
 
     Returns:
         what was tuned, and per metric everything that was tried and the best of it, by success and then by SPL.
@@ -99,14 +105,22 @@ def tune(
             f"horizons {list(horizons)}", "commits", "all are longer, so there is nothing to try"
         )
     asked = (checkpoint, task, levels, episodes, seed, tasks, budget_tflops)
+    sha256 = describe(checkpoint)["sha256"]
+    kept = _Kept(progress, [*asked[1:], sha256, repr(stack.config)])
     found: dict[str, Any] = {}
     with worker_pool(workers) as pool:
 
         def score(metric: str, trials: list[Trial]) -> list[Trial]:
-            jobs = [pool.submit(_try, asked, metric, _settings(stack, levels, trial)) for trial in trials]
+            jobs = {
+                index: pool.submit(_try, asked, metric, _settings(stack, levels, trial))
+                for index, trial in enumerate(trials)
+                if kept.measured(metric, trial) is None
+            }
             rows = []
-            for trial, job in zip(trials, jobs):
-                rows.append({**trial, **job.result()})
+            for index, trial in enumerate(trials):
+                if index in jobs:
+                    kept.keep(metric, trial, jobs[index].result())
+                rows.append({**trial, **(kept.measured(metric, trial) or {})})
                 note(f"{metric}: {rows[-1]}")
             return rows
 
@@ -132,7 +146,7 @@ def tune(
         "seed": seed,
         "levels": levels,
         "budget_tflops": budget_tflops,
-        "checkpoint_sha256": describe(checkpoint)["sha256"],
+        "checkpoint_sha256": sha256,
         "metrics": found,
     }
 
@@ -143,6 +157,28 @@ MEASURED = ("success_rate", "spl", "tflops_per_episode")
 def best(tried: list[Trial]) -> Trial:
     """The row of highest success, of several the one of highest SPL."""
     return max(tried, key=_rank)
+
+
+class _Kept:
+    """Finished trials, and the file of them."""
+
+    def __init__(self, file: Path | None, identity: list[Any]) -> None:
+        self.file, self.identity = file, plain(identity)
+        self.trials: list[tuple[str, Trial, Trial]] = []  # (metric, trial, what was measured)
+        if file is not None and file.exists():
+            content = read_json(file)
+            if content.get("identity") == self.identity:
+                self.trials = [(metric, trial, measured) for metric, trial, measured in content["trials"]]
+
+    def measured(self, metric: str, trial: Trial) -> Trial | None:
+        """What a trial came to, None where it has not been finished."""
+        found = (row for of, tried, row in self.trials if of == metric and tried == plain(trial))
+        return next(found, None)
+
+    def keep(self, metric: str, trial: Trial, measured: Trial) -> None:
+        self.trials.append((metric, plain(trial), plain(measured)))
+        if self.file is not None:
+            write_json(self.file, {"identity": self.identity, "trials": self.trials})
 
 
 def _rank(row: Trial) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Tune an agent's planning on validation tasks, at the compute that all agents get.
 
 For baselines first of all: the flat agent of a comparison should be as good as its planning can be made.
+A killed run goes on after the last trial that it finished.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import sys
 from typing import Any
 
 from hjepa.commands._options import integers, known_task, output_file, usable_cpus, words
-from hjepa.requests import TASK_KINDS
+from hjepa.requests import TASK_KINDS, remove_progress
 
 
 def add_arguments(parser: Any) -> None:
@@ -50,6 +51,7 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> None:
     file = output_file(options.json)
+    progress = file.with_name(f"{file.name}.partial")
     known_task(options.task)
 
     from hjepa.json_files import write_json
@@ -71,7 +73,9 @@ def run(options: Any) -> None:
         note,
         options.horizons,
         options.commits,
+        progress,
     )
     write_json(file, found)
+    remove_progress(progress)
     for metric, result in found["metrics"].items():
         print(f"{metric}: {result['chosen']}")

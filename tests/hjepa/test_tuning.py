@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hjepa.agent import Agent
 from hjepa.checkpoints import save_stack
 from hjepa.config import load_preset, with_plan
 from hjepa.errors import InputError
+from hjepa.json_files import read_json
 from hjepa.stack import Stack
 
 TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
@@ -53,6 +55,12 @@ def test_flat_settings_that_cannot_work_are_refused(flat: str, reason: str) -> N
         load_preset(TINY, [f"plan.flat={flat}"])
 
 
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No processes are started: one that loads torch costs more than the trials of a test."""
+    monkeypatch.setattr(tuning, "worker_pool", ThreadPoolExecutor)
+
+
 def test_tuning_keeps_everything_and_chooses_the_best(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +78,7 @@ def test_tuning_keeps_everything_and_chooses_the_best(
     assert found["split"] == "validation" and len(found["checkpoint_sha256"]) == 64
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_flat_agent_may_have_walks_of_its_own(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +92,7 @@ def test_the_flat_agent_may_have_walks_of_its_own(
         assert sum("walks" in row for row in found["metrics"][metric]["tried"]) == tries
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_what_lies_between_levels_is_tuned_where_there_are_several(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +112,7 @@ def test_what_lies_between_levels_is_tuned_where_there_are_several(
     assert sum("reached" in row for row in tried) >= 1 and sum("pace" in row for row in tried) >= 1
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_horizons_that_are_asked_for_are_the_ones_tried(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +125,45 @@ def test_horizons_that_are_asked_for_are_the_ones_tried(
     found = tuning.tune(*asked, episodes=1, budget_tflops=0.05, horizons=(1, 3), commits=(3, 1))
     tried = found["metrics"]["l2"]["tried"]
     assert [(row["horizon"], row["commit"]) for row in tried] == [(1, 1), (3, 1), (3, 3)]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_killed_tuning_goes_on_after_its_last_trial(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, kept = tmp_path / "run", tmp_path / "tuning.json.partial"
+    run.mkdir()
+    save_stack(stack, run, {"task": stack.config.task})
+    monkeypatch.setattr(tuning, "OTHERS", ({"haste": 1.0},))
+
+    def tune(stop_after: int, episodes: int = 1) -> tuple[list[str], dict[str, Any]]:
+        notes: list[str] = []
+
+        def note(text: str) -> None:
+            notes.append(text)
+            if len(notes) == stop_after:
+                raise KeyboardInterrupt
+
+        found = tuning.tune(
+            str(run), stack.config.task, ("l2",), episodes=episodes, budget_tflops=0.05, note=note,
+            horizons=(2,), progress=kept,
+        )  # fmt: skip
+        return notes, found
+
+    whole = tune(0)
+    kept.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        tune(2)
+    assert len(read_json(kept)["trials"]) == 2
+    planned: list[int] = []
+    keep = tuning._Kept.keep
+    monkeypatch.setattr(
+        tuning._Kept, "keep", lambda self, *trial: (planned.append(len(trial)), keep(self, *trial))
+    )
+    assert tune(0) == whole and len(planned) == len(whole[0]) - 2
+    planned.clear()
+    assert tune(0) == whole and not planned
+    assert tune(0, episodes=2) != whole and planned, "trials of other tasks are no trials of these"
 
 
 @pytest.mark.parametrize(
