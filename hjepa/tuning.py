@@ -1,8 +1,8 @@
 """Tuning of planning on validation tasks, so that no agent in a comparison is a straw man.
 
 First horizon and commitment together, then one by one what else could suit the agent, then all of that which helped
-at once. The compute is the same throughout, and everything that was tried is kept; a killed run goes on after the last
-trial that it finished.
+at once; further rounds try the same on top of the best so far. The compute is the same throughout, and everything that
+was tried is kept; a killed run goes on after the last trial that it finished.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ OTHERS: tuple[dict[str, Any], ...] = (
     {"step_cost": 0.0},
     {"front": 1.0},
     {"walks": {"lag": 4}},
+    {"walks": {"lag": 16}},
+    {"walks": {"lag": 4, "steps": 256}},
+    {"walks": {"lag": 16, "steps": 256}},
 )
 """What is changed one by one once horizon and commitment are found; walks make the metric ``imagined`` alone."""
 
@@ -64,6 +67,7 @@ def tune(
     note: Callable[[str], None] = lambda text: None,
     horizons: tuple[int, ...] | None = None,
     commits: tuple[int, ...] | None = None,
+    rounds: int = 1,
     progress: Path | None = None,
 ) -> dict[str, Any]:
     """The best settings of planning under each metric, on validation tasks.
@@ -80,6 +84,7 @@ def tune(
         horizons: of the top level, that are tried; None: all that make sense.
         commits: steps of a plan that the flat agent walks before the next, that are tried with each horizon that is as
             long; None: all that make sense.
+        rounds: how often all the other settings are tried, each time on top of the best so far.
         progress: file that keeps finished trials, so that a killed run goes on; whoever asks deletes it once the result
             is written. None: nothing is kept.
 
@@ -95,6 +100,8 @@ def tune(
         raise InputError(f"levels {levels}", "levels", f"choose from 1 to {stack.depth}")
     if commits is not None and (levels > 1 or not commits or min(commits) < 1):
         raise InputError(f"commits {list(commits)}", "commits", "give 1 or more, for one level alone")
+    if rounds < 1:
+        raise InputError(f"rounds {rounds}", "rounds", "give 1 or more")
     longest = stack.config.levels[levels - 1].rollout
     horizons = _horizons(longest, levels) if horizons is None else horizons
     if not horizons or not all(1 <= horizon <= longest for horizon in horizons):
@@ -126,17 +133,23 @@ def tune(
 
         for metric in metrics:
             tried = score(metric, pairs)
-            base: Trial = {key: best(tried)[key] for key in ("horizon", "commit") if key in tried[0]}
             others = [other for other in OTHERS if metric == "imagined" or "walks" not in other]
             others += _above(metric) if levels > 1 else []
-            rows = score(metric, [{**base, **other} for other in others])
-            helped = [row for row in rows if _rank(row) > _rank(best(tried))]
-            tried += rows
-            together: Trial = dict(base)
-            for row in sorted(helped, key=_rank):
-                together |= {key: value for key, value in row.items() if key not in MEASURED}
-            if len(helped) > 1:
-                tried += score(metric, [together])
+            for _ in range(rounds):
+                before = best(tried)
+                base = {key: value for key, value in before.items() if key not in MEASURED}
+                rows = score(metric, [trial for other in others if (trial := {**base, **other}) != base])
+                helped = [row for row in rows if _rank(row) > _rank(before)]
+                tried += rows
+                together: Trial = dict(base)
+                for row in sorted(helped, key=_rank):
+                    together |= {
+                        key: row[key] for key in row if key not in MEASURED and row[key] != base.get(key)
+                    }
+                if len(helped) > 1:
+                    tried += score(metric, [together])
+                if not helped:
+                    break
             found[metric] = {"chosen": best(tried), "tried": tried}
     return {
         "task": task,

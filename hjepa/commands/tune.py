@@ -31,6 +31,13 @@ def add_arguments(parser: Any) -> None:
         metavar="4,8",
         help="steps of a plan that the flat agent walks before the next, that are tried; default: as above",
     )
+    add(
+        "--rounds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how often the other settings are tried, each time on top of the best so far; default: 1",
+    )
     add("--episodes", type=int, default=48, metavar="N", help="validation tasks of a trial; default: 48")
     add("--seed", type=int, default=0, metavar="S", help="of episodes and planner; default: 0")
     add(
@@ -73,6 +80,7 @@ def run(options: Any) -> None:
         note,
         options.horizons,
         options.commits,
+        options.rounds,
         progress,
     )
     write_json(file, found)

@@ -166,6 +166,32 @@ def test_a_killed_tuning_goes_on_after_its_last_trial(
     assert tune(0, episodes=2) != whole and planned, "trials of other tasks are no trials of these"
 
 
+@pytest.mark.usefixtures("in_this_process")
+def test_a_second_round_starts_from_the_best_of_the_first(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_stack(stack, tmp_path, {"task": stack.config.task})
+    monkeypatch.setattr(tuning, "OTHERS", ({"haste": 0.25}, {"support": 0.0}, {"haste": 0.5}))
+    worth = {"haste": {0.25: 1.0, 0.5: 4.0}, "support": {0.0: 2.0}}
+
+    def measure(asked: tuple[Any, ...], metric: str, changes: dict[str, Any]) -> dict[str, Any]:
+        gain = sum(worth[key].get(value, 0.0) for key, value in changes.items() if key in worth)
+        alone = gain == 0 or len(changes.keys() & worth.keys()) == 1
+        return {"success_rate": gain if alone else 3.0 + gain / 100, "spl": 0.0, "tflops_per_episode": 0.0}
+
+    monkeypatch.setattr(tuning, "_try", measure)
+    asked = (str(tmp_path), stack.config.task, ("l2",))
+    one, two = (
+        tuning.tune(*asked, horizons=(2,), commits=(2,), rounds=rounds)["metrics"]["l2"] for rounds in (1, 2)
+    )
+    assert one["chosen"]["haste"] == 0.5 and "support" not in one["chosen"]
+    rows = [{key: row.get(key) for key in ("haste", "support")} for row in one["tried"]]
+    assert rows[-1] == {"haste": 0.5, "support": 0.0}, "all that helped at once"
+    assert two["tried"][: len(rows)] == one["tried"], "a round of its own changes nothing of the first"
+    further = [(row["haste"], row.get("support")) for row in two["tried"][len(rows) :]]
+    assert further == [(0.25, None), (0.5, 0.0)], "what the best already has is not tried again"
+
+
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
@@ -174,6 +200,7 @@ def test_a_killed_tuning_goes_on_after_its_last_trial(
         ({"commits": (0,)}, "1 or more"),
         ({"commits": (1,), "levels": 2}, "one level alone"),
         ({"horizons": (1,), "commits": (2,)}, "nothing to try"),
+        ({"rounds": 0}, "1 or more"),
         ({"levels": 9}, "choose from 1 to"),
         ({"levels": 0}, "choose from 1 to"),
     ],
