@@ -125,9 +125,11 @@ def tune(
             }
             rows = []
             for index, trial in enumerate(trials):
-                if index in jobs:
-                    kept.keep(metric, trial, jobs[index].result())
-                rows.append({**trial, **(kept.measured(metric, trial) or {})})
+                measured = kept.measured(metric, trial)
+                if measured is None:
+                    measured = jobs[index].result()
+                    kept.keep(metric, trial, measured)
+                rows.append({**trial, **measured})
                 note(f"{metric}: {rows[-1]}")
             return rows
 
