@@ -20,26 +20,27 @@ check_pillars()
 
 if TYPE_CHECKING:
     from hjepa import figures
-    from hjepa.agent import Agent
-    from hjepa.checkpoints import load_stack
+    from hjepa.agent.agent import Agent
     from hjepa.errors import InputError
-    from hjepa.evaluation import evaluate, watch
-    from hjepa.stack import Stack
-    from hjepa.training import fit
+    from hjepa.evaluation.evaluate import evaluate, watch
+    from hjepa.model.checkpoints import load_stack
+    from hjepa.model.stack import Stack
+    from hjepa.training.fit import fit
 
 __all__ = ["Agent", "InputError", "Stack", "evaluate", "figures", "fit", "load_stack", "watch"]
 
-# Public name -> the module that defines it; a name that equals its module's last part is the module itself.
+# Public name -> the module that defines it.
 _HOMES = {
-    "Agent": "hjepa.agent",
+    "Agent": "hjepa.agent.agent",
     "InputError": "hjepa.errors",
-    "Stack": "hjepa.stack",
-    "evaluate": "hjepa.evaluation",
-    "figures": "hjepa.figures",
-    "fit": "hjepa.training",
-    "load_stack": "hjepa.checkpoints",
-    "watch": "hjepa.evaluation",
+    "Stack": "hjepa.model.stack",
+    "evaluate": "hjepa.evaluation.evaluate",
+    "fit": "hjepa.training.fit",
+    "load_stack": "hjepa.model.checkpoints",
+    "watch": "hjepa.evaluation.evaluate",
 }
+
+_MODULES = ("figures",)
 
 
 def __getattr__(name: str) -> Any:
@@ -50,10 +51,11 @@ def __getattr__(name: str) -> Any:
             return version("hjepa")
         except PackageNotFoundError:
             return "0+uninstalled"
+    if name in _MODULES:
+        return import_module(f"hjepa.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'hjepa' has no attribute {name!r}; it has {', '.join(__all__)}")
-    module = import_module(_HOMES[name])
-    value = module if name == _HOMES[name].rpartition(".")[2] else getattr(module, name)
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

@@ -263,7 +263,7 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     """
     content, path = read_preset(name)
     if isinstance(content, dict):
-        content.pop("ablate", None)  # what hjepa.grids reads
+        content.pop("ablate", None)  # what hjepa.sweeps.grid reads
     return parse_config(override(content, overrides), str(path))
 
 

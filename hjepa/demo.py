@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from hjepa import figures
-from hjepa.ablation import collect_store
-from hjepa.checkpoints import describe, load_stack
 from hjepa.config import load_preset
 from hjepa.devices import fix_threads
-from hjepa.evaluation import evaluate, watch
+from hjepa.evaluation.evaluate import evaluate, watch
+from hjepa.evaluation.records import Record
 from hjepa.json_files import read_json, write_json
-from hjepa.records import Record
-from hjepa.stack import Stack
-from hjepa.training import fit
-from hjepa.workers import workers
+from hjepa.model.checkpoints import describe, load_stack
+from hjepa.model.stack import Stack
+from hjepa.sweeps.sweep import collect_store
+from hjepa.sweeps.workers import workers
+from hjepa.training.fit import fit
 
 EPISODES = 200
 SEED = 0

@@ -29,11 +29,11 @@ from IPython.display import HTML
 
 import hjepa
 import tasks
+from hjepa.agent.imagination import imagined_metrics
 from hjepa.devices import fix_threads
 from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal, draw_path, legend_handles
 from hjepa.figures.style import level_colour, time_colours, time_map
-from hjepa.imagination import imagined_metrics
-from hjepa.models import LevelModel
+from hjepa.model.level_model import LevelModel
 from planners.grounding import Unconstrained
 from planners.protocols import Problem
 from planners.rollouts import sample_rollout

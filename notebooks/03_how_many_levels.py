@@ -36,14 +36,14 @@ import numpy as np
 from IPython.display import display
 
 import hjepa
-from hjepa.ablation import ablate
 from hjepa.devices import fix_threads
-from hjepa.evidence import Entry, blocks
+from hjepa.evaluation.comparison import Entry, blocks
+from hjepa.evaluation.records import pooled, read_records
 from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS, episodes_name, grouped
 from hjepa.figures.measured import Row, rows_figure
 from hjepa.figures.style import plain_axes
-from hjepa.grids import expand, read_grid
-from hjepa.records import pooled, read_records
+from hjepa.sweeps.grid import expand, read_grid
+from hjepa.sweeps.sweep import ablate
 
 fix_threads()
 work = Path(tempfile.mkdtemp())

@@ -31,15 +31,15 @@ import torch
 
 import hjepa
 import tasks
+from hjepa.agent.imagination import imagined_metrics
 from hjepa.devices import fix_threads
-from hjepa.diagnostics import diagnose
-from hjepa.evaluation import make_agent, play
+from hjepa.evaluation.diagnostics import diagnose
+from hjepa.evaluation.evaluate import make_agent, play
+from hjepa.evaluation.records import pooled, read_records
 from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal
 from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS, grouped, levels_name
 from hjepa.figures.style import INK, level_colour, plain_axes
-from hjepa.imagination import imagined_metrics
-from hjepa.models import LevelModel
-from hjepa.records import pooled, read_records
+from hjepa.model.level_model import LevelModel
 from levels.metrics import squared_distance
 from planners.noise import combine
 from planners.objectives import GoalCost, SumCost, SupportCost

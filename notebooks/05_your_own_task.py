@@ -82,11 +82,11 @@ import matplotlib.pyplot as plt
 
 import hjepa
 import tasks
-from hjepa.ablation import ablate
 from hjepa.devices import fix_threads
 from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal
-from hjepa.grids import expand
 from hjepa.report.page import write_report
+from hjepa.sweeps.grid import expand
+from hjepa.sweeps.sweep import ablate
 
 fix_threads()
 TASK = "serpentine:Serpentine-v0"

@@ -35,16 +35,16 @@ from matplotlib.patches import Patch, Rectangle
 
 import hjepa
 from hjepa.config import with_plan
-from hjepa.configurator import Configurator
 from hjepa.devices import fix_threads
-from hjepa.evaluation import make_agent, play
+from hjepa.evaluation.evaluate import make_agent, play
 from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal, draw_path
 from hjepa.figures.groups import interval
 from hjepa.figures.style import FAINT, INK, level_colour
-from hjepa.guardrails import Region
-from hjepa.memory import Memory
-from hjepa.missions import read_mission, sample_missions
-from hjepa.perception import Perception
+from hjepa.gridworld.configurator import Configurator
+from hjepa.gridworld.guardrails import Region
+from hjepa.gridworld.missions import read_mission, sample_missions
+from hjepa.gridworld.short_term_memory import Memory
+from hjepa.model.perception import Perception
 from tasks import task_spec
 from tasks.mission_oracles import mission_steps
 from tasks.observations import DOOR, KEY, grid_to_walls

@@ -68,7 +68,7 @@ def make_engine(options: Any) -> Any:
     Raises:
         InputError: an option of another engine, a value that cannot be, or an extra that is not installed.
     """
-    from hjepa.engines import LocalProcesses, RayCluster, Slurm
+    from hjepa.sweeps.engines import LocalProcesses, RayCluster, Slurm
 
     for name, owner in _OWNERS.items():
         if getattr(options, name) is not None and owner != options.engine:

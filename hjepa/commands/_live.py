@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self, TextIO
 
-from hjepa.cells import Spec, cell_key
-from hjepa.engines.jobs import Outcome, attempts_path
 from hjepa.errors import InputError
+from hjepa.evaluation.tables import align
 from hjepa.json_files import read_json
-from hjepa.tables import align
+from hjepa.sweeps.cell import Spec, cell_key
+from hjepa.sweeps.engines.jobs import Outcome, attempts_path
 
 _ROW = ("task", "overrides", "depth", "levels", "metric", "planner", "budget_tflops")
 WAITING = "..."

@@ -12,7 +12,7 @@ from typing import Any
 
 from hjepa.commands._engines import add_engine, make_engine
 from hjepa.commands._options import add_preset, integers, numbers, split_commas, words
-from hjepa.requests import SPLITS, TASK_KINDS
+from hjepa.evaluation.plan_request import SPLITS, TASK_KINDS
 
 
 def add_arguments(parser: Any) -> None:
@@ -34,10 +34,10 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(options: Any) -> int:
-    from hjepa.ablation import ablate
     from hjepa.commands._live import LiveGrid
-    from hjepa.grids import expand, read_grid
-    from hjepa.tables import table
+    from hjepa.evaluation.tables import table
+    from hjepa.sweeps.grid import expand, read_grid
+    from hjepa.sweeps.sweep import ablate
 
     grid = read_grid(
         options.preset,

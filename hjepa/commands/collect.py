@@ -16,8 +16,8 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(options: Any) -> None:
-    from hjepa.ablation import collect_store
     from hjepa.config import load_preset
+    from hjepa.sweeps.sweep import collect_store
 
     config = load_preset(options.preset, options.overrides)
     known_task(config.task)

@@ -13,7 +13,7 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> None:
     from hjepa.demo import run as run_demo
-    from hjepa.tables import table
+    from hjepa.evaluation.tables import table
 
     def note(text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -31,7 +31,7 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(options: Any) -> None:
-    from hjepa.distillation import distill
+    from hjepa.training.actor_distillation import distill
 
     distill(
         options.checkpoint,

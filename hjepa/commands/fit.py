@@ -21,7 +21,7 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> None:
     from hjepa.config import load_preset
-    from hjepa.training import fit
+    from hjepa.training.fit import fit
 
     config = load_preset(options.preset, options.overrides)
     out = Path(options.out)

@@ -19,7 +19,7 @@ from hjepa.commands._options import (
     usable_cpus,
     words,
 )
-from hjepa.requests import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
+from hjepa.evaluation.plan_request import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
 
 
 def add_arguments(parser: Any) -> None:
@@ -90,9 +90,9 @@ def run(options: Any) -> None:
     request = PlanRequest(**{name: options[name] for name in fields}, progress=progress)
     known_task(request.task)
 
-    from hjepa.planning import plan_command
-    from hjepa.records import write_json
-    from hjepa.tables import table
+    from hjepa.evaluation.records import write_json
+    from hjepa.evaluation.tables import table
+    from hjepa.sweeps.plan_cells import plan_command
 
     records = plan_command(request)
     print(table(records))

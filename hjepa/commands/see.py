@@ -32,7 +32,7 @@ def add_arguments(parser: Any) -> None:
 
 
 def run(options: Any) -> None:
-    from hjepa.seeing import learn_to_see
+    from hjepa.training.pixel_distillation import learn_to_see
 
     found = learn_to_see(
         options.checkpoint,

@@ -12,7 +12,7 @@ def add_arguments(parser: Any) -> None:
 
 def run(options: Any) -> None:
     import tasks
-    from hjepa.tables import align
+    from hjepa.evaluation.tables import align
 
     specs = tasks.list_tasks()
     if options.json:

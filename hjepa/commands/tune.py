@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from hjepa.commands._options import integers, known_task, output_file, usable_cpus, words
-from hjepa.requests import TASK_KINDS, remove_progress
+from hjepa.evaluation.plan_request import TASK_KINDS, remove_progress
 
 
 def add_arguments(parser: Any) -> None:
@@ -62,7 +62,7 @@ def run(options: Any) -> None:
     known_task(options.task)
 
     from hjepa.json_files import write_json
-    from hjepa.tuning import tune
+    from hjepa.sweeps.tuning import tune
 
     def note(text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -17,7 +17,7 @@ from hjepa.figures.style import BODY, FAINT, INK, SMALL, level_colour, new_figur
 from hjepa.figures.walk import Imagined, Walk, read_walk
 
 if TYPE_CHECKING:
-    from hjepa.evaluation import Trace
+    from hjepa.evaluation.evaluate import Trace
 
 
 def plan_animation(
@@ -29,7 +29,7 @@ def plan_animation(
     ring is the subgoal that the plan hands down. A level that was skipped shows nothing until it plans again.
 
     Args:
-        trace: from `hjepa.evaluation.play` with an agent made with ``record=True``.
+        trace: from `hjepa.evaluation.evaluate.play` with an agent made with ``record=True``.
         episode: row of the trace, from 0.
         fps: frames per second.
         task: id for the title; None: the task that the stack was trained for.

@@ -8,9 +8,9 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from hjepa.errors import InputError
+from hjepa.evaluation.records import Record
+from hjepa.evaluation.statistics import wilson
 from hjepa.figures.style import INK, MUTED, REFERENCE, SMALL
-from hjepa.records import Record
-from hjepa.statistics import wilson
 
 METRIC_COLOURS = {"l2": "#56B4E9", "commute": "#E69F00", "imagined": "#7B3294", "critic": "#000000"}
 """The colour of a metric in every figure; none is the colour of one of the first four levels, or of the goal."""

@@ -16,16 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hjepa.errors import InputError
+from hjepa.evaluation.statistics import rank_correlation
 from hjepa.figures.floor import draw_goal
 from hjepa.figures.style import BODY, INK, MUTED, SMALL, TITLE, level_colour, new_figure
-from hjepa.statistics import rank_correlation
 from levels.metrics import squared_distance
 from levels.metrics_names import METRICS
 from tasks import distances
 from tasks.observations import grid_to_walls
 
 if TYPE_CHECKING:
-    from hjepa.stack import Stack
+    from hjepa.model.stack import Stack
 
 LANDSCAPE_WALL = "#C4C4C4"
 """Walls between the colours of viridis: neither its dark nor its bright end."""
@@ -80,8 +80,8 @@ def landscape(
     latents = stack.encode(agents[None], memories, upto=level)[-1][0]
     chosen = stack.metric(metric, level - 1)
     if metric == "imagined":
-        from hjepa.imagination import imagined_metrics
-        from hjepa.models import LevelModel
+        from hjepa.agent.imagination import imagined_metrics
+        from hjepa.model.level_model import LevelModel
 
         # From walks that begin at the goal, the only place that is known here.
         first = stack.encode(agents[None, -1:], memories, upto=1)[0].expand(-1, 2, -1)

@@ -1,6 +1,7 @@
 """Figures of pooled results: success by levels in small multiples, differences, compute, diagnostics.
 
-They take what `hjepa.evidence` computes and a width in CSS pixels: a desk's width makes one row of panels, a phone's
+They take what `hjepa.evaluation.comparison` computes and a width in CSS pixels: a desk's width makes one row of
+panels, a phone's
 makes them stand below one another. Font sizes are in the same pixels, so that text is as large on the page as here.
 Level k has its colour and its marker in all of them.
 """
@@ -18,7 +19,7 @@ from matplotlib.gridspec import GridSpec
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from hjepa.evidence import Measured
+from hjepa.evaluation.comparison import Measured
 from hjepa.figures.groups import MARKERS
 from hjepa.figures.style import INK, MUTED, REFERENCE, level_colour, plain_axes
 

@@ -27,7 +27,7 @@ from hjepa.figures.style import (
 from hjepa.figures.walk import Imagined, Walk, between, read_walk
 
 if TYPE_CHECKING:
-    from hjepa.evaluation import Trace
+    from hjepa.evaluation.evaluate import Trace
 
 NUMBERED = 14
 """At most so many subgoals of a panel carry their number; with more, every second or third does."""
@@ -48,7 +48,7 @@ def subgoals(
     followed them. Below: when each level planned or was skipped, and the true shortest path left to the goal.
 
     Args:
-        trace: from `hjepa.evaluation.play` with an agent made with ``record=True``.
+        trace: from `hjepa.evaluation.evaluate.play` with an agent made with ``record=True``.
         episode: row of the trace, from 0.
         start, stop: draw only what happened from environment step ``start`` up to ``stop``; None: all of it.
         task: id for the title; None: the task that the stack was trained for.

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from hjepa.evaluation.records import Record
 from hjepa.figures.groups import (
     MARKERS,
     draw_bounds,
@@ -29,7 +30,6 @@ from hjepa.figures.groups import (
     varying,
 )
 from hjepa.figures.style import BODY, INK, MUTED, SMALL, TITLE, level_colour, new_figure, plain_axes
-from hjepa.records import Record
 
 WHERE = ("task", "split", "tasks")
 SETTINGS = ("planner", "oracle", "budget_tflops")

@@ -13,7 +13,7 @@ from tasks import EpisodeBatch, distances
 from tasks.key_oracles import key_distances, steps_from
 
 if TYPE_CHECKING:
-    from hjepa.evaluation import Trace
+    from hjepa.evaluation.evaluate import Trace
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def read_walk(trace: Trace, episode: int = 0) -> Walk:
     """One episode of a trace.
 
     Args:
-        trace: from `hjepa.evaluation.play`.
+        trace: from `hjepa.evaluation.evaluate.play`.
         episode: row of the trace, from 0.
 
     Raises:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hjepa.errors import InputError
-from hjepa.records import Record
+from hjepa.evaluation.records import Record
+from hjepa.evaluation.statistics import paired_proportions
 from hjepa.report.parts import Row, name_of, of_levels, share
-from hjepa.statistics import paired_proportions
 
 REMEMBERED = (("d2", 0.85), ("d3", 0.7))
 """Depth of the floor plans that the rows on memory are about, and what success had to be."""

@@ -9,10 +9,10 @@ from statistics import NormalDist
 
 import numpy as np
 
+from hjepa.evaluation.records import Record
+from hjepa.evaluation.statistics import Estimate, paired_difference
 from hjepa.json_files import read_json
-from hjepa.records import Record
 from hjepa.report.parts import Row, name_of, of_levels, share
-from hjepa.statistics import Estimate, paired_difference
 from tasks.missions import KINDS
 
 EVALUATED = "--episodes 200 --split test --seed 0,1,2"

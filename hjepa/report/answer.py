@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hjepa.evidence import Agent, Block, Comparison, Measured, Setting
+from hjepa.evaluation.comparison import Agent, Block, Comparison, Measured, Setting
 
 MARGIN = 0.05
 """A difference in success that a person would pay another level for."""

@@ -15,7 +15,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from hjepa.evidence import Measured
+from hjepa.evaluation.comparison import Measured
 from hjepa.figures.groups import MARKERS
 from hjepa.figures.style import MUTED, level_colour
 

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hjepa.evidence import RESAMPLES, RESAMPLING_SEED, SMALLEST_BUCKET, blocks
+from hjepa.evaluation.comparison import RESAMPLES, RESAMPLING_SEED, SMALLEST_BUCKET, blocks
 from hjepa.json_files import write_text
 from hjepa.report.answer import MARGIN, answer
-from hjepa.report.hero import first_screen, headline, sentence
-from hjepa.report.inside import diagnostics_section, ladder_section
-from hjepa.report.looks import STYLE
+from hjepa.report.diagnosis import diagnostics_section, ladder_section
+from hjepa.report.first_screen import first_screen, headline, sentence
 from hjepa.report.markup import counted, esc, plain
 from hjepa.report.pictures import Pictures
 from hjepa.report.provenance import failed_section, sources_section
 from hjepa.report.sections import all_results, compute_section, differences_section, settings_section
 from hjepa.report.sources import gather
+from hjepa.report.style import STYLE
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hjepa.evaluation.records import Record
+from hjepa.evaluation.statistics import wilson
 from hjepa.json_files import read_json
-from hjepa.records import Record
-from hjepa.statistics import wilson
 
 PARTS = ("guardrails", "memory", "critic", "actor", "configurator", "pixels")
 """Parts that rows are of."""

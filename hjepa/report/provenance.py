@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from hjepa.cells import digest
-from hjepa.records import Record, overrides_of
+from hjepa.evaluation.records import Record, overrides_of
 from hjepa.report.markup import counted, details, esc
 from hjepa.report.sources import FailedCell, Material, SourceFile, config_hash
+from hjepa.sweeps.cell import digest
 
 MOST_UNFOLDED = 4
 """With more files than these, each shows its records and unfolds for the rest."""

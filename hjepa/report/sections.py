@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hjepa.evidence import Agent, Block, Comparison, Measured, Setting
+from hjepa.evaluation.comparison import Agent, Block, Comparison, Measured, Setting
 from hjepa.figures.measured import Cost, Panel, Row, compute_figure, level_panels, rows_figure
 from hjepa.report.answer import Answer
 from hjepa.report.markup import (

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hjepa.cells import digest
 from hjepa.errors import InputError
-from hjepa.evidence import EVALUATION, Entry, setting_of
+from hjepa.evaluation.comparison import EVALUATION, Entry, setting_of
+from hjepa.evaluation.records import Record, overrides_of, read_records, without_timing
 from hjepa.json_files import read_json
-from hjepa.records import Record, overrides_of, read_records, without_timing
+from hjepa.sweeps.cell import digest
 
 
 @dataclass(frozen=True)

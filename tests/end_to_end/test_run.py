@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from hjepa.cli import main
-from hjepa.records import TIMING_FIELDS, check_record
+from hjepa.evaluation.records import TIMING_FIELDS, check_record
 
 PRESET = Path(__file__).parent / "tiny.yaml"
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}

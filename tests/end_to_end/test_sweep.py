@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hjepa.records import Record, without_timing
+from hjepa.evaluation.records import Record, without_timing
 
 PRESET = Path(__file__).parent / "tiny.yaml"
 GRID = ("--levels", "1,2,3", "--depth", "trained", "--train-seeds", "0,1", "--episodes", "6")

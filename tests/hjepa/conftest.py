@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from hjepa.cells import cell_key
-from hjepa.records import Record, build_record
+from hjepa.evaluation.records import Record, build_record
+from hjepa.sweeps.cell import cell_key
 
 if TYPE_CHECKING:
-    from hjepa.stack import Stack
+    from hjepa.model.stack import Stack
 
 TASK = "hjepa/NestedRooms-d3-v0"
 FAKES = Path(__file__).parent / "fakes"
@@ -162,8 +162,8 @@ def stack() -> Stack:
     import torch
 
     from hjepa.config import load_preset
-    from hjepa.perception import world_of
-    from hjepa.stack import Stack
+    from hjepa.model.perception import world_of
+    from hjepa.model.stack import Stack
     from tasks import task_spec
 
     torch.manual_seed(0)

@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
-from hjepa import ablation, cells, engines
 from hjepa.cli import main
+from hjepa.sweeps import cell as cells
+from hjepa.sweeps import engines
+from hjepa.sweeps import sweep as ablation
 
 TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """What the command asks `hjepa.ablation.ablate` for; nothing runs."""
+    """What the command asks `hjepa.sweeps.sweep.ablate` for; nothing runs."""
     asked = SimpleNamespace()
 
     def ablate(specs: Sequence[cells.Spec], out: str, engine: Any, **_: Any) -> ablation.Result:

@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
-from hjepa import ablation, cells, engines
-from hjepa.engines.jobs import LOCK, attempts_path, cell_path, log_path, lost, perform
 from hjepa.errors import InputError
+from hjepa.evaluation.records import read_json
 from hjepa.locks import locked
-from hjepa.records import read_json
+from hjepa.sweeps import cell as cells
+from hjepa.sweeps import engines
+from hjepa.sweeps import sweep as ablation
+from hjepa.sweeps.engines.jobs import LOCK, attempts_path, cell_path, log_path, lost, perform
 
 
 def test_cells_are_written_and_skipped_the_next_time(tmp_path: Path, fake: ModuleType) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from hjepa.actors import ACTOR_DESCRIPTION, ACTOR_WEIGHTS, RADIUS, LevelPolicy, look_around, make_actors
-from hjepa.checkpoints import WEIGHTS, file_sha256, load_stack, save_stack
 from hjepa.config import load_preset
-from hjepa.distillation import distill
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent
-from hjepa.perception import world_of
-from hjepa.stack import Stack
+from hjepa.evaluation.evaluate import evaluate, make_agent
+from hjepa.model.actors import ACTOR_DESCRIPTION, ACTOR_WEIGHTS, RADIUS, LevelPolicy, look_around, make_actors
+from hjepa.model.checkpoints import WEIGHTS, file_sha256, load_stack, save_stack
+from hjepa.model.perception import world_of
+from hjepa.model.stack import Stack
+from hjepa.training.actor_distillation import distill
 from planners.policies import PolicyPlanner
 from tasks import collect, task_spec
 

@@ -6,10 +6,10 @@ from types import ModuleType
 
 import pytest
 
-from hjepa import cells
 from hjepa.config import with_plan
 from hjepa.errors import InputError
-from hjepa.grids import Grid, expand
+from hjepa.sweeps import cell as cells
+from hjepa.sweeps.grid import Grid, expand
 
 
 def test_name_is_the_hash_of_the_specification_alone(fake: ModuleType) -> None:

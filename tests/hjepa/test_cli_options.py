@@ -15,8 +15,8 @@ import pytest
 from hjepa.cli import COMMANDS, main
 from hjepa.commands._options import split_commas, usable_cpus
 from hjepa.errors import InputError
-from hjepa.records import build_record, read_records
-from hjepa.requests import PlanRequest
+from hjepa.evaluation.plan_request import PlanRequest
+from hjepa.evaluation.records import build_record, read_records
 
 TASK = "hjepa/NestedRooms-d2-v0"
 
@@ -76,9 +76,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         return [record(1)]
 
     stand_in("hjepa.config", load_preset=load_preset)
-    stand_in("hjepa.training", fit=fit)
-    stand_in("hjepa.planning", plan_command=plan_command)
-    stand_in("hjepa.evaluation", bench=lambda *a, **k: {"ms": np.float32(2)})
+    stand_in("hjepa.training.fit", fit=fit)
+    stand_in("hjepa.sweeps.plan_cells", plan_command=plan_command)
+    stand_in("hjepa.evaluation.evaluate", bench=lambda *a, **k: {"ms": np.float32(2)})
     stand_in("hjepa.demo", run=run_demo)
     return calls
 
@@ -162,7 +162,7 @@ def test_plan_keeps_its_progress_when_interrupted(
         request.progress.write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["hjepa.planning"], "plan_command", interrupted)
+    monkeypatch.setattr(sys.modules["hjepa.sweeps.plan_cells"], "plan_command", interrupted)
     assert run("plan", "--checkpoint", "x", "--task", TASK, "--json", str(tmp_path / "o.json")) == 130
     assert [file.name for file in tmp_path.iterdir()] == ["o.json.partial"]
     assert capsys.readouterr().err == "hjepa plan: interrupted; the same command again continues\n"
@@ -293,7 +293,7 @@ def test_missing_files_and_broken_stores_are_input_errors(
         def fit(*_: Any, error: Exception = error, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr(sys.modules["hjepa.training"], "fit", fit)
+        monkeypatch.setattr(sys.modules["hjepa.training.fit"], "fit", fit)
         assert run("fit", "--preset", "small", "--data", "d", "--out", "o") == 2
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1 and ("truncated" in lines[0] or "d/meta.json" in lines[0])
@@ -303,7 +303,7 @@ def test_a_bug_is_not_dressed_up_as_an_input_error(calls: Calls, monkeypatch: py
     def fit(*_: Any, **__: Any) -> None:
         raise ValueError("a bug")
 
-    monkeypatch.setattr(sys.modules["hjepa.training"], "fit", fit)
+    monkeypatch.setattr(sys.modules["hjepa.training.fit"], "fit", fit)
     with pytest.raises(ValueError, match="a bug"):
         run("fit", "--preset", "small", "--data", "d", "--out", "o")
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from hjepa.agent import Agent
+from hjepa.agent.agent import Agent
 from hjepa.config import CriticSettings, load_preset, with_levels
-from hjepa.data import active_levels, critic_progress, draw_critic, total_steps
 from hjepa.errors import InputError
-from hjepa.evaluation import make_agent, play
+from hjepa.evaluation.evaluate import make_agent, play
 from hjepa.figures.landscape import landscape
-from hjepa.perception import world_of
-from hjepa.stack import Stack
+from hjepa.model.perception import world_of
+from hjepa.model.stack import Stack
+from hjepa.training.batches import active_levels, critic_progress, draw_critic, total_steps
 from planners.level_costs import LevelCosts
 from tasks import EpisodeBatch, TrajectoryStore, collect, sample_episodes, task_spec
 

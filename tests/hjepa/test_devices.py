@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from hjepa.agent.imagination import imagined_metrics
 from hjepa.config import WalkSettings, load_preset
-from hjepa.imagination import imagined_metrics
-from hjepa.models import LevelModel
-from hjepa.perception import world_of
-from hjepa.stack import Stack
+from hjepa.model.level_model import LevelModel
+from hjepa.model.perception import world_of
+from hjepa.model.stack import Stack
 from levels.metrics import squared_distance
 from planners.grounding import GroundingCost, imagined_ends
 from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost

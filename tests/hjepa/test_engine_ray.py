@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from hjepa import ablation, engines
-from hjepa.cells import cell_key
 from hjepa.errors import InputError
+from hjepa.sweeps import engines
+from hjepa.sweeps import sweep as ablation
+from hjepa.sweeps.cell import cell_key
 
 
 class RayError(Exception):

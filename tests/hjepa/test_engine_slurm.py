@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from hjepa import ablation, engines
-from hjepa.cells import cell_key
-from hjepa.engines.jobs import log_path
-from hjepa.engines.slurm import Cell
 from hjepa.errors import InputError
+from hjepa.sweeps import engines
+from hjepa.sweeps import sweep as ablation
+from hjepa.sweeps.cell import cell_key
+from hjepa.sweeps.engines.jobs import log_path
+from hjepa.sweeps.engines.slurm import Cell
 
 
 class UncompletedJobError(Exception):

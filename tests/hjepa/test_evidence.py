@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hjepa.errors import InputError
-from hjepa.evidence import Block, Entry, blocks
+from hjepa.evaluation.comparison import Block, Entry, blocks
+from hjepa.evaluation.statistics import wilson
 from hjepa.report.answer import answer, pick
-from hjepa.statistics import wilson
 
 Make = Callable[..., dict[str, Any]]
 

@@ -19,14 +19,14 @@ from matplotlib.figure import Figure
 import tasks
 from hjepa import figures
 from hjepa.errors import InputError
-from hjepa.evaluation import Results, Trace
-from hjepa.evidence import Measured
+from hjepa.evaluation.comparison import Measured
+from hjepa.evaluation.evaluate import Results, Trace
+from hjepa.evaluation.records import build_record
+from hjepa.evaluation.statistics import wilson
 from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS
 from hjepa.figures.measured import Row, rows_figure
 from hjepa.figures.style import GOAL
 from hjepa.figures.subgoals import runs, same_place
-from hjepa.records import build_record
-from hjepa.statistics import wilson
 from levels.metrics_names import METRICS
 from planners.plan_state import Decision
 from planners.protocols import Plan

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from hjepa.cells import cell_key, training_config
 from hjepa.config import load_preset, to_plain
 from hjepa.errors import InputError
-from hjepa.grids import Grid, expand, read_grid
+from hjepa.sweeps.cell import cell_key, training_config
+from hjepa.sweeps.grid import Grid, expand, read_grid
 
 TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from hjepa.agent import Agent
-from hjepa.checkpoints import load_stack
+from hjepa.agent.agent import Agent
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent, play
-from hjepa.guardrails import Guardrail, Lava, Region, Rule, forbidden, sample_zones, without_lava
-from hjepa.stack import Stack
+from hjepa.evaluation.evaluate import evaluate, make_agent, play
+from hjepa.gridworld.guardrails import Guardrail, Lava, Region, Rule, forbidden, sample_zones, without_lava
+from hjepa.model.checkpoints import load_stack
+from hjepa.model.stack import Stack
 from planners.noise import combine
 from tasks import EpisodeBatch, sample_episodes, task_spec
 from tasks.observations import EMPTY_CELL, LAVA_CELL, grid_to_lava

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from hjepa import figures
-from hjepa.agent import Agent
+from hjepa.agent.agent import Agent
+from hjepa.agent.imagination import imagined_flops, imagined_metrics
 from hjepa.config import WalkSettings, load_preset
 from hjepa.errors import InputError
-from hjepa.imagination import imagined_flops, imagined_metrics
-from hjepa.models import LevelModel
-from hjepa.perception import world_of
-from hjepa.stack import Stack
+from hjepa.model.level_model import LevelModel
+from hjepa.model.perception import world_of
+from hjepa.model.stack import Stack
 from levels.metrics import commute_metric
 from planners.grounding import Unconstrained
 from planners.noise import combine

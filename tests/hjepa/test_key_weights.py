@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import hjepa
-from hjepa.stack import Stack
+from hjepa.model.stack import Stack
 from tasks import EpisodeBatch, sample_episodes, step_agents, task_spec
 from tasks.dynamics import cell_ahead
 from tasks.key_explorers import STARTS, random_key_states

@@ -83,7 +83,7 @@ def test_the_critic_and_the_truth_share_a_scale(batch: tasks.EpisodeBatch) -> No
 
 def test_landscape_of_a_real_stack(batch: tasks.EpisodeBatch) -> None:
     from hjepa.config import load_preset
-    from hjepa.stack import Stack
+    from hjepa.model.stack import Stack
     from levels.settings import World
 
     stack = Stack(load_preset("demo"), World((17, 17), 7)).eval()

@@ -10,11 +10,12 @@ import threading
 from pathlib import Path
 from types import ModuleType
 
-from hjepa import ablation, engines
-from hjepa.cells import cell_key
 from hjepa.commands._live import LiveGrid
-from hjepa.engines.jobs import Outcome, attempts_path
 from hjepa.json_files import write_json
+from hjepa.sweeps import engines
+from hjepa.sweeps import sweep as ablation
+from hjepa.sweeps.cell import cell_key
+from hjepa.sweeps.engines.jobs import Outcome, attempts_path
 
 
 def test_without_a_terminal_each_cell_is_a_line(tmp_path: Path, fake: ModuleType) -> None:

@@ -10,15 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from hjepa.checkpoints import load_stack
 from hjepa.cli import main
 from hjepa.config import PlanSettings
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent, play
-from hjepa.guardrails import Region, sample_zones
-from hjepa.memory import Memory, Remembering, RingBuffer, SpatialMap, believed, remembering
-from hjepa.missions import read_mission, sample_missions
-from hjepa.stack import Stack
+from hjepa.evaluation.evaluate import evaluate, make_agent, play
+from hjepa.gridworld.guardrails import Region, sample_zones
+from hjepa.gridworld.missions import read_mission, sample_missions
+from hjepa.gridworld.short_term_memory import (
+    Memory,
+    Remembering,
+    RingBuffer,
+    SpatialMap,
+    believed,
+    remembering,
+)
+from hjepa.model.checkpoints import load_stack
+from hjepa.model.stack import Stack
 from planners.noise import combine
 from tasks import EpisodeBatch, sample_episodes, step_agents, task_spec
 from tasks.observations import (

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from hjepa.checkpoints import load_stack
 from hjepa.config import with_plan
-from hjepa.configurator import Configurator, Course, LegByLeg
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent, play
-from hjepa.missions import mission_text, read_mission, sample_missions
-from hjepa.requests import PlanRequest
-from hjepa.stack import Stack
+from hjepa.evaluation.evaluate import evaluate, make_agent, play
+from hjepa.evaluation.plan_request import PlanRequest
+from hjepa.gridworld.configurator import Configurator, Course, LegByLeg
+from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
+from hjepa.model.checkpoints import load_stack
+from hjepa.model.stack import Stack
 from tasks import task_spec
 
 ROOMS = "hjepa/NestedRooms-d2-v0"

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 import hjepa
-from hjepa.agent import Agent
+from hjepa.agent.agent import Agent
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent, play
-from hjepa.oracles import OracleAgent, OracleModel, OraclePlanner, TrueDistance, _number
-from hjepa.planning import rungs
-from hjepa.requests import PlanRequest
-from hjepa.stack import Stack
-from hjepa.truth import Truth
+from hjepa.evaluation.evaluate import evaluate, make_agent, play
+from hjepa.evaluation.oracles import OracleAgent, OracleModel, OraclePlanner, TrueDistance, _number
+from hjepa.evaluation.plan_request import PlanRequest
+from hjepa.evaluation.true_states import Truth
+from hjepa.model.stack import Stack
+from hjepa.sweeps.plan_cells import rungs
 from planners.grounding import Unconstrained
 from planners.protocols import Problem
 from tasks import EpisodeBatch, sample_episodes, step_agents, task_spec
@@ -160,7 +160,7 @@ def test_an_oracle_that_has_no_part_to_replace_is_refused(stack: Stack) -> None:
 
 
 def test_oracles_refuse_worlds_whose_truth_they_do_not_know() -> None:
-    from hjepa.perception import world_of
+    from hjepa.model.perception import world_of
 
     task = "MiniGrid-MultiRoom-N6-v0"
     config = replace(hjepa.load_stack("nested-d3").config, task=task)

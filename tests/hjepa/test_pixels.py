@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from hjepa.checkpoints import WEIGHTS, checkpoint_folder, file_sha256, load_stack, save_stack
 from hjepa.cli import main
 from hjepa.config import load_preset
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent, play
-from hjepa.perception import Symbolic, see, world_of
-from hjepa.pixels import PIXEL_DESCRIPTION, PIXEL_WEIGHTS, Pixels, perception_of
-from hjepa.records import pooled
-from hjepa.seeing import Teacher, draw_scenes, learn_to_see
-from hjepa.stack import Stack
-from hjepa.tables import table
+from hjepa.evaluation.evaluate import evaluate, make_agent, play
+from hjepa.evaluation.records import pooled
+from hjepa.evaluation.tables import table
+from hjepa.model.checkpoints import WEIGHTS, checkpoint_folder, file_sha256, load_stack, save_stack
+from hjepa.model.perception import Symbolic, see, world_of
+from hjepa.model.pixels import PIXEL_DESCRIPTION, PIXEL_WEIGHTS, Pixels, perception_of
+from hjepa.model.stack import Stack
+from hjepa.training.pixel_distillation import Teacher, draw_scenes, learn_to_see
 from levels.pixels import PixelEncoder
 from tasks import StoreError, collect, floor_plans, sample_episodes, task_spec
 from tasks.observations import DOOR, EMPTY, GOAL, LAVA

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from hjepa.agent import Agent
-from hjepa.checkpoints import save_stack
+from hjepa.agent.agent import Agent
 from hjepa.checks import least_rollouts
 from hjepa.config import load_preset
 from hjepa.errors import InputError
-from hjepa.planning import plan_command
-from hjepa.records import overrides_of
-from hjepa.requests import PlanRequest
-from hjepa.stack import Stack
-from hjepa.tables import table
+from hjepa.evaluation.plan_request import PlanRequest
+from hjepa.evaluation.records import overrides_of
+from hjepa.evaluation.tables import table
+from hjepa.model.checkpoints import save_stack
+from hjepa.model.stack import Stack
+from hjepa.sweeps.plan_cells import plan_command
 from planners.planner import Planner
 from planners.proposals import PriorProposal
 from tasks import compose_image, sample_episodes

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hjepa import records, tables
 from hjepa.errors import InputError
+from hjepa.evaluation import records, tables
 
 # Written out by hand from the contract, so that a renamed field fails here.
 CONTRACT = """
@@ -167,7 +167,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     records.write_json(path, [0] * 20_000)
     program = (
-        "import sys; from hjepa.records import write_json\n"
+        "import sys; from hjepa.evaluation.records import write_json\n"
         "print('go', flush=True)\n"
         f"i = 0\nwhile True: i += 1; write_json({os.fspath(path)!r}, [i] * 20_000)"
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hjepa.cli import main
-from hjepa.evidence import Measured
+from hjepa.evaluation.comparison import Measured
 from hjepa.figures.measured import Panel, level_panels
 from hjepa.report.markup import links, percent, signed, svg
 from hjepa.report.page import Report, write_report

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from hjepa import ablation, engines
 from hjepa.errors import InputError
-from hjepa.grids import Grid, expand
-from hjepa.records import build_record
+from hjepa.evaluation.records import build_record
+from hjepa.sweeps import engines
+from hjepa.sweeps import sweep as ablation
+from hjepa.sweeps.grid import Grid, expand
 
 TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
 
@@ -45,8 +46,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         vars(module).update(functions)
         monkeypatch.setitem(sys.modules, name, module)
 
-    stand_in("hjepa.training", fit=fit)
-    stand_in("hjepa.planning", plan_command=plan_command)
+    stand_in("hjepa.training.fit", fit=fit)
+    stand_in("hjepa.sweeps.plan_cells", plan_command=plan_command)
     stand_in(
         "tasks",
         collect=lambda task, out, **_: calls.append(("collect", task, out)),

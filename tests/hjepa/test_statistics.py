@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hjepa.errors import InputError
-from hjepa.statistics import (
+from hjepa.evaluation.statistics import (
     crossed_improvement,
     crossed_iqm,
     crossed_mean,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hjepa.config import load_preset, to_plain
-from hjepa.training import _same
+from hjepa.training.fit import _same
 
 
 def test_a_setting_that_came_later_does_not_orphan_a_run() -> None:

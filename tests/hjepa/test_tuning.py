@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from hjepa import tuning
-from hjepa.agent import Agent
-from hjepa.checkpoints import save_stack
+from hjepa.agent.agent import Agent
 from hjepa.config import load_preset, with_plan
 from hjepa.errors import InputError
 from hjepa.json_files import read_json
-from hjepa.stack import Stack
+from hjepa.model.checkpoints import save_stack
+from hjepa.model.stack import Stack
+from hjepa.sweeps import tuning
 
 TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
 FLAT = "plan.flat={l2: {horizon: 2, commit: 2, haste: 0.5}}"

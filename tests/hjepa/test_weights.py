@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 import hjepa
-from hjepa.checkpoints import SHIPPED, describe
 from hjepa.config import load_preset, parse_config
+from hjepa.model.checkpoints import SHIPPED, describe
 from tasks import cell_distances, sample_episodes, step_agents
 
 NAMES = sorted(folder.parent.name for folder in SHIPPED.glob("*/model.json"))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hjepa.workers import workers
+from hjepa.sweeps.workers import workers
 
 SCRIPT = """
 import os, time
-from hjepa.workers import workers
+from hjepa.sweeps.workers import workers
 
 def tell_and_stay(seconds):
     print(os.getpid(), flush=True)

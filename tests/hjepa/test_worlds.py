@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from hjepa.agent import Agent
-from hjepa.checkpoints import describe, load_stack, save_stack
+from hjepa.agent.agent import Agent
 from hjepa.config import RunConfig, load_preset
-from hjepa.data import draw
 from hjepa.errors import InputError
-from hjepa.evaluation import evaluate, make_agent, watch
+from hjepa.evaluation.evaluate import evaluate, make_agent, watch
 from hjepa.figures.walk import read_walk
-from hjepa.perception import see, world_of
-from hjepa.stack import Stack
-from hjepa.training import fit
+from hjepa.model.checkpoints import describe, load_stack, save_stack
+from hjepa.model.perception import see, world_of
+from hjepa.model.stack import Stack
+from hjepa.training.batches import draw
+from hjepa.training.fit import fit
 from levels.settings import World
 from tasks import TrajectoryStore, collect, compose_image, sample_episodes, task_spec
 

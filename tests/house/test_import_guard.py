@@ -100,7 +100,7 @@ def test_help_answers_in_under_a_second(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", hjepa.__all__)
 def test_public_names_load(name: str) -> None:
     value = getattr(hjepa, name)
-    home = import_module(hjepa._HOMES[name])
+    home = import_module(hjepa._HOMES.get(name, f"hjepa.{name}"))
     assert value is home or value is getattr(home, name)
 
 

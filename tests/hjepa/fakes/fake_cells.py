@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hjepa.records import build_record
+from hjepa.evaluation.records import build_record
 
 
 def make(train_seed: int = 0, levels: int = 1, **changes: Any) -> dict[str, Any]:

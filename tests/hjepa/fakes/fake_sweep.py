@@ -6,7 +6,8 @@ from pathlib import Path
 
 import fake_cells
 
-from hjepa import ablation, engines
+from hjepa.sweeps import engines
+from hjepa.sweeps import sweep as ablation
 
 ENGINES = {
     "local": lambda: engines.LocalProcesses(2),

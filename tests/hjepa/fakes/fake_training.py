@@ -10,7 +10,7 @@ from typing import Any
 
 import fake_cells
 
-from hjepa import ablation
+from hjepa.sweeps import sweep as ablation
 
 
 def stand_in(name: str, **functions: Any) -> None:
@@ -27,7 +27,7 @@ def fit(config: Any, data: Path, out: Path, **_: Any) -> None:
 
 
 def run_cell(spec: dict[str, Any], out: Path) -> dict[str, Any]:
-    stand_in("hjepa.training", fit=fit)
-    stand_in("hjepa.planning", plan_command=lambda request: [fake_cells.run_cell(spec, out)])
+    stand_in("hjepa.training.fit", fit=fit)
+    stand_in("hjepa.sweeps.plan_cells", plan_command=lambda request: [fake_cells.run_cell(spec, out)])
     stand_in("tasks", collect=lambda *_, **__: None, StoreError=KeyError)
     return ablation.run_cell(spec, out)

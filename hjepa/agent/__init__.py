@@ -1,0 +1,1 @@
+"""The agent: encode, search within a budget, act."""

@@ -1,0 +1,127 @@
+"""What a stack reads off floor plans, agents and goals, in blocks of fixed size: the same bits in any company."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hjepa.agent.budget import Searches
+from hjepa.agent.imagination import imagined_metrics
+from hjepa.config import PlanSettings
+from hjepa.model.stack import Stack
+from planners.blocks import blocks, pad
+
+ENCODED = 64
+"""Observations per call of the encoder, padded: the same bits whatever the number of episodes."""
+
+
+class Reader:
+    """Memories, latents, and what costs are measured by.
+
+    Args:
+        stack: of the levels in use.
+        settings: of planning.
+        searches: of the levels.
+    """
+
+    def __init__(self, stack: Stack, settings: PlanSettings, searches: Searches) -> None:
+        self.stack, self.settings, self.searches = stack, settings, searches
+
+    @torch.no_grad()
+    def write(self, grid: np.ndarray) -> list[Tensor | None]:
+        """Perceive floor plans (E, W, H, 3): what each level remembers of them, (E, W, H, C) or None."""
+        return [self.write_level(k, grid) for k in range(self.stack.depth)]
+
+    @torch.no_grad()
+    def write_level(self, k: int, grid: np.ndarray) -> Tensor | None:
+        """What level k + 1 remembers of floor plans (E, W, H, 3): (E, W, H, C) or None."""
+        plans = torch.from_numpy(grid).to(self._device)
+        parts = [self.stack.write_level(k, padded) for padded, _ in blocks(plans, self.settings.block)]
+        kept = [part for part in parts if part is not None]
+        return torch.cat(kept)[: len(grid)].contiguous() if kept else None
+
+    @torch.no_grad()
+    def encode(self, agent: Tensor) -> Tensor:
+        """Level 1's latents (E, D) of agents (E, A)."""
+        level = self.stack.level(0)
+        parts = [
+            level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]
+            for padded, kept in blocks(agent.to(self._device), ENCODED)
+        ]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def encode_all(self, agent: Tensor, memories: list[Tensor | None]) -> list[Tensor]:
+        """Every level's latents (E, D_k) of agents (E, A), given its memory."""
+        latents = [self.encode(agent)]
+        for k in range(1, self.stack.depth):
+            level, memory = self.stack.level(k), memories[k]
+            parts = []
+            for start in range(0, len(latents[-1]), self.settings.block):
+                rows = slice(start, start + self.settings.block)
+                below, kept = pad(latents[-1][rows], self.settings.block)
+                seen = None if memory is None else pad(memory[rows], self.settings.block)[0]
+                parts.append(level.encode(below.unsqueeze(1), seen).squeeze(1)[:kept])
+            latents.append(torch.cat(parts))
+        return latents
+
+    def judge(
+        self,
+        floor: np.ndarray,
+        ends: Tensor,
+        goals: list[Tensor],
+        memories: list[Tensor | None],
+        keys: Tensor,
+        zone: Tensor | None = None,
+    ) -> tuple[list[Tensor | None], list[Tensor | None]]:
+        """What costs are measured by in each episode, where that depends on the episode.
+
+        Args:
+            floor: (E, W, H, 3).
+            ends: (E, 2, D_1) latents of start and goal.
+            goals: per level, (E, D_k).
+            memories: per level, from `write`.
+            keys: (E,) random keys.
+            zone: (E, W, H) where nothing may be.
+
+        Returns:
+            per level what the critic reads, and the metric, both rows per episode; None where there is none.
+        """
+        nothing: list[Tensor | None] = [None] * self.stack.depth
+        if self.settings.metric == "critic":
+            return self.steps_to_go(floor, goals, zone), nothing
+        if self.settings.metric == "imagined":
+            walks, models = self.settings.walks, self.searches.models
+            return nothing, [*imagined_metrics(self.stack, models, ends, memories, keys, walks)]
+        return nothing, nothing
+
+    @torch.no_grad()
+    def steps_to_go(
+        self, floor: np.ndarray, goals: list[Tensor], zone: Tensor | None = None
+    ) -> list[Tensor | None]:
+        """What each level's critic reads: floor plans (E, W, H, 3), goals per level (E, D) -> fields (E, C, W, H).
+
+        Around forbidden zones (E, W, H), where there are some.
+        """
+        config = self.stack.config.critic
+        assert config is not None
+        grid = torch.from_numpy(np.ascontiguousarray(floor)).to(self._device)
+        fields: list[Tensor | None] = []
+        for k, goal in enumerate(goals):
+            critic = self.stack.critic(k)
+            if k and critic is self.stack.critic(k - 1):
+                fields.append(fields[-1])
+                continue
+            parts = []
+            for rows in torch.arange(len(goal)).split(self.settings.block):
+                plans, kept = pad(grid[rows], self.settings.block)
+                ends = pad(goal[rows], self.settings.block)[0]
+                closed = None if zone is None else pad(zone[rows], self.settings.block)[0] > 0
+                parts.append(critic.field(plans, ends, self.searches.sweeps, closed)[:kept])
+            fields.append(torch.cat(parts))
+        return fields
+
+    @property
+    def _device(self) -> torch.device:
+        return self.stack.step_distance.device

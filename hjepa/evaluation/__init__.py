@@ -1,0 +1,1 @@
+"""Evaluation: episodes, records, statistics, and what holds an agent back."""

@@ -1,0 +1,1 @@
+"""The stack of levels: weights, checkpoints, calibration, and the levels as planners see them."""

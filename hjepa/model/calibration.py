@@ -1,0 +1,70 @@
+"""What a trained stack measures on training trajectories: metrics, typical distances, bounds of macro-actions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hjepa.model.stack import QUANTILES, Stack
+from hjepa.training.batches import as_tensor
+from levels.metrics import DISTANCES, commute_metric, squared_distance
+from tasks import TrajectoryStore
+
+
+@torch.no_grad()
+def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int, plans: int) -> None:
+    """Fill the buffers of a stack from random trajectories of its training data.
+
+    Args:
+        stack: changed in place.
+        store: training trajectories.
+        seed: which ones are drawn.
+        trajectories: how many.
+        plans: from how many floor plans.
+    """
+    length = int(store.lengths.max())
+    length = (length - 1) // stack.config.spans[-1] * stack.config.spans[-1] + 1
+    rng = np.random.Generator(np.random.Philox(key=[seed, 1 << 40]))
+    each = max(trajectories // plans, 1)
+    windows = store.windows(rng, each * plans, length, plans=plans)
+    device = stack.step_distance.device
+    grid = torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]])).to(device)
+    agent = as_tensor(windows.agent).view(plans, each, length, -1).to(device)
+    action = as_tensor(windows.action)
+    action = action.view(plans, each, length - 1, *action.shape[2:]).to(device)
+    memories = stack.write(grid)
+    latents = stack.encode(agent, memories)
+    walks = stack.config.plan.walks
+    lag = walks.lag * stack.config.spans[min(walks.level, stack.depth) - 1]
+    lag = min(lag, (length - 1) // 2)
+    for k, latent in enumerate(latents):
+        _fill(stack, f"commute_{k}", commute_metric(latent.flatten(0, 1)))
+        own = torch.stack([commute_metric(plan, lag) for plan in latent])
+        for m, name in enumerate(DISTANCES):
+            metric = own if name == "imagined" else stack.metric(name, k)
+            distance = _stride_distance(latent, stack.config.spans[k], metric)
+            stack.stride_distance[m, k] = torch.quantile(distance, torch.tensor(QUANTILES, device=device))
+        if stack.level(k).chunk_encoder is not None:
+            macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)
+            _fill(stack, f"action_low_{k}", _quantile(macro, 0.02))
+            _fill(stack, f"action_high_{k}", _quantile(macro, 0.98))
+    changed = (agent[:, :, 1:] != agent[:, :, :-1]).any(-1)
+    step = squared_distance(latents[0][:, :, 1:], latents[0][:, :, :-1])[changed]
+    stack.step_distance.copy_(_quantile(step.unsqueeze(1), 0.1)[0])
+
+
+def _fill(stack: Stack, buffer: str, value: Tensor) -> None:
+    place = getattr(stack, buffer)
+    assert isinstance(place, Tensor)
+    place.copy_(value)
+
+
+def _stride_distance(latent: Tensor, span: int, metric: Tensor | None, most: int = 100_000) -> Tensor:
+    """Squared distances between latents one stride apart, at most so many of them."""
+    return squared_distance(latent[:, :, span:], latent[:, :, :-span], metric).flatten()[:most]
+
+
+def _quantile(values: Tensor, share: float, most: int = 100_000) -> Tensor:
+    """Quantile of each column of (n, A)."""
+    return torch.quantile(values[:most], share, dim=0)

@@ -1,0 +1,324 @@
+"""The stack: JEPA levels on top of each other, with their probes, metrics and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hjepa.checks import QUANTILES
+from hjepa.config import RunConfig, with_levels
+from hjepa.errors import InputError
+from hjepa.model.perception import Perception
+from levels.actor import Actor
+from levels.critic import LOOK_AHEAD, Critic
+from levels.level import Level
+from levels.metrics_names import DISTANCES, distance_of
+from levels.probes import PositionProbe
+from levels.settings import World
+from tasks.observations import DOOR
+
+CLAIMS_FROM = 0.75
+"""Share of the critics' training after which their claims are tested."""
+
+DIRECTIONS = 16
+"""Of a continuous action, that claims of the critic are tested with."""
+
+
+class Stack(nn.Module):
+    """Levels 1 to K of one agent.
+
+    Args:
+        config: which levels.
+        world: what level 1 sees and does.
+
+    Attributes:
+        levels: `levels.level.Level`, level 1 first.
+        probes: read the agent out of each level's latent; train nothing else.
+        actors: what each level does at a glance, where they have been distilled (`hjepa.model.actors`); else none.
+        critics: estimate steps to the goal, one for each latent that levels do not share; none without
+            `RunConfig.critic`.
+        pixels: sees pictures, where it has learned to (`hjepa.model.pixels`); else None.
+    """
+
+    stride_distance: Tensor
+    step_distance: Tensor
+
+    def __init__(self, config: RunConfig, world: World) -> None:
+        super().__init__()
+        self.config = config
+        self.world = world
+        built: list[Level] = []
+        below_dim, below_actions = 0, world.actions
+        for settings in config.levels:
+            built.append(Level(settings, below_dim, below_actions, world))
+            below_dim, below_actions = settings.latent_dim, built[-1].action_dim
+        self.levels = nn.ModuleList(built)
+        self.probes = nn.ModuleList(PositionProbe(level.latent_dim, world) for level in config.levels)
+        for k, level in enumerate(built):
+            self.register_buffer(f"commute_{k}", torch.eye(level.settings.latent_dim))
+            self.register_buffer(f"action_low_{k}", -torch.ones(level.action_dim))
+            self.register_buffer(f"action_high_{k}", torch.ones(level.action_dim))
+        # Squared distances over one stride of each level: (distance, level, quantile).
+        self.register_buffer("stride_distance", torch.ones(len(DISTANCES), len(built), len(QUANTILES)))
+        # Squared distance between level 1's latents one step apart, where something changed.
+        self.register_buffer("step_distance", torch.ones(()))
+        # Last, so that levels begin the same with a critic and without.
+        self.critics = nn.ModuleList()
+        for k in self.own_latents() if config.critic is not None else ():
+            assert config.critic is not None
+            dim, critic = config.levels[k].latent_dim, config.critic
+            self.critics.append(Critic(dim, world, critic.hidden))
+        self.actors = nn.ModuleList()
+        self.pixels: Perception | None = None
+
+    @property
+    def depth(self) -> int:
+        """K, the number of levels."""
+        return len(self.levels)
+
+    def level(self, k: int) -> Level:
+        """Level k + 1."""
+        part = self.levels[k]
+        assert isinstance(part, Level)
+        return part
+
+    def actor(self, k: int) -> Actor:
+        """The actor of level k + 1."""
+        part = self.actors[k]
+        assert isinstance(part, Actor)
+        return part
+
+    def probe(self, k: int) -> PositionProbe:
+        """The probe of level k + 1's latent."""
+        part = self.probes[k]
+        assert isinstance(part, PositionProbe)
+        return part
+
+    def own_latents(self) -> list[int]:
+        """Levels, from 0, with a latent of their own."""
+        return [k for k, level in enumerate(self.config.levels) if level.encoder != "shared"]
+
+    def critic(self, k: int) -> Critic:
+        """The critic that reads level k + 1's latent.
+
+        Raises:
+            InputError: a stack without critics.
+        """
+        if not len(self.critics):
+            raise InputError(
+                "the stack has no critic",
+                "metric critic",
+                "train it with a critic section, or choose another metric",
+            )
+        part = self.critics[sum(own <= k for own in self.own_latents()) - 1]
+        assert isinstance(part, Critic)
+        return part
+
+    def truncate(self, count: int) -> Stack:
+        """The agent of the lowest ``count`` levels, sharing this stack's weights.
+
+        Raises:
+            ValueError: more levels than there are, or none.
+        """
+        if not 1 <= count <= self.depth:
+            raise ValueError(f"{count} levels of a stack of {self.depth}; choose from 1 to {self.depth}")
+        if count == self.depth:
+            return self
+        part = Stack(with_levels(self.config, count), self.world)
+        part.levels, part.probes = self.levels[:count], self.probes[:count]
+        part.critics = self.critics[: len(part.critics)]
+        part.actors = self.actors[:count]
+        part.pixels = self.pixels
+        for name, _ in list(part.named_buffers(recurse=False)):
+            whole = getattr(self, name)
+            setattr(part, name, whole[:, :count] if name == "stride_distance" else whole)
+        part.train(self.training)
+        return part
+
+    def write(self, grid: Tensor) -> list[Tensor | None]:
+        """Perception of floor plans, once per episode: (P, W, H, 3) -> memory per level."""
+        return [self.write_level(k, grid) for k in range(self.depth)]
+
+    def write_level(self, k: int, grid: Tensor) -> Tensor | None:
+        """What level k + 1 remembers of floor plans (P, W, H, 3)."""
+        return self.level(k).write(_number_doors(grid) if self.world.doors else grid)
+
+    def encode(
+        self, agent: Tensor, memories: Sequence[Tensor | None], detach: bool = False, upto: int | None = None
+    ) -> list[Tensor]:
+        """Latents of every level: agent (P, ..., A) -> [(P, ..., D_1), ...], up to ``upto`` levels.
+
+        With ``detach`` no gradient flows from a level into the one below.
+        """
+        latents: list[Tensor] = []
+        below = agent
+        for k in range(self.depth if upto is None else upto):
+            below = self.level(k).encode(below, memories[k])
+            latents.append(below)
+            below = below.detach() if detach else below
+        return latents
+
+    def window_length(self, k: int) -> int:
+        """Observations in a training window of level k + 1."""
+        return self.config.spans[k] * self.config.levels[k].rollout + 1
+
+    def loss(
+        self,
+        k: int,
+        agent: Tensor,
+        action: Tensor,
+        memories: Sequence[Tensor | None],
+        progress: float,
+        end_to_end: bool = False,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of level k + 1 and of its probe on windows.
+
+        Args:
+            k: which level, from 0.
+            agent: (P, n, L, A) agent vectors; L from `window_length`.
+            action: (P, n, L - 1) primitive actions, or (P, n, L - 1, 2) continuous ones.
+            memories: from `write`.
+            progress: share of the level's training done.
+            end_to_end: let the gradient reach the levels below.
+
+        Returns:
+            scalar, and its terms by name.
+        """
+        span = self.config.spans[k]
+        moments = agent[:, :, ::span]
+        with torch.set_grad_enabled(end_to_end or k == 0):
+            below = self.encode(moments, memories, upto=k)[-1] if k else moments
+            chunks = self._chunks(k, agent, action, memories)
+        level = self.level(k)
+        total, terms = level.losses(below, chunks, memories[k], progress, moments[..., :2])
+        latent = level.encode(below, memories[k])
+        terms["probe"] = self.probe(k).loss(latent, moments)
+        return total + terms["probe"], terms
+
+    def critic_loss(
+        self, grid: Tensor, agent: Tensor, goal: tuple[Tensor, Tensor], progress: float = 1.0
+    ) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """Loss of all critics on whole trajectories; the gradient reaches them alone.
+
+        Args:
+            grid: (P, W, H, 3) floor plans.
+            agent: (P, n, L, A).
+            goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
+            progress: share of the critics' training done.
+
+        Returns:
+            scalar, and per critic its terms.
+        """
+        settings = self.config.critic
+        assert settings is not None
+        with torch.no_grad():
+            memories = self.write(grid)
+            latents = self.encode(agent, memories)
+            claims = settings.ahead > 0 and progress >= CLAIMS_FROM
+            tested = self._look_ahead(latents[0], memories) if claims else None
+        total, terms = torch.zeros((), device=agent.device), []
+        for k in self.own_latents():
+            loss, own = self.critic(k).loss(
+                latents[k],
+                agent[..., :3].long(),
+                grid,
+                goal,
+                settings.train_sweeps,
+                settings.under,
+                settings.farthest,
+                None if tested is None else (*tested[k], settings.ahead),
+                settings.apart,
+            )
+            total = total + loss
+            terms.append(own)
+        return total, terms
+
+    def _look_ahead(self, latent: Tensor, memories: Sequence[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
+        """Latents of some moments, and where level 1 imagines that any actions lead from them.
+
+        Args:
+            latent: (P, n, L, D) of level 1.
+            memories: from `write`.
+
+        Returns:
+            per level (P, M, D) and (P, M, S, D).
+        """
+        assert self.config.critic is not None
+        level, flat = self.level(0), latent.flatten(1, 2)
+        chosen = torch.randperm(flat.shape[1], device=flat.device)[: self.config.critic.states]
+        now = flat[:, chosen]
+        plans, count, _ = now.shape
+        ways = self._ways(now.device)
+        later = now.unsqueeze(2).expand(-1, -1, len(ways), -1).flatten(1, 2)
+        for step in range(LOOK_AHEAD):
+            action = ways[:, step].expand(plans, count, -1, -1).flatten(1, 2)
+            later = level.advance(later, level.condition(later, memories[0]), action)
+        found = []
+        for k in range(self.depth):
+            if k:
+                now, later = (self.level(k).encode(part, memories[k]) for part in (now, later))
+            found.append((now, later.unflatten(1, (count, -1))))
+        return found
+
+    def _ways(self, device: torch.device) -> Tensor:
+        """(S, LOOK_AHEAD, A) sequences of actions: all of them, or straight on in many directions."""
+        if self.world.continuous:
+            angle = torch.arange(DIRECTIONS, device=device) * (2 * torch.pi / DIRECTIONS)
+            straight = torch.stack([angle.cos(), angle.sin()], -1)
+            return straight.unsqueeze(1).expand(-1, LOOK_AHEAD, -1)
+        every = torch.eye(self.world.actions, device=device)
+        numbers = torch.cartesian_prod(*[torch.arange(len(every), device=device)] * LOOK_AHEAD)
+        return every[numbers]
+
+    def _chunks(
+        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None]
+    ) -> Tensor | None:
+        """What level k + 1 learns its actions from: one-hot primitives, chunks of the level below, or nothing."""
+        kind = self.config.levels[k].macro_action
+        if kind == "outcome":
+            return None
+        if kind == "primitive":
+            continuous = self.world.continuous
+            return action if continuous else F.one_hot(action.long(), self.world.actions).float()
+        lower = self.window_actions(k - 1, agent, action, memories)
+        return lower.unflatten(2, (-1, self.config.levels[k].stride))
+
+    def window_actions(
+        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None]
+    ) -> Tensor:
+        """The actions of level k + 1 along a window of whole strides: (P, n, M, A_k)."""
+        level = self.level(k)
+        if level.settings.macro_action == "outcome":
+            latent = self.encode(agent[:, :, :: self.config.spans[k]], memories, upto=k + 1)[-1]
+            pairs = [latent[:, :, :-1].flatten(1, 2), latent[:, :, 1:].flatten(1, 2)]
+            codes = level.infer(pairs[0], pairs[1], memories[k])
+            return codes.unflatten(1, (agent.shape[1], -1))
+        chunks = self._chunks(k, agent, action, memories)
+        assert chunks is not None
+        return chunks if level.chunk_encoder is None else level.chunk_encoder(chunks)
+
+    def metric(self, name: str, k: int) -> Tensor | None:
+        """The linear map of a metric at level k + 1; None for plain L2 and for what depends on the episode.
+
+        Of `critic`, that of the distance it measures subgoals with.
+        """
+        return getattr(self, f"commute_{k}") if distance_of(name) == "commute" else None
+
+    def stride_quantile(self, metric: str, k: int, quantile: float) -> float:
+        """Squared distance over one stride of level k + 1 in the data, at one of `QUANTILES`."""
+        return float(self.stride_distance[DISTANCES.index(distance_of(metric)), k, QUANTILES.index(quantile)])
+
+
+def _number_doors(grid: Tensor) -> Tensor:
+    """The grid (P, W, H, 3) with the number of its slot in the place of a door's colour.
+
+    Which door an agent's door state belongs to follows from the order of doors in the grid (`tasks.door_cells`), which
+    a state that stands before one cannot see.
+    """
+    doors = grid[..., 0] == DOOR
+    slot = doors.flatten(1).cumsum(1).view(doors.shape) - 1
+    colour = torch.where(doors, slot.to(grid.dtype), grid[..., 1])
+    return torch.stack([grid[..., 0], colour, grid[..., 2]], -1)

@@ -1,0 +1,1 @@
+"""Many evaluations: grids of cells, tuning, and the engines that run them."""

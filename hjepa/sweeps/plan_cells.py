@@ -1,0 +1,210 @@
+"""``hjepa plan``: the cells of a request, side by side, each continuing where a killed run stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hjepa.config import PlanSettings, RunConfig, with_plan
+from hjepa.devices import fix_threads, torch_device
+from hjepa.errors import InputError
+from hjepa.evaluation.evaluate import Results, evaluate, make_agent
+from hjepa.evaluation.plan_request import SUBGOALS, PlanRequest
+from hjepa.evaluation.records import Record
+from hjepa.gridworld.guardrails import sample_zones
+from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
+from hjepa.json_files import read_json, write_json
+from hjepa.model.checkpoints import describe, load_stack
+from hjepa.model.stack import Stack
+from hjepa.sweeps.cell import digest
+from hjepa.sweeps.workers import workers
+from tasks import task_spec
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One record of a request.
+
+    Attributes:
+        seed: of the episodes.
+        oracle: None for the agent as it is.
+        levels, metric, planner, budget_tflops, memory: as named on the command line; planner None: the settings' own,
+            budget and memory None: the task's.
+    """
+
+    seed: int
+    oracle: str | None
+    levels: int
+    metric: str
+    planner: str | None
+    budget_tflops: float | None = None
+    memory: str | None = None
+
+
+def plan_command(request: PlanRequest) -> list[Record]:
+    """One record per seed, oracle, number of levels, metric, planner, budget and memory; see `PlanRequest`.
+
+    Everything that cannot work is refused before the first episode.
+
+    Raises:
+        InputError: a checkpoint, task or setting that cannot work.
+    """
+    fix_threads()
+    if request.mission is not None:
+        # A file may change while work goes on.
+        request = replace(request, mission=mission_text(request.mission))
+    device = torch_device(request.device)
+    stack = load_stack(request.checkpoint, str(device))
+    cells = list(cells_of(request, stack))
+    spec = task_spec(request.task)
+    for cell in cells:
+        settings = _settings(with_plan(stack.config, request.overrides), cell)
+        guardrails = None if not request.unguarded else ()
+        make_agent(
+            stack,
+            spec,
+            cell.levels,
+            cell.budget_tflops,
+            settings,
+            oracle=cell.oracle,
+            guardrails=guardrails,
+            memory=cell.memory,
+            perception=request.perception,
+        )
+    if request.mission is not None:
+        sample_missions(
+            request.task, read_mission(request.mission), request.split, request.tasks, 1, request.seed[0]
+        )
+    if request.zones:
+        sample_zones(request.task, request.split, request.tasks, 1, request.seed[0])
+    count = min(request.workers, len(cells))
+    if count == 1 or device.type != "cpu":
+        return [plan_cell(request, cell) for cell in cells]
+    with workers(count) as pool:
+        jobs = {pool.submit(plan_cell, request, cell): cell for cell in cells}
+        records = {jobs[job]: job.result() for job in as_completed(jobs)}
+    return [records[cell] for cell in cells]
+
+
+def plan_cell(request: PlanRequest, cell: Cell) -> Record:
+    """One cell of a request."""
+    fix_threads()
+    described = describe(request.checkpoint)
+    stack = load_stack(request.checkpoint, str(torch_device(request.device)))
+    config = with_plan(stack.config, request.overrides)
+    facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
+    kept = _Kept(request, cell, described["sha256"], config)
+    if kept.finished is not None:
+        return kept.finished
+    record = evaluate(
+        stack,
+        request.task,
+        cell.levels,
+        request.episodes,
+        cell.seed,
+        request.split,
+        request.tasks,
+        cell.budget_tflops,
+        _settings(config, cell),
+        request.episode_batch,
+        oracle=cell.oracle,
+        zones=request.zones,
+        unguarded=request.unguarded,
+        mission=request.mission,
+        memory=cell.memory,
+        perception=request.perception,
+        diagnostics=request.diagnostics,
+        facts=facts,
+        keep=kept.part,
+        done=kept.parts,
+    )
+    if request.overrides:
+        record["overrides"] = list(request.overrides)
+    kept.record(record)
+    return record
+
+
+def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
+    """The cells of a request, in the order of its records.
+
+    Raises:
+        InputError: an oracle that none of the numbers of levels has a part for.
+    """
+    plan = with_plan(stack.config, request.overrides).plan
+    choices = itertools.product(
+        request.seed,
+        rungs(request, stack.depth),
+        request.metric or (plan.metric,),
+        request.planner or (None,),
+        request.budget_tflops or (None,),
+        request.memory or (None,),
+    )
+    for seed, (oracle, levels), metric, planner, budget, memory in choices:
+        yield Cell(seed, oracle, levels, metric, planner, budget, memory)
+
+
+def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:
+    """Which oracle is planned with how many levels; an oracle only with numbers of levels that have its part.
+
+    Raises:
+        InputError: an oracle that none of the numbers of levels has a part for.
+    """
+    found: list[tuple[str | None, int]] = []
+    for name in request.oracle or ("none",):
+        counts = list(request.levels or range(1, depth + 1))
+        if name.startswith(SUBGOALS):
+            counts = [levels for levels in counts if levels == int(name.removeprefix(SUBGOALS))]
+        elif name == "random-subgoals":
+            counts = [levels for levels in counts if levels > 1]
+        if not counts:
+            asked = ",".join(map(str, request.levels or range(1, depth + 1)))
+            needed = name.removeprefix(SUBGOALS) if name.startswith(SUBGOALS) else "2 or more"
+            raise InputError(f"oracle {name!r} with levels {asked}", "plan", f"give levels {needed}")
+        found += [(None if name == "none" else name, levels) for levels in counts]
+    return found
+
+
+def _settings(config: RunConfig, cell: Cell) -> PlanSettings:
+    """The plan settings of a configuration with a cell's metric and planner, checked."""
+    planner = [] if cell.planner is None else [f"plan.planner={cell.planner}"]
+    return with_plan(config, [f"plan.metric={cell.metric}", *planner]).plan
+
+
+class _Kept:
+    """Finished work of one cell, in a file of its own, so that a killed run goes on."""
+
+    def __init__(self, request: PlanRequest, cell: Cell, sha256: str, config: RunConfig) -> None:
+        asked = dataclasses.asdict(replace(request, progress=None, episode_batch=None, workers=1))
+        self.identity = {key: list(v) if isinstance(v, tuple) else v for key, v in asked.items()}
+        self.identity |= {
+            "checkpoint_sha256": sha256,
+            "config": repr(config),
+            "cell": dataclasses.asdict(cell),
+        }
+        self.file: Path | None = None
+        self.finished: Record | None = None
+        self.parts: list[Results] = []
+        if request.progress is None:
+            return
+        self.file = request.progress / f"{digest(dataclasses.asdict(cell))[:16]}.json"
+        if self.file.exists():
+            content = read_json(self.file)
+            if content.get("identity") == self.identity:
+                self.finished = content["record"]
+                self.parts = [Results.from_plain(part) for part in content["parts"]]
+
+    def part(self, parts: list[Results]) -> None:
+        self._write(parts, None)
+
+    def record(self, record: Record) -> None:
+        self._write([], record)
+
+    def _write(self, parts: list[Results], record: Record | None) -> None:
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            plain = [part.to_plain() for part in parts]
+            write_json(self.file, {"identity": self.identity, "parts": plain, "record": record})

@@ -1,0 +1,1 @@
+"""Training with Lightning: levels, and what is distilled from them."""

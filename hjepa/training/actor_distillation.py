@@ -1,0 +1,270 @@
+"""Distillation: the plans of the slow mode become the actors of the fast one.
+
+From moments of training trajectories to places that others of the same floor plan came to, the agent plans with every
+number of levels, and each decision says what to do from where it stood, and from where it imagined to be after each
+step. Nothing is walked. Only actors are trained; the stack stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+from tqdm import tqdm
+
+from hjepa.agent.agent import Agent
+from hjepa.devices import accelerator, fix_threads, quiet_lightning, torch_device
+from hjepa.evaluation.evaluate import make_agent
+from hjepa.evaluation.records import installed_versions
+from hjepa.model.actors import look_around, make_actors, save_actors
+from hjepa.model.checkpoints import checkpoint_folder, describe, load_stack
+from hjepa.model.stack import Stack
+from hjepa.training.batches import as_tensor
+from hjepa.training.fit import check_store
+from levels.actor import Actor
+from levels.macro_actions import gaussian_loss
+from planners.noise import combine
+from planners.top_down import Decision
+from tasks import TrajectoryStore, task_spec
+
+EACH = 8
+"""Questions asked on a floor plan."""
+
+PLANS = 8
+"""Floor plans asked about at once."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What one level's plans teach, towards the goal or towards subgoals.
+
+    Attributes:
+        inputs: what `levels.actor.Actor` takes, each (n, ...).
+        action: (n, A) what was planned.
+    """
+
+    inputs: tuple[Tensor, ...]
+    action: Tensor
+
+    def to(self, device: torch.device) -> Lessons:
+        """The same on a device."""
+        return Lessons(tuple(part.to(device) for part in self.inputs), self.action.to(device))
+
+    @staticmethod
+    def join(parts: list[Lessons]) -> Lessons:
+        """All of them as one."""
+        inputs = zip(*(part.inputs for part in parts))
+        return Lessons(tuple(torch.cat(each) for each in inputs), torch.cat([part.action for part in parts]))
+
+
+Course = dict[tuple[int, bool], Lessons]
+"""(level from 0, whether the plans were to the goal) -> lessons."""
+
+
+def distill(
+    checkpoint: str,
+    data: str,
+    questions: int = 6000,
+    steps: int = 4000,
+    hidden: int = 128,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = True,
+) -> Stack:
+    """Train the actors of a checkpoint and keep them in its folder.
+
+    Args:
+        checkpoint: shipped weights or a run folder.
+        data: a trajectory store of its task.
+        questions: how many times the agent plans with each number of levels.
+        steps: of the optimiser.
+        hidden: width of the actors.
+        seed: of questions, weights and batches.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: show bars.
+
+    Returns:
+        the stack with its actors.
+
+    Raises:
+        InputError: data of another task, or a checkpoint that cannot plan.
+        StoreError: the store cannot be read.
+    """
+    fix_threads()
+    described, folder = describe(checkpoint), checkpoint_folder(checkpoint)
+    stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
+    check_store(stack.config, store)
+    stack.actors = nn.ModuleList()
+    course = lectures(stack, store, questions, seed, progress)
+    torch.manual_seed(seed)
+    stack.actors.extend(make_actors(stack, hidden))
+    stack.actors.to(stack.step_distance.device).requires_grad_(True).train()
+    _train(stack, course, steps, seed, device, progress)
+    stack.actors.cpu().requires_grad_(False).eval()
+    facts = {"checkpoint_sha256": described["sha256"], "data_sha256": store.sha256, "hidden": hidden}
+    facts |= {"questions": questions, "steps": steps, "seed": seed, "versions": installed_versions()}
+    save_actors(stack, folder, facts)
+    return stack
+
+
+def lectures(stack: Stack, store: TrajectoryStore, questions: int, seed: int, progress: bool) -> Course:
+    """What plans teach, with every number of levels, from moments of trajectories to places of others."""
+    found: dict[tuple[int, bool], list[Lessons]] = {}
+    spec, plans = task_spec(stack.config.task), min(PLANS, store.plans)
+    batches = -(-questions // (plans * EACH))
+    bar = tqdm(range(batches * stack.depth), desc="plans", disable=not progress)
+    for number in bar:
+        levels, batch = number // batches + 1, number % batches
+        rng = np.random.Generator(np.random.Philox(key=[seed, (batch << 8) | 254]))
+        if batch == 0:
+            agent = make_agent(stack, spec, levels, record=True)
+        length = int(store.lengths.max())
+        windows = store.windows(rng, plans * EACH, length, plans=plans)
+        floor = store.grids[windows.grid_index[:, 0]]
+        now, then = rng.integers(0, length, (2, plans * EACH))
+        rows = np.arange(plans * EACH)
+        # The place of another trajectory on the same plan.
+        other = rows // EACH * EACH + (rows + 1) % EACH
+        agents = as_tensor(np.stack([windows.agent[rows, now], windows.agent[other, then]], 1))
+        keys = combine(seed, torch.arange(len(rows)) + batch * len(rows))
+        for key, lessons in _asked(agent, floor, agents, keys):
+            found.setdefault(key, []).append(lessons)
+    return {key: Lessons.join(parts) for key, parts in found.items()}
+
+
+@torch.no_grad()
+def _asked(
+    agent: Agent, floor: np.ndarray, agents: Tensor, keys: Tensor
+) -> Iterator[tuple[tuple[int, bool], Lessons]]:
+    """What first plans teach, of agents (E, 2, A) now and at the goal, on floor plans (E, W, H, 3)."""
+    stack, device = agent.stack, agent.stack.step_distance.device
+    memories = agent.reader.write(floor)
+    latents = stack.encode(agents.to(device), memories)
+    goals = [latent[:, 1] for latent in latents]
+    fields, metrics = agent.reader.judge(floor, latents[0], goals, memories, keys.to(device))
+    state = agent.planner.start(goals, memories, keys.to(device), metrics, fields)
+    agent.planner.act(state, latents[0][:, 0], torch.ones(len(keys), dtype=torch.bool, device=device))
+    yield from _lessons(stack, state.decisions, [latent[:, 0] for latent in latents], memories, fields)
+
+
+@torch.no_grad()
+def _lessons(
+    stack: Stack,
+    decisions: list[Decision],
+    latents: list[Tensor],
+    memories: list[Tensor | None],
+    fields: list[Tensor | None],
+) -> Iterator[tuple[tuple[int, bool], Lessons]]:
+    """What decisions teach.
+
+    Args:
+        stack: of the levels in use.
+        decisions: the first ones of E episodes.
+        latents: per level, (E, D) where they were made.
+        memories, fields: per level, of the episodes.
+    """
+    for decision in decisions:
+        k, rows, plan = decision.level - 1, decision.rows, decision.plan
+        memory, field, level = memories[k], fields[k], stack.level(k)
+        steps = 1 if k else min(plan.actions.shape[1], stack.config.plan.commit)
+        steps = steps if decision.at_goal else plan.actions.shape[1]
+        start = latents[k][rows].unsqueeze(1)
+        here = torch.cat([start, plan.latents], 1)[:, :steps]
+        action = plan.actions[:, :steps]
+        condition = level.condition(here, None if memory is None else memory[rows])
+        aim = decision.target.unsqueeze(1).expand(-1, steps, -1)
+        if decision.at_goal:
+            around = look_around(stack, k, here, None if field is None else field[rows])
+            inputs = (condition, here, aim, around)
+            # What a plan does once it has arrived means nothing.
+            wanted = stack.probe(k)(here)[..., :2] != stack.probe(k)(aim)[..., :2]
+            useful = wanted.any(-1).flatten()
+        else:
+            left = 1 - torch.arange(steps, device=here.device) / steps
+            inputs = (condition, here, aim, left.expand(len(rows), -1))
+            useful = torch.ones(len(rows) * steps, dtype=torch.bool, device=here.device)
+        flat = tuple(part.flatten(0, 1)[useful] for part in inputs)
+        if bool(useful.any()):
+            yield (k, decision.at_goal), Lessons(flat, action.flatten(0, 1)[useful])
+
+
+class TrainActors(L.LightningModule):
+    """Actors in training; what each batch holds of a level's lessons is weighed alike.
+
+    Args:
+        stack: whose actors are trained in place.
+        rate: of AdamW at its peak.
+        steps: of the optimiser.
+    """
+
+    def __init__(self, stack: Stack, steps: int, rate: float = 2e-3) -> None:
+        super().__init__()
+        self.actors, self.steps, self.rate = stack.actors, steps, rate
+        self.continuous = [stack.level(k).continuous for k in range(stack.depth)]
+
+    def transfer_batch_to_device(self, batch: Course, device: torch.device, dataloader_idx: int) -> Course:
+        """Lessons of all levels, on a device."""
+        return {key: lessons.to(device) for key, lessons in batch.items()}
+
+    def training_step(self, batch: Course, batch_idx: int) -> Tensor:
+        """The sum of the negative log-likelihoods of what was planned."""
+        losses = []
+        for (k, at_goal), lessons in batch.items():
+            actor = self.actors[k]
+            assert isinstance(actor, Actor)
+            described = (actor.to_goal if at_goal else actor.to_subgoal)(
+                *(part.unsqueeze(0) for part in lessons.inputs)
+            ).squeeze(0)
+            if self.continuous[k]:
+                losses.append(gaussian_loss(described, lessons.action))
+            else:
+                losses.append(F.cross_entropy(described, lessons.action.argmax(-1)))
+        return torch.stack(losses).sum()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, whose rate falls to 0 as a cosine."""
+        optimizer = torch.optim.AdamW(self.actors.parameters(), self.rate, weight_decay=1e-4)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Draws(IterableDataset[Course]):
+    """Endless batches of lessons, each a function of seed and step."""
+
+    def __init__(self, course: Course, size: int, seed: int) -> None:
+        self.course, self.size, self.seed = course, size, seed
+
+    def __iter__(self) -> Iterator[Course]:
+        random = torch.Generator().manual_seed(self.seed)
+        while True:
+            batch = {}
+            for key, lessons in self.course.items():
+                rows = torch.randint(len(lessons.action), (self.size,), generator=random)
+                batch[key] = Lessons(tuple(part[rows] for part in lessons.inputs), lessons.action[rows])
+            yield batch
+
+
+def _train(stack: Stack, course: Course, steps: int, seed: int, device: str, progress: bool) -> None:
+    callbacks: list[Callback] = [TQDMProgressBar(refresh_rate=50)] if progress else []
+    with quiet_lightning():
+        trainer = L.Trainer(
+            accelerator=accelerator(device),
+            devices=1,
+            max_steps=steps,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+        )
+        trainer.fit(TrainActors(stack, steps), DataLoader(Draws(course, 512, seed), batch_size=None))
+    if trainer.interrupted:
+        raise KeyboardInterrupt

@@ -1,0 +1,328 @@
+"""Training with Lightning: a stack, level by level or jointly, on a trajectory store.
+
+A run works in ``OUT.partial`` beside its output and becomes ``OUT`` when it is complete; killed at any moment it
+continues from its last interval and, on CPU, ends in bit-identical weights. Batches are functions of seed and step,
+and so is the random state at every step.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from torch import Tensor
+
+from hjepa.config import RunConfig, dump, parse_config, to_plain
+from hjepa.devices import accelerator, fix_threads, precision_plugin, quiet_lightning
+from hjepa.errors import InputError
+from hjepa.evaluation.records import installed_versions
+from hjepa.json_files import read_json, write_json
+from hjepa.model.calibration import calibrate
+from hjepa.model.checkpoints import DESCRIPTION, describe, load_stack, save_stack
+from hjepa.model.perception import world_of
+from hjepa.model.stack import Stack
+from hjepa.training.batches import (
+    Batch,
+    CriticBatch,
+    TrajectoryData,
+    active_levels,
+    critic_progress,
+    total_steps,
+)
+from tasks import TrajectoryStore, task_spec
+
+RESUME = "resume.ckpt"
+METRICS_FILE = "metrics.csv"
+COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
+           "inverse", "look", "probe", "critic")  # fmt: skip
+
+
+class TrainStack(L.LightningModule):
+    """A stack in training.
+
+    Args:
+        stack: trained in place.
+        config: of the run.
+    """
+
+    def __init__(self, stack: Stack, config: RunConfig) -> None:
+        super().__init__()
+        self.stack = stack
+        self.config = config
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
+        torch.manual_seed(self.config.train.seed * 1_000_003 + self.global_step)
+
+    def training_step(self, batch: list[Batch | CriticBatch], batch_idx: int) -> Tensor:
+        """The sum of the losses of what trains at this step."""
+        progress = dict(active_levels(self.config, self.global_step))
+        total = torch.zeros((), device=self.device)
+        logging = (self.global_step + 1) % self.config.train.log_every == 0
+        for part in batch:
+            if isinstance(part, CriticBatch):
+                done = critic_progress(self.config, self.global_step) or 0.0
+                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done)
+                total = total + loss
+                if logging:
+                    self._log_critics(loss, found)
+                continue
+            memories = self.stack.write(part.grid)
+            loss, terms = self.stack.loss(
+                part.level,
+                part.agent,
+                part.action,
+                memories,
+                progress[part.level],
+                end_to_end=self.config.train.end_to_end,
+            )
+            total = total + loss
+            if logging:
+                row = {"step": self.global_step + 1, "level": part.level + 1, "loss": loss.item()}
+                self.rows.append(row | {name: value.item() for name, value in terms.items()})
+        if logging and not math.isfinite(total.item()):
+            raise InputError(
+                f"the loss is {total.item()} at step {self.global_step + 1}",
+                "train",
+                "lower train.learning_rate or a loss weight",
+            )
+        return total
+
+    def _log_critics(self, loss: Tensor, found: list[dict[str, Tensor]]) -> None:
+        """Mean errors in steps, under the levels whose latents the critics read."""
+        for k, terms in zip(self.stack.own_latents(), found):
+            row = {"step": self.global_step + 1, "level": k + 1, "loss": loss.item()}
+            self.rows.append(row | {"critic": terms["steps"].item()})
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, a group per level and one of the critics; each one's rate warms up and decays within its own steps."""
+        train = self.config.train
+        groups = [
+            {
+                "params": [*self.stack.levels[k].parameters(), *self.stack.probes[k].parameters()],
+                "lr": train.upper_learning_rate if k else train.learning_rate,
+            }
+            for k in range(self.stack.depth)
+        ]
+        rates = [self._rate(k) for k in range(self.stack.depth)]
+        if self.config.critic is not None:
+            groups.append(
+                {"params": [*self.stack.critics.parameters()], "lr": self.config.critic.learning_rate}
+            )
+            rates.append(self._critic_rate)
+        optimizer = torch.optim.AdamW(groups, weight_decay=train.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rates)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _rate(self, k: int) -> Callable[[int], float]:
+        def rate(step: int) -> float:
+            return _warm_and_decay(dict(active_levels(self.config, step)).get(k))
+
+        return rate
+
+    def _critic_rate(self, step: int) -> float:
+        return _warm_and_decay(critic_progress(self.config, step))
+
+
+def _warm_and_decay(progress: float | None) -> float:
+    """The share of the peak rate after a share of the training; 0 outside of it."""
+    if progress is None:
+        return 0.0
+    warm = min(1.0, (progress + 1e-3) / 0.1)
+    return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class Keeper(Callback):
+    """Saves what is needed to go on, and the metrics, every so many steps; never leaves half a file.
+
+    Args:
+        folder: of the run in progress.
+        every: steps.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder = folder
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(module, TrainStack)
+        if trainer.global_step % self.every == 0:
+            # Metrics first: rows beyond the checkpoint are dropped when the run goes on.
+            append_metrics(self.folder / METRICS_FILE, module.rows)
+            module.rows.clear()
+            new = self.folder / f"{RESUME}.new"
+            trainer.save_checkpoint(new)
+            new.replace(self.folder / RESUME)
+
+
+def fit(
+    config: RunConfig,
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    device: str = "auto",
+    precision: str = "32",
+    progress: bool = True,
+) -> Stack:
+    """Train a stack and save it as a checkpoint.
+
+    Args:
+        config: of the run.
+        data: a trajectory store of the same task.
+        out: the run folder; a complete run with the same configuration and data is loaded instead.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``32`` or ``bf16``.
+        progress: show a bar.
+
+    Raises:
+        InputError: the folder holds something else, or data or configuration cannot work.
+        StoreError: the store cannot be read.
+    """
+    fix_threads()
+    out, store = Path(out), TrajectoryStore.open(data)
+    identity = {"config": to_plain(config), "data_sha256": store.sha256}
+    check_store(config, store)
+    if out.exists():
+        return _finished(out, identity)
+    folder = out.with_name(f"{out.name}.partial")
+    _claim(folder, config, identity)
+    spec = task_spec(config.task)
+    torch.manual_seed(config.train.seed)
+    stack = Stack(config, world_of(spec))
+    module = TrainStack(stack, config)
+    _train(module, store, folder, device, precision, progress)
+    stack = stack.cpu().eval()
+    append_metrics(folder / METRICS_FILE, module.rows)
+    plans = min(config.train.plans, store.plans)
+    calibrate(stack, store, config.train.seed, config.train.metric_trajectories, plans)
+    facts = {"data_sha256": store.sha256, "train_seed": config.train.seed, "versions": installed_versions()}
+    save_stack(stack, folder, facts | {"task": config.task, "data": store.meta["arguments"]})
+    (folder / RESUME).unlink(missing_ok=True)
+    (folder / "run.json").unlink()
+    folder.rename(out)
+    return stack.requires_grad_(False)
+
+
+def check_store(config: RunConfig, store: TrajectoryStore) -> None:
+    """Raise InputError when a store cannot train a configuration."""
+    made_for = store.meta["task"]
+    if made_for != config.task:
+        raise InputError(
+            f"holds {made_for}, not {config.task}", str(store.path), "collect for the preset's task"
+        )
+    needed = config.spans[-1] * config.levels[-1].rollout + 1
+    if int(store.lengths.max()) < needed:
+        raise InputError(
+            f"has clips of {store.lengths.max()} observations, the top level needs {needed}",
+            str(store.path),
+            "collect longer clips or shorten strides and rollouts",
+        )
+    if store.plans < config.train.plans:
+        raise InputError(
+            f"has {store.plans} floor plans, a batch takes {config.train.plans}",
+            str(store.path),
+            "collect more plans or lower train.plans",
+        )
+
+
+def _train(
+    module: TrainStack, store: TrajectoryStore, folder: Path, device: str, precision: str, progress: bool
+) -> None:
+    config, stack = module.config, module.stack
+    lengths = [stack.window_length(k) for k in range(stack.depth)]
+    callbacks: list[Callback] = [Keeper(folder, config.train.checkpoint_every)]
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=20))
+    with quiet_lightning():
+        trainer = L.Trainer(
+            accelerator=accelerator(device),
+            devices=1,
+            precision=precision_plugin(precision),
+            max_steps=total_steps(config),
+            gradient_clip_val=config.train.clip,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            default_root_dir=folder,
+        )
+        resume = folder / RESUME
+        trainer.fit(
+            module,
+            datamodule=TrajectoryData(store, config, lengths),
+            ckpt_path=resume if resume.exists() else None,
+            weights_only=True,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def _claim(folder: Path, config: RunConfig, identity: dict[str, Any]) -> None:
+    """Make the folder of a run in progress, or check that the one that is there is this run's."""
+    note = folder / "run.json"
+    if note.exists():
+        if not _same(read_json(note), identity):
+            raise InputError(
+                "holds an unfinished run of another configuration or data",
+                str(folder),
+                "finish that run, or remove the folder",
+            )
+        saved = folder / RESUME
+        step = torch.load(saved, weights_only=True)["global_step"] if saved.exists() else 0
+        drop_metrics(folder / METRICS_FILE, step)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(dump(config))
+    write_json(note, identity)
+
+
+def _finished(out: Path, identity: dict[str, Any]) -> Stack:
+    if not (out / DESCRIPTION).exists():
+        raise InputError("exists and is no run folder", str(out), "choose another --out")
+    found = describe(out)
+    if not _same(found, identity):
+        raise InputError(
+            "holds a finished run of another configuration or data",
+            str(out),
+            "choose another --out, or --fresh to set it aside",
+        )
+    return load_stack(out)
+
+
+def _same(found: dict[str, Any], identity: dict[str, Any]) -> bool:
+    """Whether a folder is of this run. Configurations are parsed first, so that later settings have defaults."""
+    if not isinstance(found.get("config"), dict) or found.get("data_sha256") != identity["data_sha256"]:
+        return False
+    return parse_config(found["config"], "run folder") == parse_config(identity["config"], "run")
+
+
+def append_metrics(file: Path, rows: list[dict[str, Any]]) -> None:
+    """Append rows to a table with a header."""
+    new = not file.exists()
+    with file.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, restval="")
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def drop_metrics(file: Path, step: int) -> None:
+    """Keep only the rows up to a step."""
+    if not file.exists():
+        return
+    with file.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["step"].isdigit() and int(row["step"]) <= step]
+    file.unlink()
+    append_metrics(file, rows)
+
+
+__all__ = ["TrainStack", "fit"]
