@@ -1,8 +1,8 @@
 """Worlds: what can be observed, what can be done, and what counts as success, for E episodes at once.
 
 Everything a level learns from goes through this protocol: an observation is a dictionary of arrays by name, an action
-an integer or a vector, success a flag that the world itself raises. What a simulator knows beyond that is ``state``, for
-probes, oracles and success alone.
+an integer or a vector, success a flag that the world itself raises. What a simulator knows beyond that is ``state``,
+for probes, oracles and success alone.
 """
 
 from __future__ import annotations
