@@ -39,7 +39,7 @@ from hjepa.figures.floor import draw_agent, draw_floor_plan, draw_goal
 
 fix_threads()  # one thread is fastest for models this small, and gives everyone the same bits
 TASK = "hjepa/NestedRooms-d3-v0"
-stack = hjepa.load_stack("nested-d3")
+stack = hjepa.load_stack("told-nested-d3")
 for number, (level, span) in enumerate(zip(stack.config.levels, stack.config.spans), 1):
     print(
         f"level {number}: one of its steps is {span} of the world's; a latent has {level.latent_dim} numbers"
@@ -155,5 +155,5 @@ print("arrived" if arrived else "gave up", "after", walked, "steps; shortest:", 
 # ## How to go on
 #
 # - `02_subgoal_trajectories`: what each level imagines, over time and in its latent space.
-# - `hjepa plan --checkpoint nested-d3 --task hjepa/NestedRooms-d3-v0 --json results.json`: a whole evaluation.
-# - `hjepa fit --preset nested-d3 ...`: train a stack like this one.
+# - `hjepa plan --checkpoint told-nested-d3 --task hjepa/NestedRooms-d3-v0 --json results.json`: a whole evaluation.
+# - `hjepa fit --preset told-nested-d3 ...`: train a stack like this one.

@@ -40,7 +40,7 @@ from planners.rollouts import sample_rollout
 
 fix_threads()
 TASK, EPISODE = "hjepa/NestedRooms-d3-v0", 9
-stack = hjepa.load_stack("nested-d3")
+stack = hjepa.load_stack("told-nested-d3")
 LEVELS = 3
 # Not the critic, which knows the way to the goal: here the levels have to find it.
 settings = replace(stack.config.plan, metric="imagined")

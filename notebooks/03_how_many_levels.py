@@ -163,7 +163,7 @@ plt.show()
 #
 # ## The whole ablation
 #
-# The published records (`hjepa/published/nested-d3/results.json`) come from the shipped four-level stack `nested-d3`: 4 x 4
+# The published records (`hjepa/published/told-nested-d3/results.json`) come from the shipped four-level stack `told-nested-d3`: 4 x 4
 # rooms on floor plans that were never in training, tasks between opposite quarters. Its card says how it was made. Every
 # number below is computed from the records. If there are several evaluation seeds, their episodes are pooled.
 
@@ -190,7 +190,7 @@ def per_agent(records):
     return [pooled(parts) for parts in grouped(records, same).values()]
 
 
-records = published("nested-d3")
+records = published("told-nested-d3")
 agents = per_agent(records)
 seeds = sorted({record["seed"] for record in records})
 print(f"{len(records)} records, evaluation seeds {seeds}, {episodes_name(agents)} episodes for each agent")
@@ -349,10 +349,10 @@ display(figure)
 # its own imagination. With a critic that orders states as the true way does, any number will do, however deep the nesting.
 # Where the metric knows less, every level adds something as long as its span fits into the way: the fourth one is what the
 # deepest nesting gains from, and nothing else does. (An earlier critic of the 8 x 8 rooms held walls to be thin: there the
-# flat agent fell behind, too, and three levels did best; card `nested-d4`.)
+# flat agent fell behind, too, and three levels did best; card `told-nested-d4`.)
 
 # %%
-SIZES = {"nested-d2": "2 x 2 rooms", "nested-d3": "4 x 4 rooms", "nested-d4": "8 x 8 rooms"}
+SIZES = {"told-nested-d2": "2 x 2 rooms", "told-nested-d3": "4 x 4 rooms", "told-nested-d4": "8 x 8 rooms"}
 figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.4), sharey=True, layout="constrained")
 for panel, (name, rooms) in zip(panels, SIZES.items()):
     own = per_agent(published(name))
@@ -400,7 +400,7 @@ plt.show()
 # cheapest at any success, because to write the floor plan down for the upper levels costs more than all they do. Under
 # `imagined` the walks that the metric is measured on cost most, and flat agents need a good metric most: three levels get by with
 # a quarter of the walks, and reach the best that the flat agent ever does with less than a third of its compute (card
-# `nested-d3`). On 8 x 8 rooms four levels beat three once both have candidates enough; starved, they are behind.
+# `told-nested-d3`). On 8 x 8 rooms four levels beat three once both have candidates enough; starved, they are behind.
 
 
 # %%
@@ -410,10 +410,10 @@ def curve(name):
 
 
 for name, metric in (
-    ("nested-d3", "critic"),
-    ("nested-d3", "imagined"),
-    ("nested-d4", "critic"),
-    ("nested-d4", "imagined"),
+    ("told-nested-d3", "critic"),
+    ("told-nested-d3", "imagined"),
+    ("told-nested-d4", "critic"),
+    ("told-nested-d4", "imagined"),
 ):
     figure = hjepa.figures.success_by_compute(
         [record for record in curve(name) if record["metric"] == metric]
@@ -424,7 +424,7 @@ for name, metric in (
 # %% [markdown]
 # ## How to go on
 #
-# - `hjepa ablate --preset nested-d3 --levels 1,2,3,4 --metric l2,critic --out sweep` runs the whole one; `hjepa report sweep`
+# - `hjepa ablate --preset told-nested-d3 --levels 1,2,3,4 --metric l2,critic --out sweep` runs the whole one; `hjepa report sweep`
 #   makes a page of it, with every number's file.
 # - `04_inside_the_costs`: what the metrics see, and which part of an agent holds it back.
 # - `05_your_own_task`: an ablation of a world of your own, from nothing.

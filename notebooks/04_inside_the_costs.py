@@ -51,7 +51,7 @@ from planners.rollouts import rollout
 
 fix_threads()
 TASK = "hjepa/NestedRooms-d3-v0"
-stack = hjepa.load_stack("nested-d3")
+stack = hjepa.load_stack("told-nested-d3")
 config = stack.config
 episodes = tasks.sample_episodes(TASK, "test", episodes=12, seed=0)
 

@@ -221,4 +221,4 @@ for oracle in (None, "dynamics", "cost"):
 # - The most common reason for failure is a level 1 that is right in 98 of 100 steps: a search over six steps finds the other
 #   two. `hjepa plan --diagnostics` says how often it is right (`imagined_feasible`).
 # - A fair flat agent: `hjepa tune`, and what it chose under `plan.flat` in the preset.
-# - The presets in `hjepa/presets`, `nested-d3` above all, say what worked on larger worlds.
+# - The presets in `hjepa/presets`, `told-nested-d3` above all, say what worked on larger worlds.

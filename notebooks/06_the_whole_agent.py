@@ -19,7 +19,7 @@
 # sees seven by seven cells at a time and not through walls, has to fetch a key, open a door with it and reach a goal, and
 # must keep out of cells that somebody drew across its way. Then every box is taken out, one at a time.
 #
-# The weights are `nested-keys-d2`. They were trained on floor plans seen whole, without missions, guardrails or partial views: the boxes are
+# The weights are `told-nested-keys-d2`. They were trained on floor plans seen whole, without missions, guardrails or partial views: the boxes are
 # put together here, and nothing is trained.
 
 # %%
@@ -74,7 +74,7 @@ print(
 # Each box is an attribute of `hjepa.Agent` with a protocol; whatever keeps the protocol can take its place.
 
 # %%
-stack = hjepa.load_stack("nested-keys-d2")
+stack = hjepa.load_stack("told-nested-keys-d2")
 settings = with_plan(stack.config, ["plan.start=distance"]).plan
 agent = make_agent(stack, spec, levels=3, settings=settings, memory="map", record=True)
 boxes = [
@@ -345,12 +345,12 @@ plt.show()
 
 # %% [markdown]
 # Guardrails, memory and legs are what the mission cannot be done without. Levels are another matter: the critic orders states so well on so small a plan that
-# level 1 alone arrives by the shorter way, with twice the compute (cards `nested-d3` and `nested-d4` say where levels pay). Its actor acts at a fraction of
+# level 1 alone arrives by the shorter way, with twice the compute (cards `told-nested-d3` and `told-nested-d4` say where levels pay). Its actor acts at a fraction of
 # that compute, and nearly as well.
 #
 # **What to try next.** Another mission: write your own line in section 1. Another memory: `memory="ring:4"`. A box of your own: anything
 # that keeps the protocol, `hjepa.Agent(..., configurator=...)`. And on a larger plan the same episode without keys:
 #
 # ```bash
-# hjepa plan --checkpoint nested-d3 --task hjepa/NestedPartial-d3-v0 --memory map --levels 1,2,3 --json parts.json
+# hjepa plan --checkpoint told-nested-d3 --task hjepa/NestedPartial-d3-v0 --memory map --levels 1,2,3 --json parts.json
 # ```

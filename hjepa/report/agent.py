@@ -57,7 +57,7 @@ def _guardrails(folder: Path) -> Iterator[Row]:
         if not (file.exists() and free.exists()):
             continue
         command = (
-            f"hjepa plan --checkpoint nested-d3 --task {task}{more} --levels 1,2,3 --episodes 200 --split test"
+            f"hjepa plan --checkpoint told-nested-d3 --task {task}{more} --levels 1,2,3 --episodes 200 --split test"
             f" --seed 0,1,2 --json {kind}.json"
         )
         held, careless = (of_levels(each, GUARDED_LEVELS) for each in (file, free))

@@ -28,7 +28,7 @@ def critic_rows(folder: Path) -> Iterator[Row]:
     if not file.exists():
         return
     command = (
-        f"hjepa plan --checkpoint nested-d3 --task {ROOMS} --levels 4 --metric critic,imagined --episodes 80"
+        f"hjepa plan --checkpoint told-nested-d3 --task {ROOMS} --levels 4 --metric critic,imagined --episodes 80"
         " --split test --seed 0,1,2 --diagnostics --json critic.json"
     )
     records = read_json(file)
@@ -70,7 +70,7 @@ def actor_rows(folder: Path) -> Iterator[Row]:
     file = folder / "actor.json"
     if file.exists():
         command = (
-            f"hjepa plan --checkpoint nested-d3 --task {ROOMS} --levels 1,3 --planner adam,actor {EVALUATED}"
+            f"hjepa plan --checkpoint told-nested-d3 --task {ROOMS} --levels 1,3 --planner adam,actor {EVALUATED}"
             " --workers 1 --json actor.json"
         )
         for levels in (1, 3):
@@ -84,7 +84,7 @@ def _proposals(folder: Path) -> Iterator[Row]:
     if not (file.exists() and without.exists()):
         return
     command = (
-        f"hjepa plan --checkpoint nested-d3 --task {ROOMS} --levels 3 {EVALUATED} --budget-tflops 0.02"
+        f"hjepa plan --checkpoint told-nested-d3 --task {ROOMS} --levels 3 {EVALUATED} --budget-tflops 0.02"
         " --set plan.max_candidates=16 --set plan.iterations=1 --set plan.actor=8 --json actor-proposals.json"
     )
     own, other = read_json(file), read_json(without)
@@ -122,7 +122,7 @@ def configurator_rows(folder: Path) -> Iterator[Row]:
     if not (near.exists() and far.exists()):
         return
     command = (
-        f"hjepa plan --checkpoint nested-keys-d2 --task {KEYS} --mission {{}} --levels 3 {EVALUATED}"
+        f"hjepa plan --checkpoint told-nested-keys-d2 --task {KEYS} --mission {{}} --levels 3 {EVALUATED}"
         " --set plan.start={} --json {}.json"
     )
     chosen, usual = read_json(near), read_json(far)

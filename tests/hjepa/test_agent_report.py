@@ -73,7 +73,7 @@ def pictures(folder: Path, lost: int) -> Path:
         for episode in [i for i, solved in enumerate(success) if solved][:lost]:
             success[episode] = 0
         seen.append(record | {"success": success, "success_rate": sum(success) / 200, "perception": "pixels"})
-    for name, records in (("nested-d3/results", told + others), ("agent/pixels-d3", seen + others[1:])):
+    for name, records in (("told-nested-d3/results", told + others), ("agent/pixels-d3", seen + others[1:])):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / f"{name}.json").write_text(json.dumps(records))
     return folder / "agent"

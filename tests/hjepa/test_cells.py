@@ -63,7 +63,7 @@ def test_settings_of_planning_share_the_weights(fake: ModuleType) -> None:
 
 def test_a_stack_without_a_critic_is_planned_with_the_metric_that_was_chosen() -> None:
     overrides = {"critic": ("null",), "plan.metric": ("l2",), "plan.commit": ("2",)}
-    (spec,) = expand("nested-d2", Grid(levels=(2,), depth=("trained",), overrides=overrides))
+    (spec,) = expand("told-nested-d2", Grid(levels=(2,), depth=("trained",), overrides=overrides))
     assert cells.training_config(spec).critic is None and cells.training_config(spec).plan.metric == "l2"
     assert not any(text.startswith("plan.metric") for text in cells.planning_overrides(spec))
     assert "plan.commit=2" in cells.planning_overrides(spec)

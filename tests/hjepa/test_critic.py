@@ -31,7 +31,7 @@ def seen(episodes: EpisodeBatch) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def judged() -> Stack:
     """Untrained levels and critics, two levels with a latent of their own above a shared one."""
-    config = load_preset("nested-d2", ["critic.hidden=8", "levels.3.encoder=mlp", "plan.metric=critic"])
+    config = load_preset("told-nested-d2", ["critic.hidden=8", "levels.3.encoder=mlp", "plan.metric=critic"])
     torch.manual_seed(0)
     return Stack(config, world_of(task_spec(TASK))).eval().requires_grad_(False)
 

@@ -21,7 +21,7 @@ LAVA, ROOMS = "hjepa/NestedLava-d3-v0", "hjepa/NestedRooms-d3-v0"
 
 @pytest.fixture(scope="module")
 def stack() -> Stack:
-    return load_stack("nested-d3")
+    return load_stack("told-nested-d3")
 
 
 def begin(agent: Agent, episodes: EpisodeBatch) -> tuple[object, object, object]:

@@ -50,7 +50,7 @@ def test_every_episode_gets_its_own_metric_whatever_its_company(stack: Stack) ->
 
 
 def test_an_upper_level_walks_for_all_that_share_its_latent() -> None:
-    config = load_preset("nested-d2")
+    config = load_preset("told-nested-d2")
     torch.manual_seed(0)
     stack = Stack(config, world_of(task_spec(config.task))).eval().requires_grad_(False)
     episodes = sample_episodes(config.task, "validation", episodes=1, seed=0)

@@ -33,7 +33,7 @@ class Rollouts(NamedTuple):
 
 @pytest.fixture(scope="module")
 def stack() -> Stack:
-    return hjepa.load_stack("nested-keys-d2")
+    return hjepa.load_stack("told-nested-keys-d2")
 
 
 def states_of(barriers: np.ndarray) -> np.ndarray:

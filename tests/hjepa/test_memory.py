@@ -49,7 +49,7 @@ KEYS = "hjepa/NestedPartialKeys-d2-v0"
 
 @pytest.fixture(scope="module")
 def stack() -> Stack:
-    return load_stack("nested-d2")
+    return load_stack("told-nested-d2")
 
 
 def walk(memory: Memory, grid: np.ndarray, poses: list[tuple[int, int, int]]) -> np.ndarray:
@@ -97,7 +97,7 @@ def test_what_was_not_seen_is_believed_to_be_floor() -> None:
 def test_unknown_memories_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="choose from map, ring, none"):
         remembering(name)
-    assert main(["plan", "--checkpoint", "nested-d2", "--task", D2, "--memory", name, "--episodes", "1"]) == 2
+    assert main(["plan", "--checkpoint", "told-nested-d2", "--task", D2, "--memory", name, "--episodes", "1"]) == 2
 
 
 def test_memories_and_worlds_have_to_fit(stack: Stack) -> None:
@@ -161,7 +161,7 @@ def around(walls: np.ndarray, start: tuple[int, int, int], goal: tuple[int, int]
 
 def test_a_doorway_seen_once_and_out_of_view_is_planned_through() -> None:
     """The goal is behind a wall, and the way leads around through doorways that the agent cannot see from its start."""
-    deep = load_stack("nested-d3")
+    deep = load_stack("told-nested-d3")
     spec = replace(task_spec(D3), step_budget=40)
     batch = sample_episodes(D3, "validation", episodes=1, seed=1)
     start, goal = (14, 9, 3), (13, 6)
@@ -226,7 +226,7 @@ def test_a_wall_that_turns_up_in_the_way_ends_the_plan(stack: Stack) -> None:
 
 def test_the_command_writes_what_was_remembered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "records.json"
-    words = f"plan --checkpoint nested-d2 --task {D2} --levels 1 --episodes 3 --split validation --workers 1"
+    words = f"plan --checkpoint told-nested-d2 --task {D2} --levels 1 --episodes 3 --split validation --workers 1"
     assert main([*words.split(), "--memory", "map,ring:2", "--set", "plan.block=3", "--json", str(file)]) == 0
     records = json.loads(file.read_text())
     assert [record["memory"] for record in records] == ["map", "ring:2"]
@@ -255,7 +255,7 @@ def test_doors_and_keys_stay_in_memory_whatever_becomes_of_them() -> None:
 
 @pytest.mark.timeout(300)
 def test_a_key_is_fetched_where_little_is_seen() -> None:
-    stack, spec = load_stack("nested-keys-d2"), task_spec(KEYS)
+    stack, spec = load_stack("told-nested-keys-d2"), task_spec(KEYS)
     mission = read_mission("{do: [{fetch: key}, {open: door}, {reach: goal}], avoid: across}")
     episodes, missions = sample_missions(KEYS, mission, "validation", None, 8, 0)
     agent = make_agent(stack, spec, 1, memory="map")

@@ -23,7 +23,7 @@ ROOMS = "hjepa/NestedRooms-d2-v0"
 
 @pytest.fixture(scope="module")
 def stack() -> Stack:
-    return load_stack("nested-d2")
+    return load_stack("told-nested-d2")
 
 
 @pytest.mark.parametrize("kind", ["visit", "match", "avoid"])
@@ -35,7 +35,7 @@ def test_each_kind_is_done_with_the_weights_as_they_are(stack: Stack, kind: str)
 
 
 def test_the_key_is_fetched_and_the_door_opened() -> None:
-    keys = load_stack("nested-keys-d2")
+    keys = load_stack("told-nested-keys-d2")
     record = evaluate(keys, "hjepa/NestedKeys-d2-v0", 2, 8, seed=1, split="validation", mission="fetch")
     assert record["success_rate"] >= 0.75 and record["path_ratio"] < 1.5
     # Planned straight for the goal it stands before the locked door.
@@ -104,7 +104,7 @@ def test_a_leg_is_aimed_at_with_doors_and_keys_as_they_are() -> None:
 
     place = np.array([[[4, 5, 0, 9, 9], [6, 7, 2, 0, 0]]])
     missions = MissionBatch(np.array([[2, 1]]), place, np.array([[4, 0]]), np.zeros((1, 9, 9), bool))
-    configurator = LegByLeg(load_stack("nested-d2").config.plan, [1])
+    configurator = LegByLeg(load_stack("told-nested-d2").config.plan, [1])
     agent, rows = np.array([[1, 2, 3, 2, 1]]), np.arange(1)
     fetch = configurator.aims(Course(missions, np.array([0])), agent, rows)
     assert fetch.agent.tolist() == [[4, 5, 0, 2, 0]] and fetch.exact.tolist() == [0]

@@ -137,7 +137,7 @@ def test_results_do_not_depend_on_the_episode_batch(stack: Stack, oracle: str) -
 
 
 def test_level_1_meets_true_subgoals_of_level_2() -> None:
-    shipped = hjepa.load_stack("nested-d3")
+    shipped = hjepa.load_stack("told-nested-d3")
     record = evaluate(shipped, D3, 2, 8, split="validation", oracle="subgoals:2", diagnostics=True)
     assert record["success_rate"] == 1.0 and record["path_ratio"] < 1.2
     level = record["diagnostics"][1]
@@ -163,7 +163,7 @@ def test_oracles_refuse_worlds_whose_truth_they_do_not_know() -> None:
     from hjepa.model.perception import world_of
 
     task = "MiniGrid-MultiRoom-N6-v0"
-    config = replace(hjepa.load_stack("nested-d3").config, task=task)
+    config = replace(hjepa.load_stack("told-nested-d3").config, task=task)
     part = Stack(config, world_of(task_spec(task))).eval().requires_grad_(False)
     agent = make_agent(part, task_spec(task), 2, budget_tflops=1.0, oracle="dynamics")
     assert isinstance(agent, OracleAgent)

@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("name", ["nested-d2", "nested-d3"])
+@pytest.mark.parametrize("name", ["told-nested-d2", "told-nested-d3"])
 def test_shipped_perceptions_read_pictures_as_the_symbols_they_show(name: str) -> None:
     stack = load_stack(name)
     pixels = stack.pixels
@@ -66,7 +66,7 @@ def test_shipped_perceptions_read_pictures_as_the_symbols_they_show(name: str) -
 
 
 def test_lava_is_seen_and_kept_out_of() -> None:
-    stack, spec = load_stack("nested-d3"), task_spec(LAVAS)
+    stack, spec = load_stack("told-nested-d3"), task_spec(LAVAS)
     batch = sample_episodes(LAVAS, "validation", episodes=4)
     read, _ = perception_of(stack, spec, "pixels").see({"image": render_frames(batch.grid, batch.start)})
     assert np.array_equal(read[..., 0] == LAVA, batch.grid[..., 0] == LAVA) and (read[..., 0] == LAVA).any()
@@ -76,7 +76,7 @@ def test_lava_is_seen_and_kept_out_of() -> None:
 
 
 def test_what_is_read_goes_where_symbols_went_and_is_paid_for() -> None:
-    stack, spec = load_stack("nested-d2"), task_spec(TASK)
+    stack, spec = load_stack("told-nested-d2"), task_spec(TASK)
     batch = sample_episodes(TASK, "validation", episodes=3)
     symbolic, free = (make_agent(stack, spec, 3) for _ in range(2))
     assert isinstance(symbolic.perception, Symbolic) and isinstance(stack.pixels, Pixels)
@@ -95,7 +95,7 @@ def test_what_is_read_goes_where_symbols_went_and_is_paid_for() -> None:
 
 
 def test_records_say_what_was_seen_with_only_where_it_was_no_symbols() -> None:
-    stack = load_stack("nested-d2")
+    stack = load_stack("told-nested-d2")
     plain = evaluate(stack, TASK, 1, 3, split="validation")
     seen = evaluate(stack, TASK, 1, 3, split="validation", perception="pixels", episode_batch=2)
     again = evaluate(stack, TASK, 1, 3, split="validation", perception="pixels")

@@ -124,8 +124,8 @@ def test_the_steps_left_of_a_watched_walk_count_the_key() -> None:
 
 
 def test_a_checkpoint_from_before_there_were_keys_has_none() -> None:
-    assert "keys" not in describe("nested-d2")
-    stack = load_stack("nested-d2")
+    assert "keys" not in describe("told-nested-d2")
+    stack = load_stack("told-nested-d2")
     assert stack.world.keys == 0 and stack.probe(0).slots == 0
     with pytest.raises(InputError, match=f"{KEYS} has 9x9 grids, 7 discrete actions, 1 doors, 1 keys"):
         make_agent(stack, task_spec(KEYS))
