@@ -142,7 +142,7 @@ print("what an observation holds:", sorted(observation), observation["image"].sh
 
 # %%
 one = tasks.sample_episodes(TASK, "test", episodes=1, seed=3)
-world = spec.make_batched(1)
+world = tasks.make_batched(spec, 1)
 observation, _ = world.reset(options={"episodes": one})
 running = agent.begin(observation, one.goal_observation, keys=torch.tensor([3]))
 walked, arrived, over = 0, False, False

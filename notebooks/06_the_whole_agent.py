@@ -45,7 +45,7 @@ from hjepa.gridworld.guardrails import Region
 from hjepa.gridworld.missions import read_mission, sample_missions
 from hjepa.gridworld.short_term_memory import Memory
 from hjepa.model.perception import Perception
-from tasks import task_spec
+from tasks import make_batched, task_spec
 from tasks.mission_oracles import mission_steps
 from tasks.observations import DOOR, KEY, grid_to_walls
 from tasks.views import UNSEEN
@@ -107,7 +107,7 @@ table(
 # %%
 one = episodes.select(slice(EPISODE, EPISODE + 1))
 mine = missions.select(slice(EPISODE, EPISODE + 1))
-world = spec.make_batched(1)
+world = make_batched(spec, 1)
 observation, _ = world.reset(options={"episodes": one})
 state = agent.begin(observation, mine, torch.tensor([EPISODE]))
 moments, done = [], False

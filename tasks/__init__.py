@@ -14,15 +14,16 @@ from tasks.batched import BatchedMiniGrid, BatchedNestedRooms
 from tasks.batched_world import BatchedWorld
 from tasks.collection import collect
 from tasks.dynamics import step_agents
-from tasks.episodes import EpisodeBatch
+from tasks.episode_batches import EpisodeBatch
 from tasks.floorplans import SPLITS, FloorPlan, floor_plan
 from tasks.minigrid_suite import minigrid_spec
 from tasks.nested_point import BatchedNestedPoint, NestedPoint
 from tasks.observations import compose_image, door_cells, grid_to_barriers, perceive, split_image
-from tasks.oracles import cell_distances, distances, random_success, shortest_actions
+from tasks.oracles import cell_distances, distances, shortest_actions
 from tasks.point_dynamics import step_points
+from tasks.random_policy import random_success
 from tasks.specs import TaskSpec
-from tasks.suite import floor_plans, list_tasks, register_tasks, sample_episodes, task_spec
+from tasks.suite import floor_plans, list_tasks, make_batched, register_tasks, sample_episodes, task_spec
 from tasks.trajectories import StoreError, TrajectoryStore, Windows, save_trajectories
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ __all__ = [
     "floor_plans",
     "grid_to_barriers",
     "list_tasks",
+    "make_batched",
     "minigrid_spec",
     "perceive",
     "random_success",

@@ -12,7 +12,8 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from tasks.episodes import EpisodeBatch, check_tasks
+from tasks.episode_batches import EpisodeBatch
+from tasks.episodes import check_tasks
 from tasks.floorplans import split_seeds
 from tasks.observations import compose_image
 

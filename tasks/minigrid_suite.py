@@ -19,7 +19,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from tasks.episodes import EpisodeBatch, reachable_barriers
+from tasks.episode_batches import EpisodeBatch, reachable_barriers
 from tasks.floorplans import SPLIT_BUCKETS, split_of, split_seeds
 from tasks.observations import (
     DOOR,

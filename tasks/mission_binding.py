@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.episodes import EpisodeBatch
+from tasks.episode_batches import EpisodeBatch
 from tasks.hazards import lay_across
 from tasks.mission_oracles import mission_steps
 from tasks.missions import VERBS, Mission, MissionBatch, Place

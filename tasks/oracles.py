@@ -1,4 +1,4 @@
-"""Ground truth about the world: shortest paths, optimal actions, the random floor.
+"""Ground truth about the world: shortest paths and optimal actions.
 
 A state is (x, y, heading); turning costs a step, and so does opening a door. Oracles are for evaluation, data
 collection and diagnostics: no agent that is evaluated may use them.
@@ -12,33 +12,23 @@ exact. Tests compare it with a search over all door states. Locked doors and key
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tasks.breadth_first import UNREACHABLE, breadth_first
 from tasks.dynamics import cell_ahead, step_agents
 from tasks.observations import (
-    ACTIONS,
     BARRIER,
     CLOSED,
     DONE,
     FIRST_DOOR,
     FORWARD,
-    FREE,
     HEADINGS,
     KEY_SPOT,
     LEFT,
     OPEN,
     RIGHT,
     TOGGLE,
-    grid_to_lava,
 )
-from tasks.point_oracles import random_point_success
-from tasks.randomness import keyed_generator
-
-if TYPE_CHECKING:
-    from tasks.episodes import EpisodeBatch
 
 _BLOCKED = -2
 
@@ -183,31 +173,6 @@ def arrival(walls: np.ndarray, start: np.ndarray, goal: np.ndarray) -> tuple[np.
                 action = shortest_actions(walls[part], table, agent[part])
                 agent[part] = step_agents(walls[part], agent[part], action)
     return steps, agent
-
-
-def random_success(episodes: EpisodeBatch, step_budget: int, seed: int = 0, repeats: int = 1) -> float:
-    """Success rate of the uniform random policy (over the 7 actions, or in -1..1) within the step budget.
-
-    Args:
-        episodes: the evaluated episodes.
-        step_budget: steps before an episode is given up.
-        seed: key of the random actions.
-        repeats: independent runs of every episode that are averaged.
-    """
-    if episodes.continuous:
-        return random_point_success(episodes, step_budget, seed, repeats)
-    lava = np.repeat(grid_to_lava(episodes.grid), repeats, 0)
-    walls = np.repeat(episodes.barriers, repeats, 0)
-    walls[lava] = FREE  # for an agent that does not care
-    agent = np.repeat(episodes.start, repeats, 0)
-    goal = np.repeat(episodes.goal, repeats, 0)
-    rng = keyed_generator("random success", int(seed))
-    arrived, rows = np.zeros(len(agent), dtype=bool), np.arange(len(agent))
-    for _ in range(step_budget):
-        after = step_agents(walls, agent, rng.integers(0, len(ACTIONS), len(agent)))
-        agent = np.where(lava[rows, agent[:, 0], agent[:, 1]][:, None], agent, after)
-        arrived |= (agent[:, :2] == goal[:, :2]).all(-1)
-    return float(arrived.mean())
 
 
 def _checked_walls(

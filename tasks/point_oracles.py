@@ -1,4 +1,4 @@
-"""Ground truth about the continuous point: exact path lengths on a lattice, least steps, the random floor.
+"""Ground truth about the continuous point: exact path lengths on a lattice, least steps.
 
 A full step moves at most SPEED in each coordinate, so the length of a path is measured in the maximum norm. Where
 the body can be is a union of rectangles whose corners are multiples of RADIUS = 1/4 cell. Between two points of
@@ -14,16 +14,10 @@ fewer. Around corners an optimal policy may need a few more, because a step is o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tasks.breadth_first import UNREACHABLE, breadth_first
 from tasks.point_dynamics import RADIUS, SPEED, step_points
-from tasks.randomness import keyed_generator
-
-if TYPE_CHECKING:
-    from tasks.episodes import EpisodeBatch
 
 GOAL_RADIUS = 0.5
 """The goal is reached when both coordinates are within this of the goal's, in cells."""
@@ -150,18 +144,6 @@ def greedy_point_actions(walls: np.ndarray, table: np.ndarray, agent: np.ndarray
     here, corner = _remaining(table, agent)
     stuck = left.min(-1) >= here
     return np.where(stuck[:, None], (corner - agent) / SPEED, best).astype(np.float32)
-
-
-def random_point_success(episodes: EpisodeBatch, step_budget: int, seed: int, repeats: int) -> float:
-    """:func:`tasks.oracles.random_success` for points: actions uniform in -1..1."""
-    walls = np.repeat(episodes.walls, repeats, 0)
-    agent, goal = np.repeat(episodes.start, repeats, 0), np.repeat(episodes.goal, repeats, 0)
-    rng = keyed_generator("random success", int(seed))
-    arrived = np.zeros(len(agent), dtype=bool)
-    for _ in range(step_budget):
-        agent = step_points(walls, agent, rng.uniform(-1, 1, agent.shape).astype(np.float32))
-        arrived |= at_goal(agent, goal)
-    return float(arrived.mean())
 
 
 def _lattice(walls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

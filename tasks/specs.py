@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks.observations import ACTIONS
-
-if TYPE_CHECKING:
-    from tasks.batched_world import BatchedWorld
 
 FAMILIES = ("nested-rooms", "minigrid", "nested-point")
 """Kinds of worlds: our floor plans with MiniGrid's agent, stock MiniGrid environments, our floor plans with a
@@ -83,20 +80,3 @@ class TaskSpec:
     def drawn_as(self) -> str:
         """Id of the task whose episodes these are: a world seen in parts has those of the one that is seen whole."""
         return self.id.replace("NestedPartialKeys", "NestedKeys").replace("NestedPartial", "NestedRooms")
-
-    def make_batched(self, num_envs: int, **arguments: Any) -> BatchedWorld:
-        """The batched environment of this task.
-
-        Args:
-            num_envs: E.
-            **arguments: further ones of its constructor, such as ``copy``, ``split`` or ``tasks``.
-        """
-        from tasks.batched import BatchedMiniGrid, BatchedNestedRooms
-        from tasks.nested_point import BatchedNestedPoint
-
-        worlds: dict[str, type[BatchedWorld]] = {
-            "nested-rooms": BatchedNestedRooms,
-            "minigrid": BatchedMiniGrid,
-            "nested-point": BatchedNestedPoint,
-        }
-        return worlds[self.family](num_envs, **{**self.make_kwargs(), **arguments})

@@ -9,11 +9,15 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from tasks.episodes import EpisodeBatch, check_tasks, draw_episode, fixed_pairs
+from tasks.batched import BatchedMiniGrid, BatchedNestedRooms
+from tasks.batched_world import BatchedWorld
+from tasks.episode_batches import EpisodeBatch
+from tasks.episodes import check_tasks, draw_episode, fixed_pairs
 from tasks.floorplans import grid_side, plan_walls, split_seeds
 from tasks.key_oracles import key_arrival
 from tasks.locks import locked_floors
 from tasks.minigrid_suite import floors, layout_seeds, minigrid_spec, sample_layout_episodes, stock_spec
+from tasks.nested_point import BatchedNestedPoint
 from tasks.observations import ACTIONS, grid_to_barriers, grid_to_lava, grid_to_walls, walls_to_grid
 from tasks.oracles import arrival
 from tasks.point_oracles import least_steps, place_in_cells
@@ -125,6 +129,25 @@ def register_tasks() -> None:
             gymnasium.register(
                 spec.id, entry_point=single, vector_entry_point=batched, kwargs=spec.make_kwargs()
             )
+
+
+def make_batched(spec: TaskSpec, num_envs: int, **arguments: Any) -> BatchedWorld:
+    """The batched environment of a task.
+
+    Args:
+        spec: task.
+        num_envs: E.
+        **arguments: further ones of its constructor, such as ``copy``, ``split`` or ``tasks``.
+
+    Raises:
+        ValueError: what the constructor refuses.
+    """
+    worlds: dict[str, type[BatchedWorld]] = {
+        "nested-rooms": BatchedNestedRooms,
+        "minigrid": BatchedMiniGrid,
+        "nested-point": BatchedNestedPoint,
+    }
+    return worlds[spec.family](num_envs, **{**spec.make_kwargs(), **arguments})
 
 
 def plan_seeds(task_id: str, split: str, plans: int, *key: str | int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from tasks.collection import collect
 from tasks.observations import ACTIONS
 from tasks.randomness import keyed_generator
-from tasks.suite import sample_episodes, task_spec
+from tasks.suite import make_batched, sample_episodes, task_spec
 from tasks.trajectories import TrajectoryStore
 
 
@@ -50,7 +50,7 @@ def batched_steps(task_id: str, num_envs: int = 1024, seconds: float = 2.0, copy
         copy: whether observations are copied, see :class:`tasks.batched_world.BatchedWorld`.
     """
     spec = task_spec(task_id)
-    env = spec.make_batched(num_envs, copy=copy)
+    env = make_batched(spec, num_envs, copy=copy)
     episodes = sample_episodes(task_id, "train", episodes=num_envs)
     rng = keyed_generator("throughput")
     steps, spent = 0, 0.0

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.episodes import EpisodeBatch
+from tasks.episode_batches import EpisodeBatch
 from tasks.hazards import lay_across
 from tasks.oracles import distances
 from tasks.randomness import keyed_generator

@@ -29,7 +29,7 @@ from hjepa.model.pixels import perception_of
 from hjepa.model.stack import Stack
 from planners.noise import combine
 from planners.top_down import Decision
-from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
+from tasks import EpisodeBatch, TaskSpec, make_batched, random_success, sample_episodes, task_spec
 from tasks.mission_oracles import random_missions
 from tasks.missions import MissionBatch
 from tasks.observations import grid_to_lava
@@ -169,7 +169,7 @@ def play(
     """
     count = len(episodes.start)
     wrong = grid_to_lava(episodes.grid) if zones is None else zones | grid_to_lava(episodes.grid)
-    world = spec.make_batched(count, copy=False)
+    world = make_batched(spec, count, copy=False)
     # A world ends an episode at its goal, a mission may have to go on from there; no agent ever stands in a corner.
     endless = episodes if missions is None else replace(episodes, goal=np.zeros_like(episodes.goal))
     observation, info = world.reset(options={"episodes": endless})

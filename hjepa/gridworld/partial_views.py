@@ -8,29 +8,76 @@ budget (`hjepa.agent.budget`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hjepa.agent.episodes import Episodes
+from hjepa.config import PlanSettings
 from hjepa.errors import InputError
+from hjepa.gridworld.configurator import Course
 from hjepa.gridworld.guardrails import without_lava
-from hjepa.gridworld.short_term_memory import Memory, believed
+from hjepa.gridworld.short_term_memory import Memory, Remembering, believed
 from hjepa.model.perception import Observation, as_numpy
+from hjepa.model.stack import Stack
 from planners.blocks import blocks
-from planners.top_down import PlanState
+from planners.top_down import PlanState, TopDownPlanner
 from tasks.observations import DOOR, grid_to_lava, grid_to_walls
-
-if TYPE_CHECKING:
-    from hjepa.agent.agent import Agent
-    from hjepa.agent.episodes import Episodes
 
 IN_THE_WAY = 0.5
 """Belief that a plan leads through a cell, above which a wall that is seen there ends the plan."""
 
 
-def begin_memory(agent: Agent, observation: Observation) -> Memory | None:
+class Allowance(Protocol):
+    """What looking costs, and how often it may be followed by planning anew."""
+
+    look_flops: float
+    rewrite_flops: list[float]
+
+    @property
+    def surprises(self) -> int:
+        """How often in an episode everything may be planned anew."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes what a level remembers of a floor plan."""
+
+    def write_level(self, k: int, grid: np.ndarray) -> Tensor | None:
+        """What level k + 1 remembers of floor plans (E, W, H, 3): (E, W, H, C) or None."""
+        ...
+
+
+class Onlooker(Protocol):
+    """An agent as far as looking, remembering and planning anew concern it; `hjepa.agent.agent.Agent` is one."""
+
+    stack: Stack
+    settings: PlanSettings
+    memory: Remembering | None
+    planner: TopDownPlanner
+
+    @property
+    def searches(self) -> Allowance:
+        """What looking may cost."""
+        ...
+
+    @property
+    def reader(self) -> Writer:
+        """What writes memories anew."""
+        ...
+
+    def zone(self, floor: np.ndarray, course: Course | None) -> Tensor | None:
+        """(E, W, H) 1.0 where plans must not lead in floor plans (E, W, H, 3); None: nowhere."""
+        ...
+
+    def aim(self, episodes: Episodes, rows: Tensor, latent: Tensor) -> None:
+        """Measure costs anew in the episodes ``rows`` (R,), from latents of now (E, D)."""
+        ...
+
+
+def begin_memory(agent: Onlooker, observation: Observation) -> Memory | None:
     """A memory of E episodes with the first observations in it; None where the world is seen whole.
 
     Raises:
@@ -49,7 +96,7 @@ def begin_memory(agent: Agent, observation: Observation) -> Memory | None:
     return memory
 
 
-def look(agent: Agent, episodes: Episodes, observation: Observation, active: Tensor) -> None:
+def look(agent: Onlooker, episodes: Episodes, observation: Observation, active: Tensor) -> None:
     """Remember what is seen now, and end plans that a wall turns out to stand in the way of.
 
     Args:
@@ -81,7 +128,7 @@ def look(agent: Agent, episodes: Episodes, observation: Observation, active: Ten
         agent.planner.plan_anew(plan, rows)
 
 
-def renew(agent: Agent, episodes: Episodes, latent: Tensor, asks: list[Tensor]) -> None:
+def renew(agent: Onlooker, episodes: Episodes, latent: Tensor, asks: list[Tensor]) -> None:
     """Write anew what levels that are about to plan read of what has been seen since they last did.
 
     Args:
@@ -109,7 +156,7 @@ def _closed(floor: np.ndarray) -> np.ndarray:
     return grid_to_walls(floor) | grid_to_lava(floor) | (floor[..., 0] == DOOR)
 
 
-def _in_the_way(agent: Agent, plan: PlanState, index: Tensor, walls: Tensor) -> Tensor:
+def _in_the_way(agent: Onlooker, plan: PlanState, index: Tensor, walls: Tensor) -> Tensor:
     """(B,) bool, whether walls (B, W, H) are on what is left of level 1's plan, or where a subgoal is."""
     first = plan.levels[0]
     step = torch.arange(plan.expected.shape[1], device=index.device)

@@ -17,14 +17,14 @@ from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
 from hjepa.training.batches import active_levels, critic_progress, draw_critic, total_steps
 from planners.level_costs import LevelCosts
-from tasks import EpisodeBatch, TrajectoryStore, collect, sample_episodes, task_spec
+from tasks import EpisodeBatch, TrajectoryStore, collect, make_batched, sample_episodes, task_spec
 
 TASK = "hjepa/NestedRooms-d2-v0"
 
 
 def seen(episodes: EpisodeBatch) -> dict[str, np.ndarray]:
     """The first observations of some episodes."""
-    world = task_spec(TASK).make_batched(len(episodes.start), copy=False)
+    world = make_batched(task_spec(TASK), len(episodes.start), copy=False)
     return world.reset(options={"episodes": episodes})[0]
 
 

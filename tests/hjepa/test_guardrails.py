@@ -13,7 +13,7 @@ from hjepa.gridworld.guardrails import Guardrail, Lava, Region, Rule, forbidden,
 from hjepa.model.checkpoints import load_stack
 from hjepa.model.stack import Stack
 from planners.noise import combine
-from tasks import EpisodeBatch, sample_episodes, task_spec
+from tasks import EpisodeBatch, make_batched, sample_episodes, task_spec
 from tasks.observations import EMPTY_CELL, LAVA_CELL, grid_to_lava
 
 LAVA, ROOMS = "hjepa/NestedLava-d3-v0", "hjepa/NestedRooms-d3-v0"
@@ -25,7 +25,7 @@ def stack() -> Stack:
 
 
 def begin(agent: Agent, episodes: EpisodeBatch) -> tuple[object, object, object]:
-    world = task_spec(ROOMS).make_batched(len(episodes), copy=False)
+    world = make_batched(task_spec(ROOMS), len(episodes), copy=False)
     observation, _ = world.reset(options={"episodes": episodes})
     keys = combine(0, torch.arange(len(episodes)))
     return world, observation, agent.begin(observation, episodes.goal_observation, keys)

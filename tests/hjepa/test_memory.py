@@ -27,7 +27,7 @@ from hjepa.gridworld.short_term_memory import (
 from hjepa.model.checkpoints import load_stack
 from hjepa.model.stack import Stack
 from planners.noise import combine
-from tasks import EpisodeBatch, sample_episodes, step_agents, task_spec
+from tasks import EpisodeBatch, make_batched, sample_episodes, step_agents, task_spec
 from tasks.observations import (
     CLOSED,
     DOOR,
@@ -97,7 +97,10 @@ def test_what_was_not_seen_is_believed_to_be_floor() -> None:
 def test_unknown_memories_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="choose from map, ring, none"):
         remembering(name)
-    assert main(["plan", "--checkpoint", "told-nested-d2", "--task", D2, "--memory", name, "--episodes", "1"]) == 2
+    assert (
+        main(["plan", "--checkpoint", "told-nested-d2", "--task", D2, "--memory", name, "--episodes", "1"])
+        == 2
+    )
 
 
 def test_memories_and_worlds_have_to_fit(stack: Stack) -> None:
@@ -199,7 +202,7 @@ def test_a_doorway_seen_once_and_out_of_view_is_planned_through() -> None:
 def test_a_wall_that_turns_up_in_the_way_ends_the_plan(stack: Stack) -> None:
     spec, batch = task_spec(D2), sample_episodes(D2, "validation", episodes=6, seed=3)
     agent = make_agent(stack, spec, 2, settings=small(stack, 6))
-    world = spec.make_batched(6)
+    world = make_batched(spec, 6)
     observation, info = world.reset(options={"episodes": batch})
     state = agent.begin(observation, {"pose": info["goal"]}, combine(3, torch.arange(6)))
     observation, *_ = world.step(agent.act(state, observation))
@@ -226,7 +229,9 @@ def test_a_wall_that_turns_up_in_the_way_ends_the_plan(stack: Stack) -> None:
 
 def test_the_command_writes_what_was_remembered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "records.json"
-    words = f"plan --checkpoint told-nested-d2 --task {D2} --levels 1 --episodes 3 --split validation --workers 1"
+    words = (
+        f"plan --checkpoint told-nested-d2 --task {D2} --levels 1 --episodes 3 --split validation --workers 1"
+    )
     assert main([*words.split(), "--memory", "map,ring:2", "--set", "plan.block=3", "--json", str(file)]) == 0
     records = json.loads(file.read_text())
     assert [record["memory"] for record in records] == ["map", "ring:2"]

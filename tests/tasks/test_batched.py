@@ -27,7 +27,7 @@ OURS = [spec["id"] for spec in tasks.list_tasks() if spec["id"].startswith("hjep
 @pytest.mark.parametrize("task_id", OURS)
 def test_make_vec_picks_the_twin(task_id: str) -> None:
     env = gymnasium.make_vec(f"tasks:{task_id}", num_envs=3, split="test")
-    made = tasks.task_spec(task_id).make_batched(3, split="test")
+    made = tasks.make_batched(tasks.task_spec(task_id), 3, split="test")
     assert (
         type(env) is type(made)
         and isinstance(env, tasks.BatchedWorld)

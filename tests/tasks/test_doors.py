@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks import observations as o
 from tasks.dynamics import step_agents
-from tasks.episodes import reachable_barriers
+from tasks.episode_batches import reachable_barriers
 from tasks.oracles import arrival, cell_distances, distances, shortest_actions
 from tasks.walks import random_states, walk
 

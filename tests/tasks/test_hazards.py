@@ -8,7 +8,8 @@ import pytest
 import tasks
 from tasks.hazards import ACROSS, lay_across
 from tasks.observations import FORWARD, LAVA, grid_to_lava, grid_to_walls
-from tasks.oracles import distances, random_success, shortest_actions
+from tasks.oracles import distances, shortest_actions
+from tasks.random_policy import random_success
 from tasks.zones import with_zones
 
 LAVA_TASK, ROOMS_TASK = "hjepa/NestedLava-d3-v0", "hjepa/NestedRooms-d3-v0"
@@ -28,7 +29,7 @@ def test_every_shortest_way_leads_through_and_a_longer_one_around() -> None:
 def test_entering_lava_ends_the_episode_with_nothing() -> None:
     batch = tasks.sample_episodes(LAVA_TASK, "test", episodes=12, seed=0)
     batch = batch.select(grid_to_lava(batch.grid).any((1, 2)))
-    world = tasks.task_spec(LAVA_TASK).make_batched(len(batch))
+    world = tasks.make_batched(tasks.task_spec(LAVA_TASK), len(batch))
     observation, _ = world.reset(options={"episodes": batch})
     assert (observation["image"][..., 0] == LAVA).any((1, 2)).all(), "it is seen"
     walls, table = (

@@ -16,7 +16,8 @@ import tasks
 from tasks.batched import BatchedNestedRooms
 from tasks.collection import collect
 from tasks.dynamics import cell_ahead, step_agents
-from tasks.episodes import EpisodeBatch, draw_episode
+from tasks.episode_batches import EpisodeBatch
+from tasks.episodes import draw_episode
 from tasks.explorers import EXPLORERS, make_explorer
 from tasks.floorplans import SPLITS, flood
 from tasks.key_oracles import key_actions, key_distances
@@ -129,7 +130,7 @@ def test_episodes_need_the_key(task_id: str, kind: str) -> None:
 @pytest.mark.parametrize("task_id", IDS)
 def test_the_oracle_reaches_the_goal_in_the_twin(task_id: str) -> None:
     batch = tasks.sample_episodes(task_id, "train", episodes=12, seed=4)
-    twin = tasks.task_spec(task_id).make_batched(12)
+    twin = tasks.make_batched(tasks.task_spec(task_id), 12)
     twin.reset(options={"episodes": batch})
     table, arrived = key_distances(batch.barriers, batch.goal[:, :2]), np.zeros(12, dtype=int)
     for step in range(1, batch.oracle_steps.max() + 1):
@@ -269,7 +270,7 @@ def test_an_episode_may_begin_anywhere() -> None:
     start = batch.start.copy()
     start[0, :2], start[0, 3:] = np.argwhere(batch.grid[0, ..., 0] == KEY)[0], (LOCKED, IN_HAND)
     start[1, :2], start[1, 3:] = np.argwhere(batch.grid[1, ..., 0] == DOOR)[0], (OPEN, IN_HAND)
-    twin = tasks.task_spec(IDS[0]).make_batched(2)
+    twin = tasks.make_batched(tasks.task_spec(IDS[0]), 2)
     twin.reset(options={"episodes": dataclasses.replace(batch, start=start)})
     rng, away = np.random.default_rng(0), np.zeros(2, dtype=bool)
     for _ in range(30):

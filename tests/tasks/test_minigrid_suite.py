@@ -201,7 +201,7 @@ def test_registered_properties_are_the_environments(task_id: str) -> None:
     assert (spec.width, spec.height, spec.step_budget) == (env.width, env.height, env.max_steps)
     assert minigrid_spec(task_id, default_budget_tflops=spec.default_budget_tflops) == spec
     assert spec.kinds == ("own", "uniform") and spec.agent_size == 3 + spec.doors
-    twin = spec.make_batched(3, split="test", tasks="uniform")
+    twin = tasks.make_batched(spec, 3, split="test", tasks="uniform")
     observation, _ = twin.reset(seed=0)
     assert isinstance(twin, BatchedMiniGrid) and observation in twin.observation_space
 
@@ -257,7 +257,7 @@ def test_episodes(task_id: str, kind: str) -> None:
 @pytest.mark.parametrize("task_id", [FOUR, MULTI])
 def test_the_oracle_reaches_the_goal_in_the_twin(task_id: str) -> None:
     batch = tasks.sample_episodes(task_id, "train", episodes=20, seed=4)
-    twin = tasks.task_spec(task_id).make_batched(20)
+    twin = tasks.make_batched(tasks.task_spec(task_id), 20)
     twin.reset(options={"episodes": batch})
     table = distances(batch.barriers, batch.goal, batch.start[:, 3:])
     floor = batch.grid

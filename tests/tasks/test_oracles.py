@@ -13,7 +13,8 @@ import tasks
 from tasks.dynamics import check_actions, step_agents
 from tasks.floorplans import floor_plan, plan_walls
 from tasks.observations import DONE, FORWARD, HEADINGS, LEFT, RIGHT
-from tasks.oracles import cell_distances, distances, random_success, shortest_actions
+from tasks.oracles import cell_distances, distances, shortest_actions
+from tasks.random_policy import random_success
 
 
 def brute_force(walls: np.ndarray, start: tuple[int, int, int]) -> dict[tuple[int, int, int], int]:

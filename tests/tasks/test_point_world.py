@@ -239,7 +239,7 @@ def test_single_environments_are_batches_of_one() -> None:
 
 def test_episodes_end_at_the_goal_or_the_budget_and_stay_finished() -> None:
     batch = tasks.sample_episodes(D3, "train", "uniform", episodes=12)
-    world = tasks.task_spec(D3).make_batched(12, step_budget=60)
+    world = tasks.make_batched(tasks.task_spec(D3), 12, step_budget=60)
     observation, info = world.reset(options={"episodes": batch})
     assert (observation["position"] == batch.start).all() and (info["goal"] == batch.goal).all()
     table = lattice_distances(batch.walls, batch.goal)

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tasks
-from tasks.episodes import EpisodeBatch, draw_episode, pair_split, quadrant
+from tasks.episode_batches import EpisodeBatch
+from tasks.episodes import draw_episode, pair_split, quadrant
 from tasks.floorplans import SPLITS, floor_plan
 from tasks.observations import grid_to_lava, split_image, walls_to_grid
 from tasks.oracles import arrival, distances
