@@ -38,7 +38,7 @@ def memory_rows(folder: Path) -> Iterator[Row]:
             wanted = f">= {bar}, control at least {WORTH} less"
             what = f"success, {depth}, {name}, {levels} level{'s' * (levels > 1)}"
             command = (
-                f"hjepa plan --checkpoint nested-{depth} --task hjepa/NestedPartial-{depth}-v0 --memory {name}"
+                f"hjepa plan --checkpoint told-nested-{depth} --task hjepa/NestedPartial-{depth}-v0 --memory {name}"
                 f" --levels {'1,2,3' if name == 'map' else '1,2'} --episodes 200 --split test --seed 0,1,2"
                 f" --json {lists[name].name}"
             )
@@ -55,7 +55,10 @@ POINTS = 5.0
 def pixel_rows(folder: Path) -> Iterator[Row]:
     """Success from pictures less that from symbols, episode by episode."""
     for name in ("d2", "d3"):
-        file, symbolic = folder / f"pixels-{name}.json", folder.parent / f"nested-{name}" / "results.json"
+        file, symbolic = (
+            folder / f"pixels-{name}.json",
+            folder.parent / f"told-nested-{name}" / "results.json",
+        )
         if not (file.exists() and symbolic.exists()):
             continue
         seen, told = of_levels(file, PIXEL_LEVELS), of_levels(symbolic, PIXEL_LEVELS)
@@ -70,7 +73,7 @@ def pixel_rows(folder: Path) -> Iterator[Row]:
             control,
             f"interval within {POINTS:g}",
             interval[0] >= -POINTS and interval[1] <= POINTS,
-            f"hjepa plan --checkpoint nested-{name} --task hjepa/NestedRooms-{name}-v0 --levels 1,2,3 --episodes 200"
+            f"hjepa plan --checkpoint told-nested-{name} --task hjepa/NestedRooms-{name}-v0 --levels 1,2,3 --episodes 200"
             f" --split test --seed 0,1,2 --perception pixels --json pixels-{name}.json",
             name_of(file),
         )
