@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hjepa.errors import InputError
 from levels.metrics_names import METRICS
+from levels.settings import SEEING
 
 if TYPE_CHECKING:
     from hjepa.config import PlanSettings, RunConfig
@@ -30,10 +31,13 @@ def check(config: RunConfig, where: str = "configuration") -> None:
     if not count:
         refuse("no levels", "give at least one")
     first = config.levels[0]
-    if first.encoder != "agent" or first.macro_action != "primitive" or first.stride != 1:
-        refuse("level 1 does not see the agent step by step", "give it encoder agent, primitive, stride 1")
+    if first.encoder not in ("agent", *SEEING) or first.macro_action != "primitive" or first.stride != 1:
+        refuse(
+            "level 1 does not see step by step",
+            f"give it one of the encoders {', '.join(SEEING)} or agent, macro_action primitive, stride 1",
+        )
     for number, level in enumerate(config.levels[1:], 2):
-        if level.encoder == "agent" or level.macro_action == "primitive" or level.stride < 2:
+        if level.encoder in ("agent", *SEEING) or level.macro_action == "primitive" or level.stride < 2:
             refuse(
                 f"level {number} is no abstraction of level {number - 1}",
                 "give it encoder mlp or shared, macro_action outcome or chunk, stride 2 or more",

@@ -70,7 +70,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class CriticSettings:
-    """The critic of a stack and its training, after that of all levels; see `levels.critic`.
+    """The critic of a stack and its training, after that of all levels; see `levels.grid.critic`.
 
     Attributes:
         hidden: channels of the network that reads the floor plan.
@@ -87,7 +87,8 @@ class CriticSettings:
         ahead: weight of claims to be nearer to the goal than any action that level 1 imagines bears out; 0: none is
             tested. They are tested in the last part of the training: before, walls are thin and all would be wrong.
         states: on each floor plan whose claims are tested.
-        apart: whether where a latent is is learned from what observations show alone, see `levels.critic.Critic.loss`.
+        apart: whether where a latent is is learned from what observations show alone, see
+            `levels.grid.critic.Critic.loss`.
     """
 
     hidden: int = 32

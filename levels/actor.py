@@ -20,7 +20,8 @@ class Actor(nn.Module):
     Args:
         condition_dim: numbers in what the level's predictor says about a state, before any action.
         latent_dim: D.
-        around_dim: numbers that say how the way to the goal goes on around a latent, see `levels.critic.Critic.around`.
+        around_dim: numbers that say how the way to the goal goes on around a latent, see
+            `levels.grid.critic.Critic.around`.
         target_dim: numbers in a subgoal, a latent of the level above; 0 for the top level, which has none.
         prior_dim: numbers that describe a distribution of actions.
         hidden: width.

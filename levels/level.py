@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from levels.anti_collapse.sigreg import sigreg
 from levels.anti_collapse.vicreg import variance_covariance
 from levels.encoders import make_encoder
+from levels.grid.memory import MemoryReader
 from levels.macro_actions import (
     ChunkEncoder,
     categorical_loss,
@@ -20,10 +21,10 @@ from levels.macro_actions import (
     one_hot_max,
     responsibilities,
 )
-from levels.memory import MemoryReader, MemoryWriter
 from levels.networks import mlp
 from levels.predictors import Predictor
-from levels.settings import LevelSettings, World
+from levels.reading import make_writer
+from levels.settings import SEEING, LevelSettings, World
 
 ANNEALED_SHARE = 0.6
 """Share of training after which outcome codes are told apart at their final scale."""
@@ -37,22 +38,31 @@ class Level(nn.Module):
         below_dim: numbers in the latent of the level below; ignored at level 1.
         below_actions: numbers in an action of the level below (level 1: the primitive actions).
         world: what level 1 sees and does.
+        below_places: leading numbers in the latent of the level below that are places on the picture.
+
+    Attributes:
+        places: the same of this level's latent.
 
     Raises:
         ValueError: parts that do not fit together.
     """
 
-    def __init__(self, settings: LevelSettings, below_dim: int, below_actions: int, world: World) -> None:
+    def __init__(
+        self, settings: LevelSettings, below_dim: int, below_actions: int, world: World, below_places: int = 0
+    ) -> None:
         super().__init__()
         self.settings = settings
+        pictures = settings.encoder in ("symbols", "image")
+        self.places = 2 * settings.maps if pictures else 0 if settings.encoder in SEEING else below_places
+        self._seen_axes = 3 if pictures else 1
         self.action_dim = settings.action_dim(below_actions)
         chunk = settings.macro_action == "chunk"
         self.continuous = chunk or (settings.macro_action == "primitive" and world.continuous)
         dim = settings.latent_dim
-        self.writer = None if settings.memory is None else MemoryWriter(settings.memory)
-        self.encoder = make_encoder(below_dim, world, settings)
+        self.writer = make_writer(world, settings)
+        self.encoder = make_encoder(below_dim, below_places, world, settings)
         prior_dim = 2 * self.action_dim if self.continuous else self.action_dim
-        self.predictor = Predictor(world.size, settings, self.action_dim, prior_dim)
+        self.predictor = Predictor(world, self.places, settings, self.action_dim, prior_dim)
         self.chunk_encoder = (
             ChunkEncoder(settings.stride, below_actions, settings.hidden, self.action_dim) if chunk else None
         )
@@ -61,13 +71,14 @@ class Level(nn.Module):
         self.expander = mlp(dim, settings.expander, settings.expander) if settings.expander else None
 
     def write(self, grid: Tensor) -> Tensor | None:
-        """Floor plans (P, W, H, 3) -> memory (P, W, H, C), or None for a level without one."""
+        """Pictures (P, ...), or told floor plans (P, W, H, 3), -> memory (P, W, H, C); None: the level has none."""
         return None if self.writer is None else self.writer(grid)
 
     def encode(self, below: Tensor, memory: Tensor | None) -> Tensor:
-        """What the level below has, (P, ..., D_below), -> latent (P, ..., D). Level 1: an agent vector."""
-        flat = below.reshape(below.shape[0], -1, below.shape[-1])
-        return self.encoder(flat, memory).reshape(*below.shape[:-1], -1)
+        """What the level below has, (P, ..., D_below), -> latent (P, ..., D). Level 1: observations (P, ..., shape)."""
+        axes = self._seen_axes
+        flat = below.reshape(below.shape[0], -1, *below.shape[-axes:])
+        return self.encoder(flat, memory).reshape(*below.shape[:-axes], -1)
 
     def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
         """What predictor and prior share: (P, N, D) -> (P, N, hidden)."""
@@ -110,7 +121,7 @@ class Level(nn.Module):
 
         Args:
             below: (P, n, F, D_below), F moments one stride apart in each of n windows of P plans; level 1:
-                (P, n, F, 3 + M + K) agents, or (P, n, F, 2) positions.
+                (P, n, F, ...) observations.
             actions: what was done between the moments: level 1 (P, n, F-1, A), one-hot if discrete; chunk levels
                 (P, n, F-1, stride, A_below); None for outcome levels.
             memory: from `write`.
@@ -213,11 +224,14 @@ class Level(nn.Module):
     def _inverse_loss(self, below: Tensor, latent: Tensor, actions: Tensor) -> Tensor:
         """Action from two successive latents, where something changed: no-ops look all the same."""
         assert self.inverse is not None
-        guess = self.inverse(torch.cat([latent[:, :, 0], latent[:, :, 1]], -1))
+        # Who is told where it is learns inverse dynamics in no time; who sees needs all the pairs there are.
+        pairs = latent.shape[2] - 1 if self.settings.encoder in SEEING else 1
+        guess = self.inverse(torch.cat([latent[:, :, :pairs], latent[:, :, 1 : pairs + 1]], -1))
+        done = actions[:, :, :pairs]
         if self.continuous:
             # The guess follows the macro-action, not the other way round: constants would be easy to guess.
-            return F.mse_loss(guess, actions[:, :, 0].detach())
-        changed = (below[:, :, 0] != below[:, :, 1]).any(-1)
+            return F.mse_loss(guess, done.detach())
+        changed = (below[:, :, :pairs] != below[:, :, 1 : pairs + 1]).flatten(3).any(-1)
         if not bool(changed.any()):
             return guess.sum() * 0.0
-        return categorical_loss(guess[changed], actions[:, :, 0][changed])
+        return categorical_loss(guess[changed], done[changed])

@@ -11,28 +11,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from levels.memory import MemoryReader
 from levels.networks import mlp
-from levels.settings import LevelSettings
+from levels.reading import make_reader
+from levels.settings import LevelSettings, World
 
 
 class Predictor(nn.Module):
     """Latent and action -> next latent.
 
     Args:
-        size: (W, H) of the grid.
+        world: what is seen.
+        places: leading numbers of a latent that are places on the picture.
         settings: of the level.
         action_dim: A.
         prior_dim: numbers that describe the prior over actions of one state.
     """
 
     def __init__(
-        self, size: tuple[int, int], settings: LevelSettings, action_dim: int, prior_dim: int
+        self, world: World, places: int, settings: LevelSettings, action_dim: int, prior_dim: int
     ) -> None:
         super().__init__()
         dim, hidden = settings.latent_dim, settings.hidden
-        self.reader = None if settings.memory is None else MemoryReader(dim, size, settings.memory)
-        inputs = dim + (0 if self.reader is None else self.reader.outputs)
+        self.reader = None if settings.memory is None else make_reader(dim, places, world, settings.memory)
+        # Where it is, a level need not know to tell what happens: what it sees there says so.
+        self.unseen = 0 if settings.absolute or settings.memory is None else places
+        inputs = dim - self.unseen + (0 if self.reader is None else self.reader.outputs)
         self.trunk = nn.Sequential(mlp(inputs, hidden, hidden), nn.GELU())
         self.features = nn.Linear(hidden, settings.head)
         self.scale = nn.Linear(action_dim, settings.head)
@@ -48,7 +51,7 @@ class Predictor(nn.Module):
         """What does not depend on the action: (P, N, D), memory -> (P, N, hidden)."""
         if self.reader is not None:
             assert memory is not None
-            latent = torch.cat([latent, self.reader(latent, memory)], -1)
+            latent = torch.cat([latent[..., self.unseen :], self.reader(latent, memory)], -1)
         return self.trunk(latent)
 
     def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from levels.encoders import HEADINGS
+from levels.grid.agent_encoders import HEADINGS
 from levels.networks import mlp
 from levels.settings import World
 

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-ENCODERS = ("agent", "mlp", "shared")
+SEEING = ("symbols", "image", "vector")
+"""Encoders of level 1 that see what the environment shows; ``agent`` is told."""
+
+ENCODERS = ("agent", *SEEING, "mlp", "shared")
 MACRO_ACTIONS = ("primitive", "outcome", "chunk")
 ANTI_COLLAPSE = ("vicreg", "sigreg")
 
 DOOR_STATES, KEY_STATES = 3, 2
 """States of a door and of a key in a world with keys."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What an environment shows: the observation that level 1 sees.
+
+    Attributes:
+        kind: ``symbols``, ``image`` or ``vector``.
+        shape: symbols (W, H, C), image (H, W, C) or vector (n,).
+        codes: of symbols, how many codes each of the C channels has.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    codes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,8 @@ class World:
             where there are keys.
         keys: key states K behind the door states, each 0 (in hand) or 1 (lying).
         continuous: the agent vector is a position (x, y) in cells, and an action a vector in [-1, 1].
+        sight: what is seen; None: nothing, perception hands over the agent vector and a grid (the level is told). Where
+            it is given, size, doors and keys are what probes read, and no level knows of them.
     """
 
     size: tuple[int, int]
@@ -30,6 +50,7 @@ class World:
     doors: int = 0
     continuous: bool = False
     keys: int = 0
+    sight: Sight | None = None
 
     @property
     def agent_dim(self) -> int:
@@ -58,6 +79,8 @@ class MemorySettings:
         local: channels of the convolutions below the wide one.
         numbers: doors of a floor plan that are told apart by the number under which the agent's observation lists their
             states, from 0 on; the others look alike.
+        glimpse: of a level that sees, places in each direction that a state reads around its own; 0: its own alone.
+        apart: places between two that are read.
 
     Raises:
         ValueError: a number below 1, or ``wide`` or ``numbers`` below 0.
@@ -70,8 +93,14 @@ class MemorySettings:
     spacing: int = 3
     local: int = 12
     numbers: int = 0
+    glimpse: int = 1
+    apart: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.glimpse < 0 or not self.apart > 0:
+            raise ValueError(
+                f"memory has glimpse {self.glimpse} and apart {self.apart}; give 0 or more, and a positive distance"
+            )
         sizes = (self.channels, self.heads, self.spacing, self.local, *self.dilations)
         if min(sizes) < 1:
             raise ValueError(
@@ -128,8 +157,9 @@ class LevelSettings:
         hidden: width of encoder and of the predictor's trunk.
         head: width of the part of the predictor that sees the action; outcome levels evaluate it once per
             code.
-        encoder: ``agent`` (level 1: x, y, heading), ``mlp`` (own latent space) or ``shared`` (the latent of
-            the level below, unchanged).
+        encoder: of level 1 ``symbols``, ``image`` or ``vector``, what the environment shows, or ``agent``, told
+            x, y and
+            heading; above ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged).
         encoder_reads: whether the encoder reads the floor plan; only encoder mlp does.
         macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents) or
             ``chunk`` (numbers encoded from the actions of the level below).
@@ -139,6 +169,11 @@ class LevelSettings:
         rollout: steps imagined in training; nothing longer can be planned.
         anti_collapse: ``vicreg`` or ``sigreg``.
         expander: width of the expander that anti-collapse looks through; 0: none.
+        channels: of the features that encoders symbols and image look at.
+        maps: places that they find in a picture.
+        patch: pixels a side of the patch that one place stands for; 1 for symbols.
+        absolute: whether the predictor knows the places of a latent themselves, beside what it reads there. Without,
+            what it learned holds everywhere on a picture, and on pictures of another size.
         memory: how this level writes and reads the floor plan; None: it does not see it.
         loss: weights.
 
@@ -159,6 +194,10 @@ class LevelSettings:
     rollout: int = 4
     anti_collapse: str = "vicreg"
     expander: int = 0
+    channels: int = 32
+    maps: int = 2
+    patch: int = 1
+    absolute: bool = False
     memory: MemorySettings | None = field(default_factory=MemorySettings)
     loss: LossWeights = field(default_factory=LossWeights)
 
@@ -170,7 +209,18 @@ class LevelSettings:
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"level {name} is {getattr(self, name)!r}; choose from {', '.join(allowed)}")
-        for name in ("stride", "latent_dim", "hidden", "head", "codes", "macro_dim", "rollout"):
+        for name in (
+            "stride",
+            "latent_dim",
+            "hidden",
+            "head",
+            "codes",
+            "macro_dim",
+            "rollout",
+            "channels",
+            "maps",
+            "patch",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"level {name} is {getattr(self, name)}; give 1 or more")
         if not self.sigma > 0:
@@ -180,6 +230,11 @@ class LevelSettings:
         if self.encoder_reads and self.encoder != "mlp":
             raise ValueError(
                 f"level encoder_reads is true but encoder is {self.encoder!r}; choose encoder mlp"
+            )
+        if self.encoder in ("symbols", "image") and self.latent_dim <= 2 * self.maps:
+            raise ValueError(
+                f"level latent_dim is {self.latent_dim} with {self.maps} maps, two numbers each;"
+                f" give {2 * self.maps + 1} or more"
             )
         if self.encoder_reads and self.memory is None:
             raise ValueError("level encoder_reads is true but memory is null; give the level a memory")

@@ -29,9 +29,9 @@ from hjepa.gridworld.guardrails import Guardrail, Region, forbidden, without_lav
 from hjepa.gridworld.partial_views import begin_memory, look, renew
 from hjepa.gridworld.short_term_memory import Remembering, believed
 from hjepa.model.level_model import LevelModel
-from hjepa.model.perception import Observation, Perception, Symbolic
+from hjepa.model.perception import Observation, Perception, Seen, Symbolic
 from hjepa.model.stack import Stack
-from hjepa.training.batches import as_tensor
+from hjepa.tensors import as_tensor
 from planners.blocks import blocks
 from planners.rollouts import ALIGNED
 from planners.top_down import PlanState, TopDownPlanner
@@ -99,7 +99,8 @@ class Agent:
                 "plan.metric",
                 "it would be imagined anew with every view; choose another",
             )
-        self.perception: Perception = perception or Symbolic(stack.world)
+        sight = stack.world.sight
+        self.perception: Perception = perception or (Symbolic(stack.world) if sight is None else Seen(sight))
         spans = self.stack.config.spans[: self.stack.depth]
         self.configurator: Configurator = configurator or LegByLeg(self.settings, spans)
         self._prepared: tuple[bool, int] | None = None
@@ -173,7 +174,7 @@ class Agent:
         else:
             aim = self.perception.see(goal, floor)[1]
         self._prepare(course)
-        known = without_lava(floor)
+        known = floor if self.stack.sees else without_lava(floor)
         memories = self.reader.write(known)
         goals = self.reader.encode_all(aim, memories)
         keys = keys.to(self._device)

@@ -117,9 +117,11 @@ def make_agent(
         InputError: a stack of another grid, more levels than it has, a perception that it has not, or a memory that
             does not fit.
     """
-    if stack.world != world_of(spec):
+    encoder = stack.config.levels[0].encoder
+    shown = world_of(spec, encoder)
+    if stack.world != shown:
         raise InputError(
-            f"the stack was made for {describe_world(stack.world)}; {spec.id} has {describe_world(world_of(spec))}",
+            f"the stack was made for {describe_world(stack.world)}; {spec.id} has {describe_world(shown)}",
             "",
             "give a checkpoint that was trained for the task",
         )
@@ -332,6 +334,9 @@ def evaluate(
         peak_mb=peak_mb(),
         **(facts or {}),
     )
+    sight = stack.world.sight
+    record["observation"] = "state" if sight is None else sight.kind
+    record["information"] = "told" if sight is None else "seen"
     # Further than the contract: a level that plans once, far from the goal, has a small share of all plans.
     record["active_episodes"] = (results.planned > 0).mean(0).tolist()
     if zones or spec.lava:

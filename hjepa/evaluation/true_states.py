@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hjepa.errors import InputError
 from hjepa.model.stack import Stack
-from levels.encoders import HEADINGS
+from levels.grid.agent_encoders import HEADINGS
 from tasks import EpisodeBatch, cell_distances, step_agents
 
 

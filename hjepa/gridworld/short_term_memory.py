@@ -2,7 +2,7 @@
 
 A memory is written with every view and read as one symbolic grid, in which what is not known is `UNSEEN`. From that
 grid perception writes the tokens that predictors and encoders read and the field that costs are read from
-(`levels.memory`, `levels.critic`), so both kinds of memory here make the same tokens of the same knowledge:
+(`levels.grid.memory`, `levels.grid.critic`), so both kinds of memory here make the same tokens of the same knowledge:
 
 - `SpatialMap` has a place for every cell and forgets nothing;
 - `RingBuffer` keeps the last views with the poses they were seen from.

@@ -21,6 +21,7 @@ from hjepa.json_files import write_json
 from hjepa.model.level_model import PROBED, count_flops
 from hjepa.model.stack import Stack
 from levels.actor import Actor
+from levels.grid.critic import Critic
 from planners.protocols import Aim
 
 FORMAT = "hjepa-actors"
@@ -101,7 +102,10 @@ def look_around(stack: Stack, k: int, latent: Tensor, field: Tensor | None) -> T
     """
     if field is None:
         return latent.new_zeros(*latent.shape[:2], around_dim(stack, k))
-    return stack.critic(k).around(latent, field, RADIUS)
+    critic = stack.critic(k)
+    if not isinstance(critic, Critic):
+        raise InputError("actors of a stack that sees", "plan", "actors follow a told critic; plan without")
+    return critic.around(latent, field, RADIUS)
 
 
 def save_actors(stack: Stack, folder: Path, facts: dict[str, Any]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from hjepa.model.perception import draw
 from hjepa.model.stack import QUANTILES, Stack
-from hjepa.training.batches import as_tensor
+from hjepa.tensors import as_tensor
 from levels.metrics import DISTANCES, commute_metric, squared_distance
-from tasks import TrajectoryStore
+from tasks import TrajectoryStore, Windows
 
 
 @torch.no_grad()
@@ -29,12 +32,11 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
     each = max(trajectories // plans, 1)
     windows = store.windows(rng, each * plans, length, plans=plans)
     device = stack.step_distance.device
-    grid = torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]])).to(device)
-    agent = as_tensor(windows.agent).view(plans, each, length, -1).to(device)
+    grid, agent = _shown(stack, store, windows, plans, each)
     action = as_tensor(windows.action)
     action = action.view(plans, each, length - 1, *action.shape[2:]).to(device)
     memories = stack.write(grid)
-    latents = stack.encode(agent, memories)
+    latents = _encode(stack, agent, memories)
     walks = stack.config.plan.walks
     lag = walks.lag * stack.config.spans[min(walks.level, stack.depth) - 1]
     lag = min(lag, (length - 1) // 2)
@@ -49,9 +51,35 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
             macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)
             _fill(stack, f"action_low_{k}", _quantile(macro, 0.02))
             _fill(stack, f"action_high_{k}", _quantile(macro, 0.98))
-    changed = (agent[:, :, 1:] != agent[:, :, :-1]).any(-1)
+    changed = (agent[:, :, 1:] != agent[:, :, :-1]).flatten(3).any(-1)
     step = squared_distance(latents[0][:, :, 1:], latents[0][:, :, :-1])[changed]
     stack.step_distance.copy_(_quantile(step.unsqueeze(1), 0.1)[0])
+
+
+def _shown(
+    stack: Stack, store: TrajectoryStore, windows: Windows, plans: int, each: int
+) -> tuple[Tensor, Tensor]:
+    """What memories are written from (P, ...), and what level 1 encodes (P, n, L, ...)."""
+    device, sight = stack.step_distance.device, stack.world.sight
+    length = windows.agent.shape[1]
+    if sight is None:
+        grid = np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]])
+        agent = as_tensor(windows.agent).view(plans, each, length, -1)
+        return torch.from_numpy(grid).to(device), agent.to(device)
+    frames = draw(
+        sight, store.grids[windows.grid_index.reshape(-1)], windows.agent.reshape(plans * each * length, -1)
+    )
+    agent = torch.from_numpy(frames).view(plans, each, length, *sight.shape).to(device)
+    return agent[:, 0, 0].contiguous(), agent
+
+
+def _encode(stack: Stack, agent: Tensor, memories: Sequence[Tensor | None]) -> list[Tensor]:
+    """Latents per level (P, n, L, D), one layout after another: pictures take room."""
+    parts = [
+        stack.encode(agent[p : p + 1], [None if memory is None else memory[p : p + 1] for memory in memories])
+        for p in range(len(agent))
+    ]
+    return [torch.cat(level) for level in zip(*parts)]
 
 
 def _fill(stack: Stack, buffer: str, value: Tensor) -> None:

@@ -19,7 +19,7 @@ from hjepa.json_files import write_json
 from hjepa.model.actors import load_actors
 from hjepa.model.pixels import load_pixels
 from hjepa.model.stack import Stack
-from levels.settings import World
+from levels.settings import Sight, World
 
 FORMAT = "hjepa-stack"
 VERSION = 1
@@ -127,6 +127,7 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
         int(content.get("doors", 0)),
         bool(content.get("continuous", False)),
         int(content.get("keys", 0)),
+        _sight(content.get("sight")),
     )
     stack = Stack(config, world)
     try:
@@ -143,6 +144,13 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
     load_actors(stack, folder, content["sha256"])
     stack.pixels = load_pixels(folder, world, content["sha256"], device)
     return stack.to(device).eval().requires_grad_(False)
+
+
+def _sight(content: dict[str, Any] | None) -> Sight | None:
+    """What level 1 sees, from a description."""
+    if content is None:
+        return None
+    return Sight(content["kind"], tuple(content["shape"]), tuple(content["codes"]))
 
 
 def file_sha256(file: Path) -> str:

@@ -63,7 +63,7 @@ class LevelModel:
 
     def _count(self, stack: Stack, k: int) -> tuple[float, float]:
         device = stack.step_distance.device
-        grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=device)
+        grid = stack.blank()
         latent = torch.zeros(1, PROBED, self.level.settings.latent_dim, device=device)
         action = torch.zeros(1, PROBED, self.space.action_dim, device=device)
         memory, above = self.level.write(grid), None if self.above is None else self.above.write(grid)
@@ -86,9 +86,8 @@ def count_flops(compute: Callable[[], object]) -> float:
 
 def perception_flops(stack: Stack) -> tuple[float, float]:
     """Operations of writing one floor plan for all levels, and of encoding one observation at level 1."""
-    device = stack.step_distance.device
-    grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=device)
-    agent = torch.zeros(1, PROBED, stack.world.agent_dim, device=device)
+    grid = stack.blank()
+    agent = stack.blank_moments(PROBED)
     memories: Sequence[Tensor | None] = stack.write(grid)
     encode = count_flops(lambda: stack.encode(agent, memories, upto=1)) / PROBED
     return count_flops(lambda: stack.write(grid)), encode
@@ -96,7 +95,7 @@ def perception_flops(stack: Stack) -> tuple[float, float]:
 
 def write_flops(stack: Stack) -> list[float]:
     """Operations of writing one floor plan, per level."""
-    grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=stack.step_distance.device)
+    grid = stack.blank()
     return [count_flops(partial(stack.write_level, k, grid)) for k in range(stack.depth)]
 
 
@@ -113,7 +112,7 @@ def probe_flops(stack: Stack) -> list[float]:
 def critic_flops(stack: Stack, sweeps: int) -> tuple[float, list[float]]:
     """Operations of making the critics' fields for one episode, and of reading one latent's steps to go, per level."""
     device = stack.step_distance.device
-    grid = torch.zeros(1, *stack.world.size, 3, dtype=torch.int64, device=device)
+    grid = stack.blank()
     fields, reads = 0.0, []
     for k in range(stack.depth):
         critic = stack.critic(k)
@@ -121,5 +120,7 @@ def critic_flops(stack: Stack, sweeps: int) -> tuple[float, list[float]]:
         field = torch.zeros(1, critic.headings, *stack.world.size, device=device)
         reads.append(count_flops(partial(critic, latent, field)) / PROBED)
         if not k or critic is not stack.critic(k - 1):
-            fields += count_flops(partial(critic.costs, grid)) + critic.field_operations(sweeps)
+            fields += count_flops(partial(critic.costs, grid)) + critic.field_operations(
+                sweeps, stack.world.size
+            )
     return fields, reads

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hjepa.training.batches import as_tensor
-from levels.settings import World
-from tasks import TaskSpec, perceive
+from hjepa.errors import InputError
+from hjepa.tensors import as_tensor
+from levels.settings import Sight, World
+from tasks import TaskSpec, compose_image, perceive
+from tasks.rendering import SYMBOLS, TILE, render_frames
 
 Observation = Mapping[str, np.ndarray | Tensor] | np.ndarray | Tensor
 """What a world shows: a dictionary with ``image``, symbols (E, W, H, 3) or pictures (E, height, width, 3), or that
@@ -78,18 +80,72 @@ class Symbolic:
         return see(observation, self.world, floor)
 
 
-def world_of(spec: TaskSpec) -> World:
-    """What an agent of a task sees and does."""
-    return World((spec.width, spec.height), spec.actions, spec.doors, spec.continuous, spec.keys)
+class Seen:
+    """Perception of an agent that sees: the observation as the world shows it, and nothing else. See `Perception`.
+
+    Args:
+        sight: what is seen.
+    """
+
+    name, sha256, flops = "seen", None, 0.0
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
+
+    def show(self, observation: Observation, floor: np.ndarray, agent: np.ndarray) -> Observation:
+        """The picture: as the world shows it, or drawn of true floor plans and agents."""
+        if self.sight.kind == "symbols":
+            return observation
+        return {"image": draw(self.sight, floor, agent)}
+
+    def see(self, observation: Observation, floor: np.ndarray | None = None) -> tuple[np.ndarray, Tensor]:
+        """The picture (E, ...), to write memories from and to encode.
+
+        Raises:
+            ValueError: a picture of another shape.
+        """
+        picture = np.ascontiguousarray(plain_observation(observation)["image"])
+        if picture.shape[1:] != self.sight.shape:
+            raise ValueError(f"a picture has shape {picture.shape[1:]}; the level sees {self.sight.shape}")
+        return picture, torch.from_numpy(picture)
+
+
+def draw(sight: Sight, grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
+    """What a world of cells shows of grids (E, W, H, 3) and agents (E, A): (E, *shape of the sight) uint8."""
+    if sight.kind == "symbols":
+        return compose_image(grid, agent)
+    return render_frames(grid, agent)
+
+
+def sight_of(spec: TaskSpec, encoder: str) -> Sight | None:
+    """What an encoder of level 1 sees of a task; None for one that is told.
+
+    Raises:
+        InputError: a task that does not show it.
+    """
+    if encoder == "agent":
+        return None
+    if spec.continuous or encoder == "vector":
+        raise InputError(f"encoder {encoder}", spec.id, "it shows none; choose another encoder for level 1")
+    if encoder == "symbols":
+        return Sight("symbols", (spec.width, spec.height, 3), SYMBOLS)
+    return Sight("image", (spec.height * TILE, spec.width * TILE, 3))
+
+
+def world_of(spec: TaskSpec, encoder: str = "agent") -> World:
+    """What an agent of a task sees, with this encoder at level 1, and does."""
+    sight = sight_of(spec, encoder)
+    return World((spec.width, spec.height), spec.actions, spec.doors, spec.continuous, spec.keys, sight)
 
 
 def describe_world(world: World) -> str:
     """A world in a few words, for messages."""
     width, height = world.size
+    sees = "" if world.sight is None else f", {world.sight.kind} {'x'.join(map(str, world.sight.shape))}"
     doors = f", {world.doors} doors" if world.doors else ""
     doors += f", {world.keys} keys" if world.keys else ""
     kind = "continuous actions" if world.continuous else "discrete actions"
-    return f"{width}x{height} grids, {world.actions} {kind}{doors}"
+    return f"{width}x{height} grids, {world.actions} {kind}{doors}{sees}"
 
 
 def see(observation: Observation, world: World, floor: np.ndarray | None = None) -> tuple[np.ndarray, Tensor]:

@@ -23,9 +23,9 @@ from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PERCEPTIONS
 from hjepa.json_files import write_json
 from hjepa.model.level_model import count_flops
-from hjepa.model.perception import Observation, Perception, Symbolic, plain_observation, see
+from hjepa.model.perception import Observation, Perception, Seen, Symbolic, plain_observation, see
 from hjepa.model.stack import Stack
-from levels.pixels import PixelEncoder
+from levels.grid.pixels import PixelEncoder
 from levels.settings import World
 from planners.blocks import blocks
 from tasks import TaskSpec, compose_image
@@ -130,6 +130,10 @@ def perception_of(stack: Stack, spec: TaskSpec, name: str) -> Perception:
         InputError: a perception that is not known, that the stack has not learned, or that never saw what is there.
     """
     where = f"perception {name}"
+    if stack.world.sight is not None:
+        if name != "symbolic":
+            raise InputError(where, "plan", "the stack sees for itself; leave it out")
+        return Seen(stack.world.sight)
     if name == "symbolic":
         return Symbolic(stack.world)
     if name != "pixels":

@@ -13,7 +13,8 @@ from hjepa.config import RunConfig, with_levels
 from hjepa.errors import InputError
 from hjepa.model.perception import Perception
 from levels.actor import Actor
-from levels.critic import LOOK_AHEAD, Critic
+from levels.costs.field import FieldCost
+from levels.grid.critic import LOOK_AHEAD, Critic
 from levels.level import Level
 from levels.metrics_names import DISTANCES, distance_of
 from levels.probes import PositionProbe
@@ -51,9 +52,10 @@ class Stack(nn.Module):
         self.config = config
         self.world = world
         built: list[Level] = []
-        below_dim, below_actions = 0, world.actions
+        below_dim, below_actions, places = 0, world.actions, 0
         for settings in config.levels:
-            built.append(Level(settings, below_dim, below_actions, world))
+            built.append(Level(settings, below_dim, below_actions, world, places))
+            places = built[-1].places
             below_dim, below_actions = settings.latent_dim, built[-1].action_dim
         self.levels = nn.ModuleList(built)
         self.probes = nn.ModuleList(PositionProbe(level.latent_dim, world) for level in config.levels)
@@ -70,7 +72,11 @@ class Stack(nn.Module):
         for k in self.own_latents() if config.critic is not None else ():
             assert config.critic is not None
             dim, critic = config.levels[k].latent_dim, config.critic
-            self.critics.append(Critic(dim, world, critic.hidden))
+            if world.sight is None:
+                self.critics.append(Critic(dim, world, critic.hidden))
+            else:
+                patch = config.levels[0].patch
+                self.critics.append(FieldCost(world.sight, built[k].places, patch, critic.hidden))
         self.actors = nn.ModuleList()
         self.pixels: Perception | None = None
 
@@ -101,7 +107,25 @@ class Stack(nn.Module):
         """Levels, from 0, with a latent of their own."""
         return [k for k, level in enumerate(self.config.levels) if level.encoder != "shared"]
 
-    def critic(self, k: int) -> Critic:
+    @property
+    def sees(self) -> bool:
+        """Whether level 1 sees what the environment shows; if not, it is told."""
+        return self.world.sight is not None
+
+    def blank(self, count: int = 1) -> Tensor:
+        """What memories are written from, with nothing in it: pictures (count, ...), or told floor plans."""
+        sight = self.world.sight
+        shape, kind = ((*self.world.size, 3), "symbols") if sight is None else (sight.shape, sight.kind)
+        dtype = torch.float32 if kind == "vector" else torch.int64
+        return torch.zeros(count, *shape, dtype=dtype, device=self.step_distance.device)
+
+    def blank_moments(self, count: int) -> Tensor:
+        """What level 1 encodes, with nothing in it: (1, count, ...)."""
+        if self.sees:
+            return self.blank(count).unsqueeze(0)
+        return torch.zeros(1, count, self.world.agent_dim, device=self.step_distance.device)
+
+    def critic(self, k: int) -> Critic | FieldCost:
         """The critic that reads level k + 1's latent.
 
         Raises:
@@ -114,7 +138,7 @@ class Stack(nn.Module):
                 "train it with a critic section, or choose another metric",
             )
         part = self.critics[sum(own <= k for own in self.own_latents()) - 1]
-        assert isinstance(part, Critic)
+        assert isinstance(part, (Critic, FieldCost))
         return part
 
     def truncate(self, count: int) -> Stack:
@@ -139,17 +163,18 @@ class Stack(nn.Module):
         return part
 
     def write(self, grid: Tensor) -> list[Tensor | None]:
-        """Perception of floor plans, once per episode: (P, W, H, 3) -> memory per level."""
+        """Perception of pictures (P, ...), or told floor plans (P, W, H, 3), once per episode: memory per level."""
         return [self.write_level(k, grid) for k in range(self.depth)]
 
     def write_level(self, k: int, grid: Tensor) -> Tensor | None:
-        """What level k + 1 remembers of floor plans (P, W, H, 3)."""
-        return self.level(k).write(_number_doors(grid) if self.world.doors else grid)
+        """What level k + 1 remembers of pictures (P, ...), or told floor plans (P, W, H, 3)."""
+        told = self.world.sight is None and self.world.doors
+        return self.level(k).write(_number_doors(grid) if told else grid)
 
     def encode(
         self, agent: Tensor, memories: Sequence[Tensor | None], detach: bool = False, upto: int | None = None
     ) -> list[Tensor]:
-        """Latents of every level: agent (P, ..., A) -> [(P, ..., D_1), ...], up to ``upto`` levels.
+        """Latents of up to ``upto`` levels: observations or told agents (P, ..., A) -> [(P, ..., D_1), ...].
 
         With ``detach`` no gradient flows from a level into the one below.
         """
@@ -160,6 +185,14 @@ class Stack(nn.Module):
             latents.append(below)
             below = below.detach() if detach else below
         return latents
+
+    def every(self, k: int) -> int:
+        """Steps between two observations that level k + 1 learns from."""
+        lowest = k
+        while lowest and self.config.levels[lowest].macro_action == "chunk":
+            lowest -= 1
+        inferred = self.config.levels[lowest].macro_action == "outcome"
+        return self.config.spans[lowest if inferred else k] if self.sees else 1
 
     def window_length(self, k: int) -> int:
         """Observations in a training window of level k + 1."""
@@ -173,29 +206,38 @@ class Stack(nn.Module):
         memories: Sequence[Tensor | None],
         progress: float,
         end_to_end: bool = False,
+        state: Tensor | None = None,
+        every: int = 1,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of level k + 1 and of its probe on windows.
 
         Args:
             k: which level, from 0.
-            agent: (P, n, L, A) agent vectors; L from `window_length`.
+            agent: (P, n, L, ...) observations or told agents, L from `window_length`; of them every ``every``-th.
             action: (P, n, L - 1) primitive actions, or (P, n, L - 1, 2) continuous ones.
             memories: from `write`.
             progress: share of the level's training done.
             end_to_end: let the gradient reach the levels below.
+            state: agents (P, n, F, A) at the level's own moments, for the probe alone; None: who is told is it, and who
+                sees trains no probe.
+            every: steps between two of the observations.
 
         Returns:
             scalar, and its terms by name.
         """
-        span = self.config.spans[k]
-        moments = agent[:, :, ::span]
+        moments = agent[:, :, :: self.config.spans[k] // every]
         with torch.set_grad_enabled(end_to_end or k == 0):
             below = self.encode(moments, memories, upto=k)[-1] if k else moments
-            chunks = self._chunks(k, agent, action, memories)
+            chunks = self._chunks(k, agent, action, memories, every)
         level = self.level(k)
-        total, terms = level.losses(below, chunks, memories[k], progress, moments[..., :2])
-        latent = level.encode(below, memories[k])
-        terms["probe"] = self.probe(k).loss(latent, moments)
+        place = None if self.sees else moments[..., :2]
+        total, terms = level.losses(below, chunks, memories[k], progress, place)
+        state = state if self.sees else moments
+        if state is None:
+            return total, terms
+        with torch.no_grad():
+            latent = level.encode(below, memories[k])
+        terms["probe"] = self.probe(k).loss(latent, state)
         return total + terms["probe"], terms
 
     def critic_loss(
@@ -204,8 +246,8 @@ class Stack(nn.Module):
         """Loss of all critics on whole trajectories; the gradient reaches them alone.
 
         Args:
-            grid: (P, W, H, 3) floor plans.
-            agent: (P, n, L, A).
+            grid: pictures (P, ...), or told floor plans (P, W, H, 3).
+            agent: observations or told agents (P, n, L, ...).
             goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
             progress: share of the critics' training done.
 
@@ -221,17 +263,13 @@ class Stack(nn.Module):
             tested = self._look_ahead(latents[0], memories) if claims else None
         total, terms = torch.zeros((), device=agent.device), []
         for k in self.own_latents():
-            loss, own = self.critic(k).loss(
-                latents[k],
-                agent[..., :3].long(),
-                grid,
-                goal,
-                settings.train_sweeps,
-                settings.under,
-                settings.farthest,
-                None if tested is None else (*tested[k], settings.ahead),
-                settings.apart,
-            )
+            critic, ahead = self.critic(k), None if tested is None else (*tested[k], settings.ahead)
+            times = (settings.train_sweeps, settings.under, settings.farthest, ahead)
+            if isinstance(critic, FieldCost):
+                loss, own = critic.loss(latents[k], grid, goal, *times)
+            else:
+                place = agent[..., :3].long()
+                loss, own = critic.loss(latents[k], place, grid, goal, *times, settings.apart)
             total = total + loss
             terms.append(own)
         return total, terms
@@ -274,7 +312,7 @@ class Stack(nn.Module):
         return every[numbers]
 
     def _chunks(
-        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None]
+        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None], every: int = 1
     ) -> Tensor | None:
         """What level k + 1 learns its actions from: one-hot primitives, chunks of the level below, or nothing."""
         kind = self.config.levels[k].macro_action
@@ -283,20 +321,21 @@ class Stack(nn.Module):
         if kind == "primitive":
             continuous = self.world.continuous
             return action if continuous else F.one_hot(action.long(), self.world.actions).float()
-        lower = self.window_actions(k - 1, agent, action, memories)
+        lower = self.window_actions(k - 1, agent, action, memories, every)
         return lower.unflatten(2, (-1, self.config.levels[k].stride))
 
     def window_actions(
-        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None]
+        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None], every: int = 1
     ) -> Tensor:
-        """The actions of level k + 1 along a window of whole strides: (P, n, M, A_k)."""
+        """The actions of level k + 1 along a window of whole strides: (P, n, M, A_k); see `loss` for ``every``."""
         level = self.level(k)
         if level.settings.macro_action == "outcome":
-            latent = self.encode(agent[:, :, :: self.config.spans[k]], memories, upto=k + 1)[-1]
+            moments = agent[:, :, :: self.config.spans[k] // every]
+            latent = self.encode(moments, memories, upto=k + 1)[-1]
             pairs = [latent[:, :, :-1].flatten(1, 2), latent[:, :, 1:].flatten(1, 2)]
             codes = level.infer(pairs[0], pairs[1], memories[k])
             return codes.unflatten(1, (agent.shape[1], -1))
-        chunks = self._chunks(k, agent, action, memories)
+        chunks = self._chunks(k, agent, action, memories, every)
         assert chunks is not None
         return chunks if level.chunk_encoder is None else level.chunk_encoder(chunks)
 

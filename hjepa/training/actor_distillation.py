@@ -27,7 +27,7 @@ from hjepa.evaluation.records import installed_versions
 from hjepa.model.actors import look_around, make_actors, save_actors
 from hjepa.model.checkpoints import checkpoint_folder, describe, load_stack
 from hjepa.model.stack import Stack
-from hjepa.training.batches import as_tensor
+from hjepa.tensors import as_tensor
 from hjepa.training.fit import check_store
 from levels.actor import Actor
 from levels.macro_actions import gaussian_loss

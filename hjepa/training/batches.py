@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import lightning as L
@@ -12,7 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from hjepa.config import RunConfig
-from tasks import TrajectoryStore
+from hjepa.model.perception import draw as draw_frames
+from hjepa.tensors import as_tensor
+from levels.settings import Sight
+from tasks import TrajectoryStore, Windows
 
 
 @dataclass(frozen=True)
@@ -21,18 +24,24 @@ class Batch:
 
     Attributes:
         level: from 0.
-        grid: (P, W, H, 3) floor plans.
-        agent: (P, n, L, A) agent vectors: integers, or positions.
-        action: (P, n, L - 1) integers, or (P, n, L - 1, 2) numbers.
+        grid: what memories are written from: a picture (P, ...) of each layout, or told floor plans (P, W, H, 3).
+        agent: (P, n, F, ...) observations, one in ``every`` steps, or all L told agents.
+        action: (P, n, L - 1) integers, or (P, n, L - 1, A) numbers.
+        state: (P, n, F', A) what a simulator knows at the level's own moments, for probes alone; None: nothing.
+        every: steps between two observations.
     """
 
     level: int
     grid: Tensor
     agent: Tensor
     action: Tensor
+    state: Tensor | None = None
+    every: int = 1
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(self.level, self.grid.to(device), self.agent.to(device), self.action.to(device))
+        state = None if self.state is None else self.state.to(device)
+        grid, agent, action = (part.to(device) for part in (self.grid, self.agent, self.action))
+        return Batch(self.level, grid, agent, action, state, self.every)
 
 
 @dataclass(frozen=True)
@@ -88,10 +97,19 @@ def total_steps(config: RunConfig) -> int:
     return level_steps(config) + (config.critic.steps if config.critic else 0)
 
 
-def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, step: int) -> Batch:
+def draw(
+    store: TrajectoryStore,
+    config: RunConfig,
+    level: int,
+    length: int,
+    step: int,
+    sight: Sight | None = None,
+    every: int = 1,
+) -> Batch:
     """The batch of one level at one step.
 
-    Changing grids are represented by the grid of each window's first observation.
+    Changing grids are represented by the grid of each window's first observation. With a ``sight`` windows are drawn as
+    the world would have shown them, one picture in ``every`` steps; the memory of a layout is written from one of them.
     """
     train = config.train
     rng = np.random.Generator(np.random.Philox(key=[train.seed, (step << 8) | level]))
@@ -99,6 +117,20 @@ def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, ste
     windows = store.windows(rng, each * train.plans, length, plans=train.plans)
     grid = store.grids[windows.grid_index[::each, 0]]
     shape = (train.plans, each)
+    if sight is not None:
+        seen = show(sight, store, windows, every).reshape(*shape, -1, *sight.shape)
+        frames = seen.shape[2]
+        context = seen[
+            np.arange(train.plans), rng.integers(0, each, train.plans), rng.integers(0, frames, train.plans)
+        ]
+        return Batch(
+            level,
+            torch.from_numpy(context),
+            torch.from_numpy(seen),
+            as_tensor(windows.action).view(*shape, length - 1, *windows.action.shape[2:]),
+            as_tensor(windows.agent[:, :: config.spans[level]]).view(*shape, -1, windows.agent.shape[-1]),
+            every,
+        )
     return Batch(
         level,
         torch.from_numpy(np.ascontiguousarray(grid)),
@@ -107,7 +139,15 @@ def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, ste
     )
 
 
-def draw_critic(store: TrajectoryStore, config: RunConfig, step: int) -> CriticBatch:
+def show(sight: Sight, store: TrajectoryStore, windows: Windows, every: int) -> np.ndarray:
+    """What the world shows in windows, one picture in ``every`` steps: (B * F, *shape of the sight)."""
+    agent, index = windows.agent[:, ::every], windows.grid_index[:, ::every]
+    return draw_frames(sight, store.grids[index.reshape(-1)], agent.reshape(-1, agent.shape[-1]))
+
+
+def draw_critic(
+    store: TrajectoryStore, config: RunConfig, step: int, sight: Sight | None = None
+) -> CriticBatch:
     """The batch of the critics at one step: clips as long as there are, a later moment of one of them as the goal."""
     settings = config.critic
     assert settings is not None
@@ -115,17 +155,16 @@ def draw_critic(store: TrajectoryStore, config: RunConfig, step: int) -> CriticB
     length, plans, each = int(store.lengths.max()), settings.plans, settings.trajectories
     windows = store.windows(rng, plans * each, length, plans=plans)
     moment = rng.integers(length // 4, length, plans)
+    if sight is None:
+        grid = torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]]))
+        agent = as_tensor(windows.agent).view(plans, each, length, -1)
+    else:
+        seen = show(sight, store, windows, 1).reshape(plans, each, length, *sight.shape)
+        agent, grid = torch.from_numpy(seen), torch.from_numpy(np.ascontiguousarray(seen[:, 0, 0]))
     return CriticBatch(
-        torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]])),
-        as_tensor(windows.agent).view(plans, each, length, -1),
+        grid,
+        agent,
         (torch.from_numpy(rng.integers(0, each, plans)), torch.from_numpy(moment)),
-    )
-
-
-def as_tensor(values: np.ndarray) -> Tensor:
-    """Integers as int64, other numbers as float32."""
-    return torch.from_numpy(
-        values.astype(np.int64 if np.issubdtype(values.dtype, np.integer) else np.float32)
     )
 
 
@@ -136,6 +175,8 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         store: trajectories.
         config: run.
         lengths: observations in a window, per level.
+        sight: what levels see; None: they are told.
+        every: steps between two observations, per level.
         first_step: tells the step to begin with.
     """
 
@@ -145,31 +186,45 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         config: RunConfig,
         lengths: list[int],
         first_step: Callable[[], int],
+        sight: Sight | None = None,
+        every: Sequence[int] = (),
     ) -> None:
         self.store, self.config, self.lengths, self.first_step = store, config, lengths, first_step
+        self.sight, self.every = sight, every or [1] * len(lengths)
 
     def __iter__(self) -> Iterator[list[Batch | CriticBatch]]:
         for step in range(self.first_step(), total_steps(self.config)):
             levels = active_levels(self.config, step)
             if levels:
-                yield [draw(self.store, self.config, k, self.lengths[k], step) for k, _ in levels]
+                yield [
+                    draw(self.store, self.config, k, self.lengths[k], step, self.sight, self.every[k])
+                    for k, _ in levels
+                ]
             else:
-                yield [draw_critic(self.store, self.config, step)]
+                yield [draw_critic(self.store, self.config, step, self.sight)]
 
 
 class TrajectoryData(L.LightningDataModule):
     """Whole batches from a trajectory store; see `Batches`."""
 
-    def __init__(self, store: TrajectoryStore, config: RunConfig, lengths: list[int]) -> None:
+    def __init__(
+        self,
+        store: TrajectoryStore,
+        config: RunConfig,
+        lengths: list[int],
+        sight: Sight | None = None,
+        every: Sequence[int] = (),
+    ) -> None:
         super().__init__()
-        self.store, self.config, self.lengths = store, config, lengths
+        self.store, self.config, self.lengths, self.sight, self.every = store, config, lengths, sight, every
 
     def train_dataloader(self) -> DataLoader[list[Batch | CriticBatch]]:
         def first_step() -> int:
             return 0 if self.trainer is None else self.trainer.global_step
 
         # Loading is far faster than a training step: no worker processes.
-        return DataLoader(Batches(self.store, self.config, self.lengths, first_step), batch_size=None)
+        batches = Batches(self.store, self.config, self.lengths, first_step, self.sight, self.every)
+        return DataLoader(batches, batch_size=None)
 
     def transfer_batch_to_device(
         self, batch: list[Batch | CriticBatch], device: torch.device, dataloader_idx: int

@@ -81,7 +81,9 @@ class TrainStack(L.LightningModule):
                 part.action,
                 memories,
                 progress[part.level],
-                end_to_end=self.config.train.end_to_end,
+                self.config.train.end_to_end,
+                part.state,
+                part.every,
             )
             total = total + loss
             if logging:
@@ -196,7 +198,7 @@ def fit(
     _claim(folder, config, identity)
     spec = task_spec(config.task)
     torch.manual_seed(config.train.seed)
-    stack = Stack(config, world_of(spec))
+    stack = Stack(config, world_of(spec, config.levels[0].encoder))
     module = TrainStack(stack, config)
     _train(module, store, folder, device, precision, progress)
     stack = stack.cpu().eval()
@@ -238,6 +240,7 @@ def _train(
 ) -> None:
     config, stack = module.config, module.stack
     lengths = [stack.window_length(k) for k in range(stack.depth)]
+    every = [stack.every(k) for k in range(stack.depth)]
     callbacks: list[Callback] = [Keeper(folder, config.train.checkpoint_every)]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
@@ -258,7 +261,7 @@ def _train(
         resume = folder / RESUME
         trainer.fit(
             module,
-            datamodule=TrajectoryData(store, config, lengths),
+            datamodule=TrajectoryData(store, config, lengths, stack.world.sight, every),
             ckpt_path=resume if resume.exists() else None,
             weights_only=True,
         )

@@ -31,11 +31,11 @@ from hjepa.evaluation.records import installed_versions
 from hjepa.model.checkpoints import checkpoint_folder, describe, load_stack
 from hjepa.model.pixels import Pixels, save_pixels
 from hjepa.model.stack import Stack
-from hjepa.training.batches import as_tensor
+from hjepa.tensors import as_tensor
 from hjepa.training.fit import check_store
-from levels.encoders import HEADINGS, AgentEncoder
-from levels.memory import SYMBOLS
-from levels.pixels import PixelEncoder, View, every_agent, every_symbol, likelihood_loss, spread
+from levels.grid.agent_encoders import HEADINGS, AgentEncoder
+from levels.grid.memory import SYMBOLS, MemoryWriter
+from levels.grid.pixels import PixelEncoder, View, every_agent, every_symbol, likelihood_loss, spread
 from tasks import TrajectoryStore, door_cells, floor_plans
 from tasks.observations import DOOR, EMPTY, EMPTY_CELL, LAVA, LAVA_CELL, WALL, world_grid
 from tasks.rendering import render_frames
@@ -196,7 +196,7 @@ class Teacher:
                 "give a checkpoint of a grid world",
             )
         symbols = every_symbol().to(stack.step_distance.device)
-        embedded = [writer.embed(symbols) for writer in writers if writer is not None]
+        embedded = [writer.embed(symbols) for writer in writers if isinstance(writer, MemoryWriter)]
         if not embedded:
             raise InputError(
                 "no level of the stack reads a floor plan, so none can teach what one looks like",

@@ -20,7 +20,7 @@ from hjepa.model.perception import Symbolic, see, world_of
 from hjepa.model.pixels import PIXEL_DESCRIPTION, PIXEL_WEIGHTS, Pixels, perception_of
 from hjepa.model.stack import Stack
 from hjepa.training.pixel_distillation import Teacher, draw_scenes, learn_to_see
-from levels.pixels import PixelEncoder
+from levels.grid.pixels import PixelEncoder
 from tasks import StoreError, collect, floor_plans, sample_episodes, task_spec
 from tasks.observations import DOOR, EMPTY, GOAL, LAVA
 from tasks.rendering import render_frames

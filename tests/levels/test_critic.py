@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
-from levels.critic import FAR, Critic, hindsight
+from levels.grid.critic import FAR, Critic, hindsight
 
 NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
@@ -144,7 +144,7 @@ def test_a_batch_without_any_estimate_has_a_loss_all_the_same(
 ) -> None:
     torch.manual_seed(0)
     critic = Critic(6, toys.WORLD, hidden=8)
-    monkeypatch.setattr("levels.critic.FAR", 1e-6)  # no estimate is below half of it
+    monkeypatch.setattr("levels.grid.critic.FAR", 1e-6)  # no estimate is below half of it
     latent, place = torch.randn(2, 2, 5, 6), toys.agents(2, 2, 5)
     goal = torch.tensor([0, 1]), torch.tensor([4, 3])
     loss, terms = critic.loss(latent, place, toys.grids(2), goal, 3, 0.1)

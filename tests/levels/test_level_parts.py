@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from levels.encoders import AgentEncoder
+from levels.grid.agent_encoders import AgentEncoder
 from levels.networks import mlp
 from levels.probes import PositionProbe
 from levels.settings import World

@@ -20,7 +20,10 @@ def test_defaults_work_and_do_not_change() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"encoder": "cnn"}, "level encoder is 'cnn'; choose from agent, mlp, shared"),
+        (
+            {"encoder": "cnn"},
+            "level encoder is 'cnn'; choose from agent, symbols, image, vector, mlp, shared",
+        ),
         ({"macro_action": "option"}, "level macro_action is 'option'; choose from primitive, outcome, chunk"),
         ({"anti_collapse": "none"}, "level anti_collapse is 'none'; choose from vicreg, sigreg"),
         ({"sigma": 0.0}, "level sigma is 0.0; give a positive number"),

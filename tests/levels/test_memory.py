@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from levels.memory import SYMBOLS, MemoryReader, MemoryWriter, door_numbers
+from levels.grid.memory import SYMBOLS, MemoryReader, MemoryWriter, door_numbers
 from levels.settings import MemorySettings
 
 

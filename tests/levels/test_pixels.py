@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from levels.encoders import HEADINGS
-from levels.memory import SYMBOLS, MemoryWriter, symbol_planes
-from levels.pixels import PixelEncoder, View, every_agent, every_symbol, likelihood_loss, spread
+from levels.grid.agent_encoders import HEADINGS
+from levels.grid.memory import SYMBOLS, MemoryWriter, symbol_planes
+from levels.grid.pixels import PixelEncoder, View, every_agent, every_symbol, likelihood_loss, spread
 from levels.settings import MemorySettings
 
 WIDTH, HEIGHT, TILE = 5, 4, 6

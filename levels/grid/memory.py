@@ -61,7 +61,7 @@ class MemoryWriter(nn.Module):
         self.layers = nn.ModuleList(
             nn.Conv2d(channels, channels, 3, padding=d, dilation=d) for d in settings.dilations
         )
-        self.wide = _wide(channels, settings) if settings.wide else None
+        self.wide = wide_view(channels, settings) if settings.wide else None
 
     def forward(self, grid: Tensor) -> Tensor:
         """(P, W, H, 3) integer symbols -> (P, W, H, C)."""
@@ -84,7 +84,7 @@ class MemoryWriter(nn.Module):
         return symbol_planes(symbols).float() @ weight.transpose(0, 1).flatten(1)
 
 
-def _wide(channels: int, settings: MemorySettings) -> nn.Sequential:
+def wide_view(channels: int, settings: MemorySettings) -> nn.Sequential:
     """The neighbourhood of each cell, seen at once, and a small network on what is seen there."""
     width, spacing = settings.wide, settings.spacing
     return nn.Sequential(

@@ -4,7 +4,7 @@ A value iteration network (Tamar et al., arXiv 1602.02867) with the algebra of s
 each cell is read off the floor plan by a small convolutional network, and the field of steps to go spreads from the
 goal's cell, ``V <- min(V, V of a neighbour + move, V of another heading + turn)``. It learns local costs alone, so it
 holds on plans of any shape. A latent reads the field where it believes to be, as memories are read
-(`levels.memory.MemoryReader`).
+(`levels.grid.memory.MemoryReader`).
 
 It is trained on latents it cannot change, from the times that trajectories took from their states to a place they
 came to later. Such a time is at least as long as the way, so what is learned is a low expectile of it (Newey and
@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from levels.encoders import HEADINGS
-from levels.memory import SYMBOLS
+from levels.grid.agent_encoders import HEADINGS
+from levels.grid.memory import SYMBOLS
 from levels.networks import mlp
 from levels.settings import World
 
@@ -248,9 +248,9 @@ class Critic(nn.Module):
         short = (best - claimed).clamp_min(0).square() / (HINDSIGHT + best)
         return (short * known).sum() / known.sum().clamp_min(1)
 
-    def field_operations(self, sweeps: int) -> float:
+    def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what the plan's reading takes comes on top."""
-        width, height = self.size
+        width, height = size
         return 2.0 * sweeps * width * height * (4 + self.headings) * self.headings
 
     def _where(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:

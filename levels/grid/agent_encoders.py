@@ -1,4 +1,4 @@
-"""Encoders: an observation becomes level 1's latent, a latent becomes the latent of the level above."""
+"""Encoders of an agent whose coordinates, heading and doors are handed over: level 1 where it is told."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from levels.memory import MemoryReader
 from levels.networks import mlp
-from levels.settings import LevelSettings, World
+from levels.settings import World
 
 HEADINGS = 4
 
@@ -78,57 +77,3 @@ class PointEncoder(nn.Module):
             places = torch.arange(PER_CELL * side + 1, device=agent.device) / PER_CELL
             near.append((1 - PER_CELL * (agent[..., axis, None] - places).abs()).clamp_min(0.0))
         return self.layers(F.gelu(self.inputs(torch.cat(near, -1).float())))
-
-
-class LatentEncoder(nn.Module):
-    """Latent of the level below -> latent of this level, optionally with a look at the floor plan.
-
-    Args:
-        below_dim: D of the level below.
-        size: (W, H) of the grid.
-        settings: of this level.
-    """
-
-    def __init__(self, below_dim: int, size: tuple[int, int], settings: LevelSettings) -> None:
-        super().__init__()
-        self.reader = None
-        inputs = below_dim
-        if settings.encoder_reads:
-            assert settings.memory is not None
-            self.reader = MemoryReader(below_dim, size, settings.memory)
-            inputs += self.reader.outputs
-        self.layers = mlp(inputs, settings.hidden, settings.latent_dim, layers=2)
-
-    def forward(self, below: Tensor, memory: Tensor | None = None) -> Tensor:
-        """(P, N, D_below), memory (P, W, H, C) -> (P, N, D)."""
-        if self.reader is not None:
-            assert memory is not None
-            below = torch.cat([below, self.reader(below, memory)], -1)
-        return self.layers(below)
-
-
-class SharedEncoder(nn.Module):
-    """The latent of the level below, unchanged: this level abstracts time only."""
-
-    def forward(self, below: Tensor, memory: Tensor | None = None) -> Tensor:
-        """(P, N, D) -> the same."""
-        return below
-
-
-def make_encoder(below_dim: int, world: World, settings: LevelSettings) -> nn.Module:
-    """The encoder that ``settings.encoder`` names; ``below_dim`` is ignored at level 1.
-
-    Raises:
-        ValueError: a shared latent of another size than the one below.
-    """
-    if settings.encoder == "agent":
-        kind = PointEncoder if world.continuous else AgentEncoder
-        return kind(world, settings.hidden, settings.latent_dim)
-    if settings.encoder == "mlp":
-        return LatentEncoder(below_dim, world.size, settings)
-    if below_dim != settings.latent_dim:
-        raise ValueError(
-            f"a shared latent has {below_dim} numbers at the level below but latent_dim is"
-            f" {settings.latent_dim}; make them equal or choose encoder mlp"
-        )
-    return SharedEncoder()

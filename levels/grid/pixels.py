@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from levels.encoders import HEADINGS
-from levels.memory import SYMBOLS
+from levels.grid.agent_encoders import HEADINGS
+from levels.grid.memory import SYMBOLS
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Costs learned in latents, from trajectories alone: one head per file."""

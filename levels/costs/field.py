@@ -1,0 +1,224 @@
+"""Steps to the goal as a field that spreads over a picture's own feature map.
+
+What a move from place to place costs is read off the picture by a small convolutional network, and the field of steps
+to go spreads from where the goal's latent is: ``V <- min(V, V of a neighbour + move)`` (a value iteration
+network, Tamar
+et al., arXiv 1602.02867, with the algebra of shortest paths). Where a latent is on the map is learned from its places
+(`levels.encoders.picture`) by the same loss; nobody tells it.
+
+It is trained on latents it cannot change, from the times that trajectories took to a moment of their own or to where
+another of the same layout came by. Such a time is at least as long as the way, so estimates that are too low weigh less
+(an expectile, as in arXiv 2110.06169 for values).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from levels.encoders.picture import PLACE
+from levels.pictures import Stem
+from levels.settings import Sight
+
+FAR = 500.0
+"""Steps to go that stand for no way at all."""
+
+SLOPE = 8.0
+"""Steps by which the field begins to rise with each place that is further from the goal's."""
+
+CLIFF = 4.0
+"""Steps by which a neighbour may be further than the nearest place, in a read between them: walls do not count."""
+
+SAME = 0.35
+"""Places nearer than this are the same."""
+
+LOOK_AHEAD = 2
+"""Steps that a claim is tested over."""
+
+HINDSIGHT = 4.0
+"""Steps at which the error of an estimate begins to be measured relative to the root of the time."""
+
+Ahead = tuple[Tensor, Tensor, float]
+
+
+class FieldCost(nn.Module):
+    """Steps to go of latents.
+
+    Args:
+        sight: what pictures are.
+        places: leading numbers of a latent that are places, two for each.
+        patch: pixels a side of a place, for images.
+        hidden: channels of the network that reads the picture.
+
+    Raises:
+        ValueError: a latent without places.
+    """
+
+    headings = 1
+
+    def __init__(self, sight: Sight, places: int, patch: int, hidden: int = 32) -> None:
+        super().__init__()
+        if places < 2:
+            raise ValueError("a field needs latents with places; see encoder symbols or image")
+        self.maps = places // 2
+        self.place = nn.Linear(self.maps, 1, bias=False)
+        nn.init.constant_(self.place.weight, 1 / self.maps)
+        self.stem = Stem(sight, hidden, patch)
+        self.reader = nn.Sequential(
+            nn.GELU(), nn.Conv2d(hidden, hidden, 1), nn.GELU(), nn.Conv2d(hidden, 4, 1)
+        )
+
+    def where(self, latent: Tensor) -> Tensor:
+        """Places (..., 2) on the map, in places from its middle, of latents (..., D)."""
+        both = latent[..., : 2 * self.maps].unflatten(-1, (2, self.maps))
+        return self.place(both).squeeze(-1) / PLACE
+
+    def costs(self, picture: Tensor) -> Tensor:
+        """Pictures (P, ...) -> moves (P, 4, W, H) to the four neighbours, positive."""
+        # About a step at first: too near, never too far, so that walls are learned and no way is given up. A wall is as
+        # long as the longest way round, so costs grow by factors.
+        return self.reader(self.stem(picture)).clamp_max(math.log(FAR)).exp()
+
+    def field(self, picture: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
+        """Steps to go everywhere: pictures (P, ...), goals (P, D) -> (P, 1, W, H).
+
+        Args:
+            picture: what the layout is read from.
+            goal: latents; their place counts alone.
+            sweeps: moves of the longest way that is found.
+            closed: (P, W, H) bool, places that ways must not lead through; None: none.
+        """
+        moves = self.costs(picture)
+        width, height = moves.shape[-2:]
+        x, y = (self.where(goal) + goal.new_tensor([(width - 1) / 2, (height - 1) / 2])).unbind(-1)
+        along_x = (torch.arange(width, device=goal.device) - x[:, None]).abs()
+        along_y = (torch.arange(height, device=goal.device) - y[:, None]).abs()
+        field = (SLOPE * (along_x[:, :, None] + along_y[:, None])).clamp_max(FAR)
+        for _ in range(sweeps):
+            before = field
+            walled = F.pad(field, (1, 1, 1, 1), value=FAR)
+            around = (
+                walled[:, 2:, 1:-1],
+                walled[:, :-2, 1:-1],
+                walled[:, 1:-1, 2:],
+                walled[:, 1:-1, :-2],
+            )
+            field = torch.minimum(field, (torch.stack(around, 1) + moves).amin(1))
+            if closed is not None:
+                field = field.masked_fill(closed, FAR)
+            # What one sweep leaves as it is, all others will. In training their gradients count.
+            if not field.requires_grad and torch.equal(field, before):
+                break
+        return field.unsqueeze(1)
+
+    def forward(self, latent: Tensor, field: Tensor) -> Tensor:
+        """Steps to go: latents (P, ..., D), field (P, 1, W, H) -> (P, ...).
+
+        Between places the four around are weighed; those behind a wall count as `CLIFF` further than the nearest.
+        """
+        place = self.where(latent.flatten(1, -2))
+        width, height = field.shape[-2:]
+        x = (place[..., 0] + (width - 1) / 2).clamp(0, width - 1)
+        y = (place[..., 1] + (height - 1) / 2).clamp(0, height - 1)
+        left, top = x.detach().floor().clamp_max(width - 2), y.detach().floor().clamp_max(height - 2)
+        share_x, share_y = x - left, y - top
+        corner = (left * height + top).long()
+        index = torch.stack([corner, corner + 1, corner + height, corner + height + 1], -1)
+        found = field.flatten(1).gather(1, index.flatten(1)).view(index.shape)
+        weight = torch.stack(
+            [
+                (1 - share_x) * (1 - share_y),
+                (1 - share_x) * share_y,
+                share_x * (1 - share_y),
+                share_x * share_y,
+            ],
+            -1,
+        )
+        nearest = found.gather(-1, weight.argmax(-1, keepdim=True))
+        read = torch.minimum(found, nearest + CLIFF)
+        return (weight * read).sum(-1).view(latent.shape[:-1])
+
+    def loss(
+        self,
+        latent: Tensor,
+        picture: Tensor,
+        goal: tuple[Tensor, Tensor],
+        sweeps: int,
+        under: float,
+        farthest: int | None = None,
+        ahead: Ahead | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss on whole trajectories of P layouts.
+
+        Args:
+            latent: (P, n, L, D), what the gradient does not reach.
+            picture: (P, ...).
+            goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
+            sweeps: of the field.
+            under: weight of estimates that are too low, relative to those that are too high.
+            farthest: longest time that is learned from; None: any.
+            ahead: latents (P, M, D), where each may be `LOOK_AHEAD` steps later (P, M, S, D), and the weight of claims
+                that none of these bears out; None: no claim is tested.
+
+        Returns:
+            scalar, and its terms: ``steps`` is the mean error in steps, ``ahead`` the claims.
+        """
+        latent = latent.detach()
+        layout = torch.arange(len(latent), device=latent.device)
+        trajectory, moment = goal
+        aim = latent[layout, trajectory, moment]
+        field = self.field(picture, aim, sweeps)
+        estimate = self(latent, field)
+        with torch.no_grad():
+            apart = (self.where(latent) - self.where(aim)[:, None, None]).abs().amax(-1)
+            taken = times_taken(apart < SAME)
+            known = taken.isfinite() & (estimate < FAR / 2)
+            if farthest is not None:
+                known &= taken <= farthest
+            # The goal itself, or a mean of nothing would be no number.
+            known[layout, trajectory, moment] = True
+            taken[layout, trajectory, moment] = 0.0
+        error = estimate[known] - taken[known]
+        weight = torch.where(error > 0, 1.0, under)
+        total = (error.square() / (HINDSIGHT + taken[known]) * weight).mean()
+        terms = {"steps": error.detach().abs().mean()}
+        if ahead is not None:
+            now, later, share = ahead
+            claims = self.claims(now, later, field)
+            total, terms = total + share * claims, terms | {"ahead": claims.detach()}
+        return total, terms
+
+    def claims(self, now: Tensor, later: Tensor, field: Tensor) -> Tensor:
+        """The loss of claiming to be nearer to the goal than imagined actions bear out (half of Bellman's equation).
+
+        Trajectories say that a way is no longer than the time they took, and not that there is none through a wall;
+        where they cannot go, a level's model can tell.
+
+        Args:
+            now: (P, M, D) latents.
+            later: (P, M, S, D), where each of them may be `LOOK_AHEAD` steps later.
+            field: (P, 1, W, H).
+
+        Returns:
+            scalar, the mean over latents that are no step from the goal.
+        """
+        with torch.no_grad():
+            best = self(later, field).amin(-1) + LOOK_AHEAD
+        claimed = self(now.detach(), field)
+        known = (claimed > 2 * LOOK_AHEAD) & (best < FAR / 2)
+        short = (best - claimed).clamp_min(0).square() / (HINDSIGHT + best)
+        return (short * known).sum() / known.sum().clamp_min(1)
+
+    def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
+        """Additions and comparisons of the sweeps of one field; what reading the picture takes comes on top."""
+        return 2.0 * sweeps * size[0] * size[1] * 4
+
+
+def times_taken(there: Tensor) -> Tensor:
+    """Steps from each moment to the first later one that is there: (..., L) bool -> (..., L), infinite for none."""
+    moment = torch.arange(there.shape[-1], device=there.device, dtype=torch.float32)
+    arrivals = torch.where(there, moment, torch.inf)
+    return arrivals.flip(-1).cummin(-1).values.flip(-1) - moment

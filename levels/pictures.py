@@ -1,0 +1,52 @@
+"""What pictures and grids of symbols are to a network: planes, and the first convolution over them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from levels.settings import Sight
+
+
+def planes(observation: Tensor, sight: Sight) -> Tensor:
+    """Observations (N, ...) as float planes (N, C, W, H), first axis of places along x.
+
+    Symbols are one-hot, channel by channel, without knowing what they mean; colours are between -0.5 and 0.5.
+
+    Raises:
+        ValueError: a symbol with a code that training has not seen.
+    """
+    if sight.kind == "image":
+        return rearrange(observation, "n h w c -> n c w h").float() / 255 - 0.5
+    parts = [F.one_hot(observation[..., i].long(), n) for i, n in enumerate(sight.codes)]
+    return rearrange(torch.cat(parts, -1), "n w h c -> n c w h").float()
+
+
+class Stem(nn.Module):
+    """The first convolution: 3 x 3 over symbols; over images one tap per patch, then 3 x 3.
+
+    Args:
+        sight: what is seen.
+        channels: C of the features.
+        patch: pixels a side of the patch that one place of the feature map stands for; 1 for symbols.
+    """
+
+    def __init__(self, sight: Sight, channels: int, patch: int) -> None:
+        super().__init__()
+        self.sight = sight
+        self.patches: nn.Conv2d | None
+        if sight.kind == "image":
+            self.patches = nn.Conv2d(sight.shape[2], channels, patch, stride=patch)
+            self.near = nn.Conv2d(channels, channels, 3, padding=1)
+        else:
+            self.patches = None
+            self.near = nn.Conv2d(sum(sight.codes), channels, 3, padding=1)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """(N, ...) -> (N, C, W', H')."""
+        seen = planes(observation, self.sight)
+        if self.patches is not None:
+            seen = F.gelu(self.patches(seen))
+        return self.near(seen)

@@ -1,0 +1,104 @@
+"""The field over a picture's own feature map: known ways, walls, reads between places, and what trajectories teach."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from levels.costs.field import CLIFF, FAR, FieldCost, times_taken
+from levels.encoders.picture import PLACE
+from levels.settings import Sight
+
+WIDTH, HEIGHT = 7, 5
+SIGHT = Sight("symbols", (WIDTH, HEIGHT, 1), (2,))
+
+
+def latent_at(*cells: tuple[float, float]) -> Tensor:
+    """Latents (1, n, 3) of one map that are at these places."""
+    places = [[PLACE * (x - (WIDTH - 1) / 2), PLACE * (y - (HEIGHT - 1) / 2), 0.0] for x, y in cells]
+    return torch.tensor([places])
+
+
+@pytest.fixture
+def cost() -> FieldCost:
+    """A head to which every move costs 1, and one into a wall (code 1) far more."""
+    torch.manual_seed(0)
+    head = FieldCost(SIGHT, 2, 1)
+
+    def costs(picture: Tensor) -> Tensor:
+        wall = (picture[..., 0] == 1).float()
+        padded = torch.nn.functional.pad(wall, (1, 1, 1, 1), value=1.0)
+        ahead = (padded[:, 2:, 1:-1], padded[:, :-2, 1:-1], padded[:, 1:-1, 2:], padded[:, 1:-1, :-2])
+        return 1 + 400 * torch.stack(ahead, 1)
+
+    head.costs = costs  # type: ignore[method-assign]
+    return head
+
+
+def test_steps_to_go_are_the_shortest_way_around_a_wall(cost: FieldCost) -> None:
+    picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    picture[0, 3, : HEIGHT - 1] = 1  # a wall with one gap, at the bottom
+    field = cost.field(picture, latent_at((6, 0))[:, 0], 40)
+    read = cost(latent_at((6, 0), (6, 4), (4, 0), (2, 0), (0, 0)), field)
+    assert read[0].tolist() == pytest.approx([0, 4, 2, 12, 14], abs=1e-4)
+
+
+def test_closed_places_lead_nowhere(cost: FieldCost) -> None:
+    picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    closed = torch.zeros(1, WIDTH, HEIGHT, dtype=torch.bool)
+    closed[0, 3] = True
+    field = cost.field(picture, latent_at((6, 0))[:, 0], 40, closed)
+    assert cost(latent_at((3, 2)), field).item() == FAR
+
+
+def test_between_places_a_read_is_a_mean_and_stops_at_walls(cost: FieldCost) -> None:
+    field = torch.arange(float(WIDTH))[None, None, :, None].expand(1, 1, WIDTH, HEIGHT).clone()
+    assert cost(latent_at((2.25, 1.5)), field).item() == pytest.approx(2.25)
+    field[0, 0, 3:] = FAR
+    assert cost(latent_at((2.25, 1.0)), field).item() == pytest.approx(2 + 0.25 * CLIFF)
+    assert cost(latent_at((-3.0, 9.0)), field).item() == pytest.approx(0.0), "outside: the nearest place"
+
+
+def test_times_are_to_the_next_time_there() -> None:
+    there = torch.tensor([[False, True, False, False, True, False]])
+    assert times_taken(there)[0].tolist() == [1, 0, 2, 1, 0, math.inf]
+
+
+def test_it_learns_a_wall_from_trajectories_that_walk_around_it() -> None:
+    """Ways through a gap alone: what leads there is near, what is behind the wall far."""
+    torch.manual_seed(0)
+    picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    picture[0, 3, : HEIGHT - 1] = 1
+    way = [(2, 0), (2, 1), (2, 2), (2, 3), (2, 4), (3, 4), (4, 4), (4, 3), (4, 2), (4, 1), (4, 0)]
+    there, back = latent_at(*way)[0], latent_at(*reversed(way))[0]
+    latent = torch.stack([there, back])[None]
+    head = FieldCost(SIGHT, 2, 1, hidden=16)
+    optimiser = torch.optim.Adam(head.parameters(), lr=1e-2)
+    for step in range(200):
+        goal = (torch.tensor([step % 2]), torch.tensor([10 - step % 5]))
+        loss, terms = head.loss(latent, picture, goal, 16, 0.1)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert terms["steps"] < 1.5
+    field = head.field(picture, latent_at((4, 0))[:, 0], 16)
+    read = head(latent_at((2, 0), (2, 4), (4, 4)), field)[0]
+    assert read[0] > 7 and read[0] > read[1] > read[2]
+
+
+def test_gradients_never_reach_the_latents() -> None:
+    latent = latent_at((0, 0), (1, 0), (2, 0))[None].requires_grad_(True)
+    head = FieldCost(SIGHT, 2, 1)
+    picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    loss, _ = head.loss(latent, picture, (torch.tensor([0]), torch.tensor([2])), 8, 0.1)
+    loss.backward()
+    assert latent.grad is None
+    assert head.place.weight.grad is not None
+
+
+def test_latents_without_places_are_refused() -> None:
+    with pytest.raises(ValueError, match="latents with places"):
+        FieldCost(SIGHT, 0, 1)

@@ -1,0 +1,174 @@
+"""Encoders and readers of levels that see: what they do not care for, and what they find out by themselves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from levels.encoders.picture import PLACE, PictureEncoder, standing_out
+from levels.level import Level
+from levels.pictures import planes
+from levels.settings import LevelSettings, MemorySettings, Sight, World
+from levels.tokens import Glimpse
+
+CODES = (4, 3)
+SYMBOLS = Sight("symbols", (9, 7, 2), CODES)
+
+
+def pictures(*lead: int, seed: int = 0) -> Tensor:
+    """Random symbols (*lead, 9, 7, 2) of walls and floor, code 0 and 1, without anything that stands out."""
+    generator = torch.Generator().manual_seed(seed)
+    picture = torch.zeros(*lead, 9, 7, 2, dtype=torch.uint8)
+    picture[..., 0] = torch.randint(0, 2, (*lead, 9, 7), generator=generator)
+    return picture
+
+
+def settings(**changes: object) -> LevelSettings:
+    values = {"encoder": "symbols", "macro_action": "primitive", "latent_dim": 12, "hidden": 32, "head": 16}
+    values |= {"channels": 16, "rollout": 3, "memory": MemorySettings(channels=4, dilations=(1,))}
+    return LevelSettings(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_symbols_become_one_hot_planes_and_colours_lie_about_zero() -> None:
+    picture = pictures(3)
+    seen = planes(picture, SYMBOLS)
+    assert seen.shape == (3, 7, 9, 7)
+    assert torch.equal(seen[:, : CODES[0]].argmax(1), picture[..., 0].long())
+    assert torch.equal(seen.sum(1), torch.full((3, 9, 7), 2.0))
+    image = torch.tensor([[[[0, 255, 51]], [[255, 0, 0]]]], dtype=torch.uint8)  # two rows, one column
+    drawn = planes(image, Sight("image", (2, 1, 3)))
+    assert drawn.shape == (1, 3, 1, 2), "the first axis of places is x"
+    assert drawn[0, :, 0, 0].tolist() == pytest.approx([-0.5, 0.5, -0.3])
+
+
+def test_a_symbol_that_training_never_saw_is_refused() -> None:
+    picture = pictures(1)
+    picture[0, 0, 0, 0] = CODES[0]
+    with pytest.raises(RuntimeError):
+        planes(picture, SYMBOLS)
+
+
+def test_features_that_stand_out_have_mean_0_and_spread_1_in_each_picture() -> None:
+    features = 3 + 5 * torch.randn(4, 6, 9, 7)
+    seen = standing_out(features)
+    assert seen.mean((-2, -1)).abs().max() < 1e-5
+    assert (seen.std((-2, -1)) - 1).abs().max() < 1e-2
+
+
+def test_the_latent_begins_with_the_mean_place_of_each_attention_map() -> None:
+    torch.manual_seed(0)
+    encoder = PictureEncoder(SYMBOLS, settings(maps=1, latent_dim=6))
+    with torch.no_grad():
+        # A map that looks at nothing in particular is in the middle; one that looks at the last column is there.
+        encoder.attention.weight.zero_()
+        middle = encoder(pictures(1, 2))
+        assert middle[..., :2].abs().max() < 1e-5
+    what = torch.randn(1, 16, 9, 7)
+    assert encoder.attention(what).shape == (1, 1, 9, 7)
+
+
+def test_what_moves_in_a_picture_moves_the_place_and_nothing_else_that_depends_on_it() -> None:
+    """A glimpse reads the same tokens wherever the same neighbourhood stands."""
+    memory = torch.randn(2, 9, 7, 4)
+    glimpse = Glimpse(2, MemorySettings(channels=4, dilations=(1,)))
+    moved = memory.roll((2, 1), (1, 2))
+    here = torch.tensor([[[-1.0, 0.0]], [[-1.0, 0.0]]]) * 2 * PLACE  # two places left of the middle
+    there = here + torch.tensor([2.0, 1.0]) * PLACE
+    assert torch.allclose(glimpse(here, memory), glimpse(there, moved), atol=1e-5)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (8, 6), (3, 5)])
+def test_a_glimpse_at_a_place_reads_its_token(x: int, y: int) -> None:
+    memory = torch.randn(1, 9, 7, 4)
+    glimpse = Glimpse(2, MemorySettings(channels=4, dilations=(1,), glimpse=0))
+    latent = PLACE * torch.tensor([[[x - 4.0, y - 3.0]]])
+    assert torch.allclose(glimpse(latent, memory)[0, 0], memory[0, x, y], atol=1e-5)
+
+
+def test_glimpses_lie_between_places_continuously_and_pass_gradients() -> None:
+    memory = torch.arange(9.0)[None, :, None, None].expand(1, 9, 7, 1).contiguous()
+    glimpse = Glimpse(2, MemorySettings(channels=1, dilations=(1,), glimpse=0))
+    latent = torch.tensor([[[0.25 * PLACE, 0.0]]], requires_grad=True)
+    read = glimpse(latent, memory)
+    assert read.item() == pytest.approx(4.25)
+    read.sum().backward()
+    assert latent.grad is not None
+    assert latent.grad[0, 0].tolist() == pytest.approx([1 / PLACE, 0.0], abs=1e-5)
+
+
+def test_latents_without_places_have_no_glimpse() -> None:
+    with pytest.raises(ValueError, match="has none; set memory null"):
+        Glimpse(0, MemorySettings())
+    world = World((1, 1), 2, sight=Sight("vector", (3,)))
+    with pytest.raises(ValueError, match="shows a vector; set memory null"):
+        Level(settings(encoder="vector"), 0, 2, world)
+
+
+def test_an_encoder_of_something_else_than_is_shown_is_refused() -> None:
+    with pytest.raises(ValueError, match="encoder image for a world that shows symbols"):
+        Level(settings(encoder="image"), 0, 4, World((9, 7), 4, sight=SYMBOLS))
+    with pytest.raises(ValueError, match="shows a state"):
+        Level(settings(), 0, 4, World((9, 7), 4))
+
+
+def walk(count: int, steps: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A dot that walks right, left, down or up over an empty picture and stays at its edges.
+
+    Returns:
+        pictures (1, n, steps + 1, 9, 7, 2), one-hot actions (1, n, steps, 4), places (1, n, steps + 1, 2).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    moves = torch.tensor([[1, 0], [-1, 0], [0, 1], [0, -1]])
+    action = torch.randint(0, 4, (count, steps), generator=generator)
+    place = torch.stack([torch.randint(0, n, (count,), generator=generator) for n in (9, 7)], -1)
+    places = [place]
+    for step in range(steps):
+        place = (
+            (place + moves[action[:, step]])
+            .clamp(min=torch.zeros(2, dtype=torch.long))
+            .minimum(torch.tensor([8, 6]))
+        )
+        places.append(place)
+    at = torch.stack(places, 1)
+    picture = torch.zeros(count, steps + 1, 9, 7, 2, dtype=torch.uint8)
+    rows = torch.arange(count)[:, None].expand(-1, steps + 1)
+    picture[rows, torch.arange(steps + 1).expand(count, -1), at[..., 0], at[..., 1], 0] = 3
+    return picture[None], torch.eye(4)[action][None], at[None]
+
+
+def test_a_level_finds_what_moves_without_being_told() -> None:
+    """Some hundred steps on pictures of a walking dot: the latent's places are where it is, imagined ones as well."""
+    torch.manual_seed(0)
+    level = Level(settings(), 0, 4, World((9, 7), 4, sight=SYMBOLS))
+    optimiser = torch.optim.AdamW(level.parameters(), lr=4e-3)
+    for step in range(250):
+        seen, action, _ = walk(32, 3, step)
+        loss, _ = level.losses(seen, action, level.write(seen[:, 0, 0]), 0.0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    seen, action, at = walk(128, 3, 10_000)
+    with torch.no_grad():
+        latent, memory = level.encode(seen, None), level.write(seen[:, 0, 0])
+        imagined = latent[:, :, 0]
+        for step in range(3):
+            imagined = level.advance(imagined, level.condition(imagined, memory), action[:, :, step])
+
+    def linear_error(latents: Tensor, places: Tensor) -> float:
+        """Of the best linear reading of places, as a share of their variance."""
+        inputs = torch.cat([latents, torch.ones_like(latents[:, :1])], 1).double()
+        wanted = places.double()
+        read = inputs @ torch.linalg.lstsq(inputs, wanted).solution
+        return float((read - wanted).square().mean() / wanted.var(0).mean())
+
+    assert linear_error(latent[..., :4].flatten(0, 2), at.flatten(0, 2)) < 0.05
+    assert linear_error(imagined[0, :, :4], at[0, :, 3]) < 0.1
+
+
+def test_permuted_codes_change_nothing_but_the_order_of_planes() -> None:
+    picture = pictures(2)
+    order = torch.tensor([2, 0, 3, 1])
+    permuted = picture.clone()
+    permuted[..., 0] = order[picture[..., 0].long()].to(torch.uint8)
+    assert torch.equal(planes(permuted, SYMBOLS)[:, order], planes(picture, SYMBOLS)[:, : CODES[0]])
