@@ -24,6 +24,11 @@ def planes(observation: Tensor, sight: Sight) -> Tensor:
     return rearrange(torch.cat(parts, -1), "n w h c -> n c w h").float()
 
 
+def near(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 3 x 3 convolution that goes on at a picture's edge as the picture ends: an edge of zeros would stand out."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate")
+
+
 class Stem(nn.Module):
     """The first convolution: 3 x 3 over symbols; over images one tap per patch, then 3 x 3.
 
@@ -39,14 +44,14 @@ class Stem(nn.Module):
         self.patches: nn.Conv2d | None
         if sight.kind == "image":
             self.patches = nn.Conv2d(sight.shape[2], channels, patch, stride=patch)
-            self.near = nn.Conv2d(channels, channels, 3, padding=1)
+            self.around = near(channels, channels)
         else:
             self.patches = None
-            self.near = nn.Conv2d(sum(sight.codes), channels, 3, padding=1)
+            self.around = near(sum(sight.codes), channels)
 
     def forward(self, observation: Tensor) -> Tensor:
         """(N, ...) -> (N, C, W', H')."""
         seen = planes(observation, self.sight)
         if self.patches is not None:
             seen = F.gelu(self.patches(seen))
-        return self.near(seen)
+        return self.around(seen)

@@ -60,12 +60,14 @@ class Windows:
         action: (B, L - 1) actions between the observations, or (B, L - 1, 2) float32.
         grid_index: (B, L) int32, rows of the store's ``grids``.
         plan: (B,) int32, floor-plan seeds.
+        row: (B, L) int64, which observations of the store they are.
     """
 
     agent: np.ndarray
     action: np.ndarray
     grid_index: np.ndarray
     plan: np.ndarray
+    row: np.ndarray
 
 
 class TrajectoryStore:
@@ -184,6 +186,7 @@ class TrajectoryStore:
             action=np.take(self.action, index[:, :-1], axis=0),
             grid_index=np.take(self.grid_index, index, axis=0),
             plan=self.plan[episode],
+            row=index,
         )
 
     def _window_starts(self, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -172,16 +172,22 @@ class Stack(nn.Module):
         return self.level(k).write(_number_doors(grid) if told else grid)
 
     def encode(
-        self, agent: Tensor, memories: Sequence[Tensor | None], detach: bool = False, upto: int | None = None
+        self,
+        agent: Tensor,
+        memories: Sequence[Tensor | None],
+        detach: bool = False,
+        upto: int | None = None,
+        encoded: bool = False,
     ) -> list[Tensor]:
         """Latents of up to ``upto`` levels: observations or told agents (P, ..., A) -> [(P, ..., D_1), ...].
 
-        With ``detach`` no gradient flows from a level into the one below.
+        With ``detach`` no gradient flows from a level into the one below; with ``encoded`` level 1's latents are given.
         """
         latents: list[Tensor] = []
         below = agent
         for k in range(self.depth if upto is None else upto):
-            below = self.level(k).encode(below, memories[k])
+            if k or not encoded:
+                below = self.level(k).encode(below, memories[k])
             latents.append(below)
             below = below.detach() if detach else below
         return latents
@@ -208,6 +214,7 @@ class Stack(nn.Module):
         end_to_end: bool = False,
         state: Tensor | None = None,
         every: int = 1,
+        encoded: bool = False,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of level k + 1 and of its probe on windows.
 
@@ -221,14 +228,15 @@ class Stack(nn.Module):
             state: agents (P, n, F, A) at the level's own moments, for the probe alone; None: who is told is it, and who
                 sees trains no probe.
             every: steps between two of the observations.
+            encoded: whether ``agent`` is level 1's latents; of upper levels alone.
 
         Returns:
             scalar, and its terms by name.
         """
         moments = agent[:, :, :: self.config.spans[k] // every]
         with torch.set_grad_enabled(end_to_end or k == 0):
-            below = self.encode(moments, memories, upto=k)[-1] if k else moments
-            chunks = self._chunks(k, agent, action, memories, every)
+            below = self.encode(moments, memories, upto=k, encoded=encoded)[-1] if k else moments
+            chunks = self._chunks(k, agent, action, memories, every, encoded)
         level = self.level(k)
         place = None if self.sees else moments[..., :2]
         total, terms = level.losses(below, chunks, memories[k], progress, place)
@@ -241,7 +249,12 @@ class Stack(nn.Module):
         return total + terms["probe"], terms
 
     def critic_loss(
-        self, grid: Tensor, agent: Tensor, goal: tuple[Tensor, Tensor], progress: float = 1.0
+        self,
+        grid: Tensor,
+        agent: Tensor,
+        goal: tuple[Tensor, Tensor],
+        progress: float = 1.0,
+        encoded: bool = False,
     ) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Loss of all critics on whole trajectories; the gradient reaches them alone.
 
@@ -250,6 +263,7 @@ class Stack(nn.Module):
             agent: observations or told agents (P, n, L, ...).
             goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
             progress: share of the critics' training done.
+            encoded: whether ``agent`` is level 1's latents.
 
         Returns:
             scalar, and per critic its terms.
@@ -258,7 +272,7 @@ class Stack(nn.Module):
         assert settings is not None
         with torch.no_grad():
             memories = self.write(grid)
-            latents = self.encode(agent, memories)
+            latents = self.encode(agent, memories, encoded=encoded)
             claims = settings.ahead > 0 and progress >= CLAIMS_FROM
             tested = self._look_ahead(latents[0], memories) if claims else None
         total, terms = torch.zeros((), device=agent.device), []
@@ -312,7 +326,13 @@ class Stack(nn.Module):
         return every[numbers]
 
     def _chunks(
-        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None], every: int = 1
+        self,
+        k: int,
+        agent: Tensor,
+        action: Tensor,
+        memories: Sequence[Tensor | None],
+        every: int = 1,
+        encoded: bool = False,
     ) -> Tensor | None:
         """What level k + 1 learns its actions from: one-hot primitives, chunks of the level below, or nothing."""
         kind = self.config.levels[k].macro_action
@@ -321,21 +341,27 @@ class Stack(nn.Module):
         if kind == "primitive":
             continuous = self.world.continuous
             return action if continuous else F.one_hot(action.long(), self.world.actions).float()
-        lower = self.window_actions(k - 1, agent, action, memories, every)
+        lower = self.window_actions(k - 1, agent, action, memories, every, encoded)
         return lower.unflatten(2, (-1, self.config.levels[k].stride))
 
     def window_actions(
-        self, k: int, agent: Tensor, action: Tensor, memories: Sequence[Tensor | None], every: int = 1
+        self,
+        k: int,
+        agent: Tensor,
+        action: Tensor,
+        memories: Sequence[Tensor | None],
+        every: int = 1,
+        encoded: bool = False,
     ) -> Tensor:
-        """The actions of level k + 1 along a window of whole strides: (P, n, M, A_k); see `loss` for ``every``."""
+        """The actions of level k + 1 along a window of whole strides: (P, n, M, A_k); arguments as in `loss`."""
         level = self.level(k)
         if level.settings.macro_action == "outcome":
             moments = agent[:, :, :: self.config.spans[k] // every]
-            latent = self.encode(moments, memories, upto=k + 1)[-1]
+            latent = self.encode(moments, memories, upto=k + 1, encoded=encoded)[-1]
             pairs = [latent[:, :, :-1].flatten(1, 2), latent[:, :, 1:].flatten(1, 2)]
             codes = level.infer(pairs[0], pairs[1], memories[k])
             return codes.unflatten(1, (agent.shape[1], -1))
-        chunks = self._chunks(k, agent, action, memories, every)
+        chunks = self._chunks(k, agent, action, memories, every, encoded)
         assert chunks is not None
         return chunks if level.chunk_encoder is None else level.chunk_encoder(chunks)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import lightning as L
@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from hjepa.config import RunConfig
 from hjepa.model.perception import draw as draw_frames
+from hjepa.model.stack import Stack
 from hjepa.tensors import as_tensor
+from hjepa.training.latents import LatentTable
 from levels.settings import Sight
 from tasks import TrajectoryStore, Windows
 
@@ -29,6 +31,7 @@ class Batch:
         action: (P, n, L - 1) integers, or (P, n, L - 1, A) numbers.
         state: (P, n, F', A) what a simulator knows at the level's own moments, for probes alone; None: nothing.
         every: steps between two observations.
+        encoded: whether ``agent`` is level 1's latents (P, n, F, D).
     """
 
     level: int
@@ -37,11 +40,12 @@ class Batch:
     action: Tensor
     state: Tensor | None = None
     every: int = 1
+    encoded: bool = False
 
     def to(self, device: torch.device) -> Batch:
         state = None if self.state is None else self.state.to(device)
         grid, agent, action = (part.to(device) for part in (self.grid, self.agent, self.action))
-        return Batch(self.level, grid, agent, action, state, self.every)
+        return Batch(self.level, grid, agent, action, state, self.every, self.encoded)
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,18 @@ class CriticBatch:
         grid: (P, W, H, 3) floor plans.
         agent: (P, n, L, A) agent vectors.
         goal: number (P,) of a trajectory, and (P,) of a moment in it.
+        encoded: whether ``agent`` is level 1's latents.
     """
 
     grid: Tensor
     agent: Tensor
     goal: tuple[Tensor, Tensor]
+    encoded: bool = False
 
     def to(self, device: torch.device) -> CriticBatch:
         trajectory, moment = self.goal
-        return CriticBatch(
-            self.grid.to(device), self.agent.to(device), (trajectory.to(device), moment.to(device))
-        )
+        goal = trajectory.to(device), moment.to(device)
+        return CriticBatch(self.grid.to(device), self.agent.to(device), goal, self.encoded)
 
 
 def level_steps(config: RunConfig) -> int:
@@ -97,40 +102,14 @@ def total_steps(config: RunConfig) -> int:
     return level_steps(config) + (config.critic.steps if config.critic else 0)
 
 
-def draw(
-    store: TrajectoryStore,
-    config: RunConfig,
-    level: int,
-    length: int,
-    step: int,
-    sight: Sight | None = None,
-    every: int = 1,
-) -> Batch:
-    """The batch of one level at one step.
+def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, step: int) -> Batch:
+    """The batch of a level that is told, at one step.
 
-    Changing grids are represented by the grid of each window's first observation. With a ``sight`` windows are drawn as
-    the world would have shown them, one picture in ``every`` steps; the memory of a layout is written from one of them.
+    Changing grids are represented by the grid of each window's first observation.
     """
-    train = config.train
-    rng = np.random.Generator(np.random.Philox(key=[train.seed, (step << 8) | level]))
-    each = train.batch // (config.levels[level].rollout * train.plans)
-    windows = store.windows(rng, each * train.plans, length, plans=train.plans)
+    windows, each = _windows(store, config, level, length, _generator(config, step, level))
     grid = store.grids[windows.grid_index[::each, 0]]
-    shape = (train.plans, each)
-    if sight is not None:
-        seen = show(sight, store, windows, every).reshape(*shape, -1, *sight.shape)
-        frames = seen.shape[2]
-        context = seen[
-            np.arange(train.plans), rng.integers(0, each, train.plans), rng.integers(0, frames, train.plans)
-        ]
-        return Batch(
-            level,
-            torch.from_numpy(context),
-            torch.from_numpy(seen),
-            as_tensor(windows.action).view(*shape, length - 1, *windows.action.shape[2:]),
-            as_tensor(windows.agent[:, :: config.spans[level]]).view(*shape, -1, windows.agent.shape[-1]),
-            every,
-        )
+    shape = (config.train.plans, each)
     return Batch(
         level,
         torch.from_numpy(np.ascontiguousarray(grid)),
@@ -139,32 +118,81 @@ def draw(
     )
 
 
-def show(sight: Sight, store: TrajectoryStore, windows: Windows, every: int) -> np.ndarray:
-    """What the world shows in windows, one picture in ``every`` steps: (B * F, *shape of the sight)."""
-    agent, index = windows.agent[:, ::every], windows.grid_index[:, ::every]
-    return draw_frames(sight, store.grids[index.reshape(-1)], agent.reshape(-1, agent.shape[-1]))
+def draw_seen(
+    store: TrajectoryStore,
+    config: RunConfig,
+    level: int,
+    length: int,
+    step: int,
+    sight: Sight,
+    every: int,
+    table: LatentTable | None,
+) -> Batch:
+    """The batch of a level that sees, at one step.
+
+    Windows are drawn as the world would have shown them, one picture in ``every`` steps, or looked up in the table of
+    level 1's latents. The memory of a layout is written from a picture of one of these moments.
+    """
+    rng = _generator(config, step, level)
+    windows, each = _windows(store, config, level, length, rng)
+    plans = config.train.plans
+    moments = windows.row[:, ::every].reshape(plans, each, -1)
+    layout, frames = np.arange(plans), moments.shape[2]
+    context = moments[layout, rng.integers(0, each, plans), rng.integers(0, frames, plans)]
+    state = as_tensor(windows.agent[:, :: config.spans[level]])
+    return Batch(
+        level,
+        torch.from_numpy(show(sight, store, context)),
+        torch.from_numpy(show(sight, store, moments)) if table is None else table.look_up(moments),
+        as_tensor(windows.action).view(plans, each, length - 1, *windows.action.shape[2:]),
+        state.view(plans, each, -1, state.shape[-1]),
+        every,
+        table is not None,
+    )
+
+
+def _generator(config: RunConfig, step: int, stream: int) -> np.random.Generator:
+    """What a batch is drawn with: a function of seed, step and what it is for."""
+    return np.random.Generator(np.random.Philox(key=[config.train.seed, (step << 8) | stream]))
+
+
+def _windows(
+    store: TrajectoryStore, config: RunConfig, level: int, length: int, rng: np.random.Generator
+) -> tuple[Windows, int]:
+    """Windows of a level's batch, and how many of them each layout has."""
+    train = config.train
+    each = train.batch // (config.levels[level].rollout * train.plans)
+    return store.windows(rng, each * train.plans, length, plans=train.plans), each
+
+
+def show(sight: Sight, store: TrajectoryStore, rows: np.ndarray) -> np.ndarray:
+    """What the world shows at moments of a store: row numbers (...) -> (..., *shape of the sight)."""
+    flat = rows.reshape(-1)
+    frames = draw_frames(sight, store.grids[store.grid_index[flat]], store.agent[flat])
+    return frames.reshape(*rows.shape, *sight.shape)
 
 
 def draw_critic(
-    store: TrajectoryStore, config: RunConfig, step: int, sight: Sight | None = None
+    store: TrajectoryStore,
+    config: RunConfig,
+    step: int,
+    sight: Sight | None = None,
+    table: LatentTable | None = None,
 ) -> CriticBatch:
     """The batch of the critics at one step: clips as long as there are, a later moment of one of them as the goal."""
     settings = config.critic
     assert settings is not None
-    rng = np.random.Generator(np.random.Philox(key=[config.train.seed, (step << 8) | 255]))
+    rng = _generator(config, step, 255)
     length, plans, each = int(store.lengths.max()), settings.plans, settings.trajectories
     windows = store.windows(rng, plans * each, length, plans=plans)
     moment = rng.integers(length // 4, length, plans)
-    if sight is None:
+    goal = torch.from_numpy(rng.integers(0, each, plans)), torch.from_numpy(moment)
+    if sight is None or table is None:
         grid = torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]]))
-        agent = as_tensor(windows.agent).view(plans, each, length, -1)
-    else:
-        seen = show(sight, store, windows, 1).reshape(plans, each, length, *sight.shape)
-        agent, grid = torch.from_numpy(seen), torch.from_numpy(np.ascontiguousarray(seen[:, 0, 0]))
+        return CriticBatch(grid, as_tensor(windows.agent).view(plans, each, length, -1), goal)
+    moments = windows.row.reshape(plans, each, length)
     return CriticBatch(
-        grid,
-        agent,
-        (torch.from_numpy(rng.integers(0, each, plans)), torch.from_numpy(moment)),
+        torch.from_numpy(show(sight, store, moments[:, 0, 0])), table.look_up(moments), goal, True
     )
 
 
@@ -175,8 +203,7 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         store: trajectories.
         config: run.
         lengths: observations in a window, per level.
-        sight: what levels see; None: they are told.
-        every: steps between two observations, per level.
+        stack: in training, if it sees; None: it is told.
         first_step: tells the step to begin with.
     """
 
@@ -186,44 +213,46 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         config: RunConfig,
         lengths: list[int],
         first_step: Callable[[], int],
-        sight: Sight | None = None,
-        every: Sequence[int] = (),
+        stack: Stack | None = None,
     ) -> None:
         self.store, self.config, self.lengths, self.first_step = store, config, lengths, first_step
-        self.sight, self.every = sight, every or [1] * len(lengths)
+        self.stack = stack
+        self.table = None if stack is None or not stack.sees else LatentTable(stack, store)
 
     def __iter__(self) -> Iterator[list[Batch | CriticBatch]]:
         for step in range(self.first_step(), total_steps(self.config)):
             levels = active_levels(self.config, step)
             if levels:
-                yield [
-                    draw(self.store, self.config, k, self.lengths[k], step, self.sight, self.every[k])
-                    for k, _ in levels
-                ]
+                yield [self._draw(k, step) for k, _ in levels]
             else:
-                yield [draw_critic(self.store, self.config, step, self.sight)]
+                sight = None if self.stack is None else self.stack.world.sight
+                yield [draw_critic(self.store, self.config, step, sight, self.table)]
+
+    def _draw(self, k: int, step: int) -> Batch:
+        length, stack = self.lengths[k], self.stack
+        if stack is None or stack.world.sight is None:
+            return draw(self.store, self.config, k, length, step)
+        settled = k and self.config.train.schedule == "sequential"
+        table = self.table if settled else None
+        sight, every = stack.world.sight, stack.every(k)
+        return draw_seen(self.store, self.config, k, length, step, sight, every, table)
 
 
 class TrajectoryData(L.LightningDataModule):
     """Whole batches from a trajectory store; see `Batches`."""
 
     def __init__(
-        self,
-        store: TrajectoryStore,
-        config: RunConfig,
-        lengths: list[int],
-        sight: Sight | None = None,
-        every: Sequence[int] = (),
+        self, store: TrajectoryStore, config: RunConfig, lengths: list[int], stack: Stack | None = None
     ) -> None:
         super().__init__()
-        self.store, self.config, self.lengths, self.sight, self.every = store, config, lengths, sight, every
+        self.store, self.config, self.lengths, self.stack = store, config, lengths, stack
 
     def train_dataloader(self) -> DataLoader[list[Batch | CriticBatch]]:
         def first_step() -> int:
             return 0 if self.trainer is None else self.trainer.global_step
 
         # Loading is far faster than a training step: no worker processes.
-        batches = Batches(self.store, self.config, self.lengths, first_step, self.sight, self.every)
+        batches = Batches(self.store, self.config, self.lengths, first_step, self.stack)
         return DataLoader(batches, batch_size=None)
 
     def transfer_batch_to_device(

@@ -69,7 +69,7 @@ class TrainStack(L.LightningModule):
         for part in batch:
             if isinstance(part, CriticBatch):
                 done = critic_progress(self.config, self.global_step) or 0.0
-                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done)
+                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done, part.encoded)
                 total = total + loss
                 if logging:
                     self._log_critics(loss, found)
@@ -84,6 +84,7 @@ class TrainStack(L.LightningModule):
                 self.config.train.end_to_end,
                 part.state,
                 part.every,
+                part.encoded,
             )
             total = total + loss
             if logging:
@@ -240,7 +241,6 @@ def _train(
 ) -> None:
     config, stack = module.config, module.stack
     lengths = [stack.window_length(k) for k in range(stack.depth)]
-    every = [stack.every(k) for k in range(stack.depth)]
     callbacks: list[Callback] = [Keeper(folder, config.train.checkpoint_every)]
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
@@ -261,7 +261,7 @@ def _train(
         resume = folder / RESUME
         trainer.fit(
             module,
-            datamodule=TrajectoryData(store, config, lengths, stack.world.sight, every),
+            datamodule=TrajectoryData(store, config, lengths, stack),
             ckpt_path=resume if resume.exists() else None,
             weights_only=True,
         )

@@ -18,11 +18,14 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from levels.networks import mlp
-from levels.pictures import Stem
+from levels.pictures import Stem, near
 from levels.settings import LevelSettings, Sight
 
 PLACE = 0.5
 """A latent's units in one place of the feature map, so that places weigh about as much as numbers of spread 1."""
+
+SHARP = 2.5
+"""Spread of the scores that attention maps begin with, in nats."""
 
 
 class PictureEncoder(nn.Module):
@@ -37,8 +40,10 @@ class PictureEncoder(nn.Module):
         super().__init__()
         self.maps, channels = settings.maps, settings.channels
         self.stem = Stem(sight, channels, settings.patch)
-        self.features = nn.Conv2d(channels, channels, 3, padding=1)
+        self.features = near(channels, channels)
         self.attention = nn.Conv2d(channels, self.maps, 1)
+        # Maps begin with a few places each: from a mean over the whole picture nothing can be learned of one of them.
+        nn.init.normal_(self.attention.weight, std=SHARP / channels**0.5)
         self.rest = mlp(self.maps * channels, settings.hidden, settings.latent_dim - 2 * self.maps)
 
     def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:

@@ -162,8 +162,9 @@ def test_a_level_finds_what_moves_without_being_told() -> None:
         read = inputs @ torch.linalg.lstsq(inputs, wanted).solution
         return float((read - wanted).square().mean() / wanted.var(0).mean())
 
-    assert linear_error(latent[..., :4].flatten(0, 2), at.flatten(0, 2)) < 0.05
-    assert linear_error(imagined[0, :, :4], at[0, :, 3]) < 0.1
+    assert linear_error(latent[..., :4].flatten(0, 2), at.flatten(0, 2)) < 0.25
+    assert linear_error(latent.flatten(0, 2), at.flatten(0, 2)) < 0.05
+    assert linear_error(imagined[0], at[0, :, 3]) < 0.15
 
 
 def test_permuted_codes_change_nothing_but_the_order_of_planes() -> None:
