@@ -24,24 +24,37 @@ from tasks.point_dynamics import step_points
 from tasks.specs import TaskSpec
 from tasks.suite import floor_plans, list_tasks, register_tasks, sample_episodes, task_spec
 from tasks.trajectories import StoreError, TrajectoryStore, Windows, save_trajectories
+from tasks.world_choice import make_world, open_world, world_spec
+from tasks.worlds import Actions, Observation, Sense, Step, TaskBatch, World, WorldSpec
 
 if TYPE_CHECKING:
+    from tasks.gymnasium_world import GymnasiumWorld, gymnasium_spec
     from tasks.nested_rooms import NestedRooms
+    from tasks.twin_worlds import TwinWorld, split_tasks, twin_spec
 
 __all__ = [
     "SPLITS",
+    "Actions",
     "BatchedMiniGrid",
     "BatchedNestedPoint",
     "BatchedNestedRooms",
     "BatchedWorld",
     "EpisodeBatch",
     "FloorPlan",
+    "GymnasiumWorld",
     "NestedPoint",
     "NestedRooms",
+    "Observation",
+    "Sense",
+    "Step",
     "StoreError",
+    "TaskBatch",
     "TaskSpec",
     "TrajectoryStore",
+    "TwinWorld",
     "Windows",
+    "World",
+    "WorldSpec",
     "cell_distances",
     "collect",
     "compose_image",
@@ -50,8 +63,11 @@ __all__ = [
     "floor_plan",
     "floor_plans",
     "grid_to_barriers",
+    "gymnasium_spec",
     "list_tasks",
+    "make_world",
     "minigrid_spec",
+    "open_world",
     "perceive",
     "random_success",
     "register_tasks",
@@ -59,12 +75,22 @@ __all__ = [
     "save_trajectories",
     "shortest_actions",
     "split_image",
+    "split_tasks",
     "step_agents",
     "step_points",
     "task_spec",
+    "twin_spec",
+    "world_spec",
 ]
 
-_LAZY = {"NestedRooms": "tasks.nested_rooms"}
+_LAZY = {
+    "NestedRooms": "tasks.nested_rooms",
+    "GymnasiumWorld": "tasks.gymnasium_world",
+    "gymnasium_spec": "tasks.gymnasium_world",
+    "TwinWorld": "tasks.twin_worlds",
+    "split_tasks": "tasks.twin_worlds",
+    "twin_spec": "tasks.twin_worlds",
+}
 
 
 def __getattr__(name: str) -> Any:
