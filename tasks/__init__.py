@@ -28,9 +28,19 @@ from tasks.world_choice import make_world, open_world, world_spec
 from tasks.worlds import Actions, Observation, Sense, Step, TaskBatch, World, WorldSpec
 
 if TYPE_CHECKING:
+    from tasks.goals import (
+        Reached,
+        Recorded,
+        plain_tasks,
+        read_goals,
+        spread_of,
+        success_rule,
+        trajectory_tasks,
+        world_tasks,
+    )
     from tasks.gymnasium_world import GymnasiumWorld, gymnasium_spec
     from tasks.nested_rooms import NestedRooms
-    from tasks.twin_worlds import TwinWorld, split_tasks, twin_spec
+    from tasks.twin_worlds import TwinWorld, split_tasks, tasks_of, twin_spec
 
 __all__ = [
     "SPLITS",
@@ -45,6 +55,8 @@ __all__ = [
     "NestedPoint",
     "NestedRooms",
     "Observation",
+    "Reached",
+    "Recorded",
     "Sense",
     "Step",
     "StoreError",
@@ -69,18 +81,25 @@ __all__ = [
     "minigrid_spec",
     "open_world",
     "perceive",
+    "plain_tasks",
     "random_success",
+    "read_goals",
     "register_tasks",
     "sample_episodes",
     "save_trajectories",
     "shortest_actions",
     "split_image",
     "split_tasks",
+    "spread_of",
     "step_agents",
     "step_points",
+    "success_rule",
     "task_spec",
+    "tasks_of",
+    "trajectory_tasks",
     "twin_spec",
     "world_spec",
+    "world_tasks",
 ]
 
 _LAZY = {
@@ -89,6 +108,15 @@ _LAZY = {
     "gymnasium_spec": "tasks.gymnasium_world",
     "TwinWorld": "tasks.twin_worlds",
     "split_tasks": "tasks.twin_worlds",
+    "tasks_of": "tasks.twin_worlds",
+    "Reached": "tasks.goals",
+    "Recorded": "tasks.goals",
+    "plain_tasks": "tasks.goals",
+    "read_goals": "tasks.goals",
+    "spread_of": "tasks.goals",
+    "success_rule": "tasks.goals",
+    "trajectory_tasks": "tasks.goals",
+    "world_tasks": "tasks.goals",
     "twin_spec": "tasks.twin_worlds",
 }
 

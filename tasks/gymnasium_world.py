@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.making import Seen
+from tasks.episodes import EpisodeBatch
+from tasks.making import Seen, is_minigrid
 from tasks.minigrid_goals import goal_shown
+from tasks.observations import close_doors
 from tasks.randomness import keyed_generator
 from tasks.senses import actions_of
 from tasks.simulator_state import state_of
-from tasks.worlds import Actions, Observation, Step, TaskBatch, WorldSpec
+from tasks.worlds import Actions, Observation, Step, TaskBatch, WorldSpec, check_start
 
 TRIED = 12
 """Steps of an episode that is begun twice, to see whether it is the same."""
@@ -147,9 +149,9 @@ def native_action(env: Any, actions: Actions, action: np.ndarray) -> Any:
 class GymnasiumWorld:
     """E episodes of a Gymnasium environment; see `tasks.worlds.World` and the module.
 
-    Where tasks start after a prefix of actions, their step budget begins at the start, and a registered limit that
-    would cut it short is raised by as much; a limit inside of the environment, as MiniGrid's ``max_steps``, is the
-    environment's and counts from the reset.
+    Where tasks start after a prefix of actions, their step budget begins at the start, and a limit that would cut it
+    short is raised by as much: the registered one, and MiniGrid's ``max_steps``. A limit that is hidden elsewhere in an
+    environment counts from the reset.
 
     Args:
         spec: of `gymnasium_spec`.
@@ -173,7 +175,8 @@ class GymnasiumWorld:
             Observation at the starts.
 
         Raises:
-            ValueError: no tasks, prefixes that do not fit, or one during which the episode ends.
+            ValueError: no tasks, prefixes that do not fit, one during which the episode ends, or one that arrives
+                somewhere else than when the tasks were made.
         """
         count = len(tasks)
         if not count:
@@ -192,6 +195,7 @@ class GymnasiumWorld:
         self._goal = tasks.goal
         if tasks.goal is None and len(shown) == count:
             self._goal = {name: np.stack([goal[name] for goal in shown]) for name in self.spec.senses}
+        check_start(self.spec.id, self._last, tasks)
         return self._observation()
 
     def step(self, action: np.ndarray) -> Step:
@@ -228,7 +232,7 @@ class GymnasiumWorld:
 
     def _lacking(self, prefix: int) -> int:
         """Steps that the registered limit lacks for a whole step budget after a prefix."""
-        limit = self._seen[0].env.spec.max_episode_steps if self._seen and self._seen[0].env.spec else None
+        limit = own_limit(self._seen[0].env) if self._seen else None
         return 0 if limit is None else max(prefix + self.spec.step_budget - (limit - self._longer), 0)
 
     def _grow(self, count: int, longer: int) -> None:
@@ -253,6 +257,8 @@ class GymnasiumWorld:
         assert self._tasks is not None
         seen, tasks = self._seen[slot], self._tasks
         raw, info = seen.env.reset(seed=int(tasks.seed[slot]), options=reset_options(tasks, slot, self.spec))
+        if tasks.episodes is not None:
+            check_episode(seen.env, tasks.episodes, slot, self.spec)
         first = seen.look(raw)
         goal = goal_shown(seen, first, info) if tasks.goal is None else None
         self._keep(slot, first)
@@ -290,18 +296,22 @@ class GymnasiumWorld:
 
 
 def reset_options(tasks: TaskBatch, slot: int, spec: WorldSpec) -> dict[str, Any] | None:
-    """What an environment of ours is reset with to begin a given episode; None for all others.
-
-    Raises:
-        ValueError: given episodes of an environment that cannot be reset to them.
-    """
-    episodes = tasks.episodes
-    if episodes is None or (tasks.seed[slot] == episodes.plan_seed[slot] and spec.id.startswith("MiniGrid-")):
+    """What an environment of ours is reset with to begin a given episode; None for all others."""
+    if tasks.episodes is None or not spec.id.startswith("hjepa/Nested"):
         return None
-    if not spec.id.startswith(("hjepa/NestedRooms", "hjepa/NestedKeys")):
-        raise ValueError(f"{spec.id} cannot be reset to given episodes; give tasks by their seeds alone")
-    ends = {name: tuple(getattr(episodes, name)[slot, :3].tolist()) for name in ("start", "goal")}
-    return {"plan_seed": int(episodes.plan_seed[slot]), **ends}
+    ends = {name: tuple(getattr(tasks.episodes, name)[slot, :3].tolist()) for name in ("start", "goal")}
+    return {"plan_seed": int(tasks.episodes.plan_seed[slot]), **ends}
+
+
+def check_episode(env: Any, episodes: EpisodeBatch, slot: int, spec: WorldSpec) -> None:
+    """ValueError unless an environment that was just reset begins the given episode."""
+    state = state_of(env)
+    begun = is_minigrid(env) and np.array_equal(state["agent"], episodes.start[slot, :3])
+    if not begun or not np.array_equal(close_doors(state["grid"]), episodes.grid[slot]):
+        raise ValueError(
+            f"{spec.id} itself does not begin episode {slot} (floor plan {episodes.plan_seed[slot]}) when it is reset"
+            " to it; play it in the batched twin"
+        )
 
 
 def said_success(info: Mapping[str, Any]) -> bool | None:

@@ -125,7 +125,7 @@ def make_environment(env_id: str, arguments: Mapping[str, Any], longer: int = 0)
     Args:
         env_id: Gymnasium id, or ``module:Id-v0`` to import the module that registers it first.
         arguments: keyword arguments of ``gymnasium.make``.
-        longer: steps that the registered limit is raised by.
+        longer: steps that its limit is raised by, the registered one and MiniGrid's ``max_steps``.
 
     Raises:
         ValueError: no such environment, arguments that it does not take, or a package that it misses.
@@ -134,10 +134,15 @@ def make_environment(env_id: str, arguments: Mapping[str, Any], longer: int = 0)
         import minigrid  # registers the environments  # noqa: F401
     given = dict(arguments)
     try:
-        if longer:
-            limit = given.get("max_episode_steps") or gymnasium.spec(env_id).max_episode_steps
-            given |= {"max_episode_steps": limit + longer} if limit else {}
-        return gymnasium.make(env_id, disable_env_checker=True, **given)
+        env = gymnasium.make(env_id, disable_env_checker=True, **given)
+        if longer and env.spec is not None and env.spec.max_episode_steps:
+            limit = env.spec.max_episode_steps + longer
+            env.close()
+            env = gymnasium.make(env_id, disable_env_checker=True, **{**given, "max_episode_steps": limit})
+        if longer and is_minigrid(env):
+            bare: Any = env.unwrapped
+            bare.max_steps += longer
+        return env
     except gymnasium.error.DependencyNotInstalled as error:
         raise ValueError(f"{env_id} needs a package that is missing ({_line(error)}); install it") from None
     except ImportError as error:

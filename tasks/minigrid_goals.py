@@ -57,9 +57,8 @@ def goal_picture(seen: Seen, first: Observation) -> Observation | None:
     if len(goals) == 1:
         y, x = divmod(goals[0], bare.width)
         place: tuple[int, ...] = (x, y, HEADING)
-    elif hasattr(bare, "goal") and np.shape(bare.goal) == (
-        3,
-    ):  # as of our own rooms, where no object stands on it
+    elif np.shape(getattr(bare, "goal", ())) == (3,) and not getattr(bare, "keys", 0):
+        # Our own rooms, where no object stands on it; with a key, doors would have to stand as they do on arrival.
         place = tuple(int(each) for each in bare.goal)
     else:
         return None

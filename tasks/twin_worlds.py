@@ -16,6 +16,7 @@ import numpy as np
 from tasks.batched_world import BatchedWorld
 from tasks.episodes import EpisodeBatch
 from tasks.gymnasium_world import check_prefixes, checked_actions
+from tasks.minigrid_goals import HEADING
 from tasks.minigrid_suite import draw_ends
 from tasks.observations import compose_image, grid_to_walls
 from tasks.point_dynamics import RADIUS
@@ -23,7 +24,7 @@ from tasks.randomness import keyed_generator
 from tasks.rendering import SYMBOLS, TILE, render_frames
 from tasks.specs import TaskSpec
 from tasks.suite import list_tasks, sample_episodes, task_spec
-from tasks.worlds import Actions, Observation, Sense, Step, TaskBatch, WorldSpec
+from tasks.worlds import Actions, Observation, Sense, Step, TaskBatch, WorldSpec, check_start
 
 WALL_GREY, BODY_RED = (100, 100, 100), (255, 0, 0)
 """Colours of a point's picture; floor is black."""
@@ -127,7 +128,8 @@ class TwinWorld:
         """Begin the tasks: their episodes, or what their seeds draw, and act their prefixes.
 
         Raises:
-            ValueError: no tasks, prefixes that do not fit, or one during which the episode ends.
+            ValueError: no tasks, prefixes that do not fit, one during which the episode ends, or one that arrives
+                somewhere else than when the tasks were made.
         """
         if not len(tasks):
             raise ValueError("no tasks given; give at least one")
@@ -143,6 +145,7 @@ class TwinWorld:
         self._agent = self._world.agent
         self._succeeded, self._terminated, self._truncated = np.zeros((3, len(tasks)), dtype=bool)
         self._last = self._shown(seen)
+        check_start(self.spec.id, {"image": self._last}, tasks)
         return {"image": self._last.copy()}
 
     def step(self, action: np.ndarray) -> Step:
@@ -218,6 +221,7 @@ def drawn_episodes(task: TaskSpec, seeds: np.ndarray, arguments: Mapping[str, An
     if task.family == "minigrid":
         drawn = [draw_ends(keyed_generator("own goal", task.id, s), task, s, "own") for s in seeds.tolist()]
         grid, start, goal = (np.stack(part) for part in zip(*drawn, strict=True))
+        goal[:, 2] = HEADING
         return EpisodeBatch(seeds, grid, start, goal, np.zeros(len(seeds), dtype=np.int64))
     chosen = {name: arguments[name] for name in ("split", "tasks") if name in arguments}
     world = task.make_batched(len(seeds), **chosen)

@@ -126,6 +126,8 @@ class TaskBatch:
             see `tasks.goals.Reached`; None: success is the world's own.
         episodes: floor plans, starts and goals of our own families, given instead of what the seeds draw; None: the
             seeds' own.
+        start: what was seen at the start when the tasks were made, arrays (E, ...) by name; a world refuses to begin
+            where it shows something else. None: nobody knows.
     """
 
     seed: np.ndarray
@@ -137,6 +139,7 @@ class TaskBatch:
     oracle_steps: np.ndarray
     reached: Callable[[Observation, Observation], np.ndarray] | None = None
     episodes: EpisodeBatch | None = None
+    start: Observation | None = None
 
     def __len__(self) -> int:
         return len(self.seed)
@@ -153,6 +156,23 @@ class TaskBatch:
         if self.episodes is not None:
             taken["episodes"] = self.episodes.select(index)
         return replace(self, **taken)
+
+
+def check_start(world_id: str, seen: Observation, tasks: TaskBatch) -> None:
+    """ValueError where tasks begin with something else than what was seen when they were made (vectors: 1e-3 apart)."""
+    for name, value in (tasks.start or {}).items():
+        close = (
+            np.isclose(seen[name], value, rtol=1e-3, atol=1e-3)
+            if value.dtype.kind == "f"
+            else seen[name] == value
+        )
+        wrong = ~close.reshape(len(value), -1).all(1)
+        if wrong.any():
+            slot = int(np.argmax(wrong))
+            raise ValueError(
+                f"task {slot} of {world_id} (seed {tasks.seed[slot]}) does not begin as it was recorded: {name} differs"
+                " after the same seed and actions; record the trajectories anew with this environment"
+            )
 
 
 @dataclass(frozen=True, eq=False)
