@@ -209,8 +209,8 @@ class GymnasiumWorld:
         self._steps += running
         self._truncated |= running & (self._steps >= self.spec.step_budget)
         seen = self._observation()
-        if self._tasks.reached is not None and self._tasks.goal is not None:
-            self._succeeded |= running & self._tasks.reached(seen, self._tasks.goal)
+        if self._tasks.reached is not None and self._goal is not None:
+            self._succeeded |= running & self._tasks.reached(seen, self._goal)
             self._terminated |= self._succeeded
         return Step(seen, self._succeeded.copy(), self._terminated.copy(), self._truncated.copy())
 
@@ -262,8 +262,9 @@ class GymnasiumWorld:
         first = seen.look(raw)
         goal = goal_shown(seen, first, info) if tasks.goal is None else None
         self._keep(slot, first)
-        for action in tasks.prefix[slot, : tasks.prefix_length[slot]]:
-            self._act(slot, action)
+        length = int(tasks.prefix_length[slot])
+        for time, action in enumerate(tasks.prefix[slot, :length], start=1):
+            self._act(slot, action, look=time == length)  # frames on the way need not be drawn
             if self._terminated[slot] or self._truncated[slot]:
                 raise ValueError(
                     f"the prefix of task {slot} of {self.spec.id} (seed {tasks.seed[slot]}) ends the episode; give"
@@ -272,13 +273,14 @@ class GymnasiumWorld:
         self._succeeded[slot] = False
         return goal
 
-    def _act(self, slot: int, action: np.ndarray) -> None:
+    def _act(self, slot: int, action: np.ndarray, look: bool = True) -> None:
         seen = self._seen[slot]
         raw, paid, terminated, truncated, info = seen.env.step(
             native_action(seen.env, self.spec.actions, action)
         )
         reward = float(paid)
-        self._keep(slot, seen.look(raw))
+        if look:
+            self._keep(slot, seen.look(raw))
         won = said_success(info)
         if won is None:
             won = bool(terminated and reward > 0 and not self._paid[slot])

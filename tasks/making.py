@@ -170,7 +170,12 @@ def frame_of(env: gymnasium.Env[Any, Any], env_id: str) -> np.ndarray:
     Raises:
         ValueError: it renders none.
     """
-    frame = env.render()
+    try:
+        frame = env.render()
+    except Exception as error:  # whatever a renderer raises that finds no library or no screen
+        raise ValueError(
+            f"{env_id} cannot render ({_line(error)}); observe it as vector or symbols"
+        ) from None
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.dtype != np.uint8:
         raise ValueError(
             f"{env_id} renders no picture (H, W, 3) uint8 as rgb_array but {type(frame).__name__}; observe it as"

@@ -31,10 +31,12 @@ def goal_shown(seen: Seen, first: Observation, info: Mapping[str, Any]) -> Obser
         goal = dict.fromkeys(first, goal)
     if isinstance(goal, Mapping) and goal.keys() >= first.keys():
         shown = {name: np.asarray(goal[name]) for name in first}
-        if all(
-            (shown[name].shape, shown[name].dtype) == (first[name].shape, first[name].dtype) for name in first
-        ):
-            return shown
+        alike = [
+            value.shape == first[name].shape and np.can_cast(value.dtype, first[name].dtype, "same_kind")
+            for name, value in shown.items()
+        ]
+        if all(alike):
+            return {name: value.astype(first[name].dtype) for name, value in shown.items()}
     return goal_picture(seen, first)
 
 

@@ -161,10 +161,11 @@ class TwinWorld:
         self._agent = np.where(running[:, None], world.agent, self._agent)
         self._last = np.where(running[:, None, None, None], self._shown(seen), self._last)
         observation = {"image": self._last.copy()}
-        if tasks.reached is None or tasks.goal is None:
+        goal = self.goal() if tasks.reached is not None else None
+        if tasks.reached is None or goal is None:
             self._succeeded |= running & (reward > 0)
         else:
-            self._succeeded |= running & tasks.reached(observation, tasks.goal)
+            self._succeeded |= running & tasks.reached(observation, goal)
             terminated = terminated | self._succeeded
         self._terminated |= running & terminated
         self._truncated |= running & truncated
