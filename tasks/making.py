@@ -147,8 +147,8 @@ def make_environment(env_id: str, arguments: Mapping[str, Any], longer: int = 0)
         raise ValueError(f"{env_id} needs a package that is missing ({_line(error)}); install it") from None
     except ImportError as error:
         raise ValueError(
-            f"{env_id!r} names a module that cannot be imported ({_line(error)}); put its folder on PYTHONPATH, or"
-            " install what it needs"
+            f"{env_id} needs a module that cannot be imported ({_line(error)}); install it, or put its folder on"
+            " PYTHONPATH"
         ) from None
     except gymnasium.error.Error as error:
         raise ValueError(
