@@ -330,6 +330,7 @@ def evaluate(
         plan_ms=float(np.median(results.plan_ms)),
         seconds_per_episode=seconds / max(planned_now, 1),
         peak_mb=peak_mb(),
+        layout=batch.layouts,
         **(facts or {}),
     )
     # Further than the contract: a level that plans once, far from the goal, has a small share of all plans.

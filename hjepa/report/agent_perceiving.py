@@ -73,8 +73,8 @@ def pixel_rows(folder: Path) -> Iterator[Row]:
             control,
             f"interval within {POINTS:g}",
             interval[0] >= -POINTS and interval[1] <= POINTS,
-            f"hjepa plan --checkpoint told-nested-{name} --task hjepa/NestedRooms-{name}-v0 --levels 1,2,3 --episodes 200"
-            f" --split test --seed 0,1,2 --perception pixels --json pixels-{name}.json",
+            f"hjepa plan --checkpoint told-nested-{name} --task hjepa/NestedRooms-{name}-v0 --levels 1,2,3"
+            f" --episodes 200 --split test --seed 0,1,2 --perception pixels --json pixels-{name}.json",
             name_of(file),
         )
 
