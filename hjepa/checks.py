@@ -12,7 +12,7 @@ from levels.metrics_names import METRICS
 if TYPE_CHECKING:
     from hjepa.config import PlanSettings, RunConfig
 
-PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling", "actor")
+PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling", "actor", "value-map")
 SCHEDULES = ("sequential", "joint")
 STARTS = ("top", "distance")
 

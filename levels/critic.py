@@ -253,6 +253,10 @@ class Critic(nn.Module):
         width, height = self.size
         return 2.0 * sweeps * width * height * (4 + self.headings) * self.headings
 
+    def place(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log probabilities (..., W), (..., H), (..., C) of the column, row and heading latents (..., D) are at."""
+        return self._where(latent)
+
     def _where(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log probabilities (..., W), (..., H), (..., C) of column, row and heading."""
         parts = self.head(latent).split([*self.size, self.headings], -1)
