@@ -1,4 +1,4 @@
-"""Stacks of joint-embedding predictive levels that learn from unlabelled trajectories and plan top down.
+"""Stacks of joint-embedding predictive levels that learn from trajectories and plan top down.
 
 The public names load on first use, so `import hjepa` is quick and needs no torch:
 

@@ -13,7 +13,7 @@ from levels.settings import SEEING
 if TYPE_CHECKING:
     from hjepa.config import PlanSettings, RunConfig
 
-PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling", "actor")
+PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling", "actor", "value-map")
 SCHEDULES = ("sequential", "joint")
 STARTS = ("top", "distance")
 

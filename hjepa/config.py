@@ -130,7 +130,8 @@ class PlanSettings:
         horizon: steps per level when it aims at the goal.
         commit: steps a flat agent walks of a plan before it plans again.
         planner: one of `hjepa.checks.PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above, ``actor``
-            takes the best of a few draws of the actors, without search.
+            takes the best of a few draws of the actors, without search; ``value-map`` is a control that descends the
+            critic's field and uses no world model (`hjepa.evaluation.value_map`).
         actor: candidates of each search that follow the level's actor; the rest is drawn from its prior.
         metric: distance between latents, one of `levels.metrics_names.METRICS`.
         iterations: gradient steps, or rounds of sampling.

@@ -16,13 +16,16 @@
 #
 # A *stack* is several world models on top of each other. Level 1 predicts what one action does; level 2 predicts
 # what four steps can do; level 3 what eight can. None of them predicts images: each works in a *latent space*, a
-# short vector per moment. Nobody told them about rewards, goals or walls. They learned from trajectories.
+# short vector per moment. Nobody told them about rewards or goals. They learned from trajectories, which an explorer that
+# knows the way made with some noise. Their perception is *told*: coordinates and the grid are handed over, and the upper
+# levels here share level 1's latent (`hjepa/published/told.md`).
 #
 # A goal is one more observation. To get there, the top level looks for a few large steps that end at the goal, and
 # hands the first of them down as a *subgoal*. The level below looks for smaller steps that meet the subgoal on time.
 # Level 1 walks. When a stride is walked, the level above thinks again.
 #
-# This notebook loads a stack that ships with the project and lets it plan on a floor plan it has never seen.
+# This notebook loads a stack that ships with the project and lets it plan on a floor plan it has never seen, of the
+# generator that also drew those it was trained on.
 
 # %%
 # %matplotlib inline
@@ -103,11 +106,13 @@ HTML(hjepa.figures.to_html(hjepa.figures.plan_animation(trace, episode=episode))
 # ## Does the hierarchy matter?
 #
 # `levels` says how many levels may be used; `stack.truncate(n)` is the same thing. All agents get the same compute per
-# episode. Twenty tasks are few: look at the intervals. (The whole comparison, with a flat agent tuned for itself, is in
-# `03_how_many_levels` and in the cards under `hjepa/published`.)
+# episode. Twenty tasks are few: look at the intervals. One level here is level 1 of the stack, which imagines 8 steps, and
+# no fair flat agent: the one that was trained and tuned for itself is in `03_how_many_levels` and in the cards under
+# `hjepa/published`.
 #
 # It depends on the metric. These weights also hold a `critic`, a small network that reads off the floor plan how many
 # steps are left. With it, and without `settings`, one level is enough here: who knows the way need not look far ahead.
+# It is a map of values over the grid, and to step down it needs no world model at all (`--planner value-map`).
 
 # %%
 records = [hjepa.evaluate(stack, TASK, levels=n, episodes=20, seed=0, settings=settings) for n in (1, 2, 3)]

@@ -8,7 +8,17 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from tasks.floorplans import flood
-from tasks.observations import BARRIER, KEY, compose_image, grid_to_barriers, grid_to_lava, grid_to_walls
+from tasks.observations import (
+    BARRIER,
+    DOOR,
+    KEY,
+    WALL,
+    compose_image,
+    grid_to_barriers,
+    grid_to_lava,
+    grid_to_walls,
+)
+from tasks.randomness import fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +92,13 @@ class EpisodeBatch:
         if self.doors or self.keys:
             return reachable_barriers(self.grid, self.start, self.doors, self.keys)
         return self.walls
+
+    @property
+    def layouts(self) -> list[str]:
+        """(E,) a name of each floor plan, made of where its walls and doors are: the same for plans of other seeds that
+        look the same, wherever starts, goals, keys and lava are."""
+        solid = np.where(np.isin(self.grid[..., 0], (WALL, DOOR)), self.grid[..., 0], 0).astype(np.uint8)
+        return [fingerprint("layout", *plan.shape, plan.tobytes().hex()) for plan in solid]
 
     @property
     def goal_image(self) -> np.ndarray:

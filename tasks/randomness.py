@@ -31,6 +31,11 @@ def bucket(*key: str | int) -> int:
     return _digest(key) % BUCKETS
 
 
+def fingerprint(*key: str | int) -> str:
+    """Hash of ``key`` as 12 hexadecimal digits, for names of what has the same content."""
+    return f"{_digest(key) % 16**12:012x}"
+
+
 def spread(count: int, low: int, high: int, *key: str | int) -> np.ndarray:
     """The first ``count`` elements of a keyed walk through ``range(low, high)`` that never repeats.
 

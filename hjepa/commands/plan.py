@@ -42,7 +42,12 @@ def add_arguments(parser: Any) -> None:
         help="start and goal; default: the task's first, far on our floor plans",
     )
     add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
-    add("--planner", type=words, metavar="adam,cem,exhaustive", help="default: the checkpoint's")
+    add(
+        "--planner",
+        type=words,
+        metavar="adam,cem,exhaustive",
+        help="default: the checkpoint's; value-map: a control",
+    )
     add("--budget-tflops", type=numbers, metavar="X,Y", help="per episode; default: the task's")
     add(
         "--oracle",

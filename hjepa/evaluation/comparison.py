@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjepa.errors import InputError
+from hjepa.evaluation.layouts import clustered_proportions, clustered_wilson, trials, whole_plans
 from hjepa.evaluation.records import DEPTHS, DISTANCE_EDGES, Record
 from hjepa.evaluation.statistics import (
     crossed_improvement,
     crossed_iqm,
     crossed_mean,
-    paired_proportions,
-    wilson,
 )
 
 Array = NDArray[np.float64]
@@ -151,6 +150,7 @@ class Block:
     Attributes:
         task, split, tasks, step_budget: which evaluation.
         episodes: (E,) of (evaluation seed, number, length of the shortest path), sorted.
+        layouts: (E,) the floor plan of each episode; where records do not tell, each counts as one of its own.
         agents: sorted by setting, levels and depth.
         flat_planners: setting -> planner of its flat agents, where tuning gave them another than the hierarchies.
     """
@@ -162,6 +162,7 @@ class Block:
         keys = sorted({key for entry in entries for key in _episode_keys(entry.record)})
         self.episodes = keys
         self._column = {key: number for number, key in enumerate(keys)}
+        self.layouts = self._layouts()
         groups: dict[tuple[Setting, int, str], list[Entry]] = {}
         for entry in entries:
             where = (setting_of(entry), entry.record["levels"], entry.record["depth"])
@@ -201,16 +202,20 @@ class Block:
         """Success of an agent, of all episodes or of some; None where it played none of them.
 
         One training: Wilson's interval. Several: the bootstrap over trainings and episodes, never narrower
-        than Wilson's interval of everything that was played.
+        than Wilson's interval of everything that was played. Episodes that share a floor plan count as
+        `hjepa.evaluation.layouts` has it.
         """
-        table = agent.success if mask is None else agent.success[:, mask]
+        table, plans = agent.success, self.layouts
+        if mask is not None:
+            table, plans = table[:, mask], plans[mask]
         table = table[~np.isnan(table).all(axis=1)]
-        played = table[~np.isnan(table)]
+        known = ~np.isnan(table)
+        played = table[known]
         if not played.size:
             return None
-        lo, hi = wilson(int(played.sum()), played.size)
+        lo, hi = clustered_wilson(*trials(table, plans))
         if len(table) > 1:
-            spread = crossed_mean(table, _rng(), RESAMPLES)
+            spread = crossed_mean(table, _rng(), RESAMPLES, layouts=whole_plans(plans))
             lo, hi = min(lo, spread.lo), max(hi, spread.hi)
         episodes = int((~np.isnan(table)).any(axis=0).sum())
         return Measured(float(played.mean()), lo, hi, episodes, len(table), agent.sources)
@@ -241,14 +246,17 @@ class Block:
         if not shared and min(len(rows_u), len(rows_l)) > 1:
             return None  # several trainings on either side and none in common: nothing to pair
         difference = upper.success[rows_u] - lower.success[rows_l]
-        known = difference[~np.isnan(difference)]
-        if not known.size:
+        if np.isnan(difference).all():
             return None
-        floor = paired_proportions(int((known > 0).sum()), int((known < 0).sum()), known.size)
-        spread = crossed_mean(difference, _rng(), RESAMPLES)
+        floor = clustered_proportions(*trials(difference, self.layouts))
+        spread = crossed_mean(difference, _rng(), RESAMPLES, layouts=whole_plans(self.layouts))
         columns = ~np.isnan(difference).all(axis=0)
         wins = crossed_improvement(
-            upper.scores[rows_u][:, columns], lower.scores[rows_l][:, columns], _rng(), RESAMPLES
+            upper.scores[rows_u][:, columns],
+            lower.scores[rows_l][:, columns],
+            _rng(),
+            RESAMPLES,
+            layouts=whole_plans(self.layouts[columns]),
         )
         rests = (int(columns.sum()), len(difference), (*upper.sources, *lower.sources))
         return Comparison(
@@ -291,6 +299,12 @@ class Block:
         if set(trained.values()) <= set(truncated.values()):
             del series["trained"]
         return {depth: dict(sorted(found.items())) for depth, found in series.items() if found}
+
+    def _layouts(self) -> NDArray[np.str_]:
+        told: dict[tuple[int, int, float], str] = {}
+        for entry in self.entries:
+            told.update(zip(_episode_keys(entry.record), entry.record.get("layout", ())))
+        return np.array([told.get(key, f"episode {number}") for number, key in enumerate(self.episodes)])
 
     def _agent(self, setting: Setting, levels: int, depth: str, entries: list[Entry]) -> Agent:
         seeds = sorted({_seed(entry.record) for entry in entries})

@@ -20,6 +20,7 @@ from hjepa.errors import InputError
 from hjepa.evaluation.diagnostics import Finding, diagnose, join_findings
 from hjepa.evaluation.oracles import OracleAgent
 from hjepa.evaluation.records import Record, build_record
+from hjepa.evaluation.value_map import VALUE_MAP, ValueMapAgent
 from hjepa.gridworld.guardrails import Guardrail, Lava, Region, sample_zones
 from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
 from hjepa.gridworld.short_term_memory import Remembering, memory_for
@@ -134,6 +135,10 @@ def make_agent(
     if guardrails is None:
         guardrails = (Lava(),) if spec.lava else ()
     remembering = memory_for(spec, memory)
+    if (settings or stack.config.plan).planner == VALUE_MAP and oracle is None:
+        return ValueMapAgent(
+            spec, stack, spec.step_budget, levels, budget, settings, record, guardrails, remembering, sees
+        )
     if oracle is None:
         return Agent(stack, spec.step_budget, levels, budget, settings, record, guardrails, remembering, sees)
     if remembering is not None:
@@ -332,6 +337,7 @@ def evaluate(
         plan_ms=float(np.median(results.plan_ms)),
         seconds_per_episode=seconds / max(planned_now, 1),
         peak_mb=peak_mb(),
+        layout=batch.layouts,
         **(facts or {}),
     )
     sight = stack.world.sight

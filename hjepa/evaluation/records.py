@@ -11,6 +11,8 @@ never NaN.
 | `budget_tflops, step_budget, train_seed, checkpoint_sha256` | with what |
 | `episodes` and the lists `success, steps, oracle_steps` | what happened, episode by episode |
 | `success_rate, success_ci95, path_ratio, spl, random_success_rate, by_distance` | summary of success |
+| `layout`, `layouts` | the floor plan of each episode, by what it shows, and how many there are; old records lack it |
+| `success_ci95_clustered` | the interval to quote where episodes share floor plans (`hjepa.evaluation.layouts`) |
 | `active_share, tflops_per_episode, violations` | summary of planning |
 | `guardrails, violated`, `memory` | of worlds with forbidden cells, and of worlds that are seen in parts |
 | `perception, perception_sha256` | what the agent saw with and its hash, where it was not the symbolic observation |
@@ -33,6 +35,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hjepa.errors import InputError
+from hjepa.evaluation.layouts import clustered, clustered_wilson
 from hjepa.evaluation.plan_request import DEPTHS
 from hjepa.evaluation.statistics import spl, wilson
 from hjepa.json_files import plain, read_json, write_json
@@ -50,6 +53,7 @@ __all__ = [
     "pooled",
     "read_json",
     "read_records",
+    "success_interval",
     "without_timing",
     "write_json",
 ]
@@ -123,6 +127,7 @@ def build_record(
     seconds_per_episode: float | None = None,
     peak_mb: float | None = None,
     versions: Mapping[str, Any] | None = None,
+    layout: Sequence[str] | None = None,
 ) -> Record:
     """One record from what happened in each episode; the summary is computed here and nowhere else.
 
@@ -145,6 +150,7 @@ def build_record(
         seconds_per_episode: wall time.
         peak_mb: peak memory of the process, or of the accelerator where one is used.
         versions: by default `versions()`.
+        layout: (E,) name of each episode's floor plan; None: not known.
 
     Raises:
         InputError: lengths differ or a value is out of range.
@@ -188,9 +194,24 @@ def build_record(
         "peak_mb": peak_mb,
         "versions": dict(versions if versions is not None else installed_versions()),
     }
+    if layout is not None:
+        record |= layout_fields(solved, layout)
     record = plain(record)
     check_record(record, where="build_record")
     return record
+
+
+def layout_fields(success: ArrayLike, layout: Sequence[str]) -> dict[str, Any]:
+    """The fields of a record that say which floor plans its episodes (E,) are on, and what follows for success."""
+    fields: dict[str, Any] = {"layout": list(layout), "layouts": len(set(layout))}
+    if clustered(layout):
+        fields["success_ci95_clustered"] = list(clustered_wilson(success, layout))
+    return fields
+
+
+def success_interval(record: Mapping[str, Any]) -> list[float]:
+    """The 95 % interval of success: clustered by floor plan where episodes share some."""
+    return list(record.get("success_ci95_clustered", record["success_ci95"]))
 
 
 def pooled(records: Sequence[Record]) -> Record:
@@ -232,13 +253,16 @@ def pooled(records: Sequence[Record]) -> Record:
         for name in ("success", "steps", "oracle_steps")
     }
     facts: dict[str, Any] = {name: first[name] for name in (*same, "seed", "versions")}
+    if all("layout" in record for record in records):
+        facts["layout"] = [plan for record in records for plan in record["layout"]]
     record = build_record(**facts, **joined, **{name: mean(name) for name in averaged})
     if all("active_episodes" in record for record in records):
         record["active_episodes"] = plain(mean("active_episodes"))
     if all("violated" in record for record in records):
         record["violated"] = [broken for each in records for broken in each["violated"]]
+    dropped = {"active_episodes", "layout", "layouts", "success_ci95_clustered"}
     # What else a record may hold, as its specification, is the first one's; an average of some would be none of all.
-    return record | {name: first[name] for name in first.keys() - record.keys() - {"active_episodes"}}
+    return record | {name: first[name] for name in first.keys() - record.keys() - dropped}
 
 
 def overrides_of(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -319,6 +343,16 @@ def check_record(record: Any, where: str = "record") -> None:
             refuse(f"{name} has {len(values)} values for {episodes} episodes")
         if not all(_fits(value, (float,)) for value in values):
             refuse(f"{name} holds something that is no number")
+    if "layout" in record:
+        plans = record["layout"]
+        if (
+            not isinstance(plans, list)
+            or len(plans) != episodes
+            or not all(isinstance(p, str) for p in plans)
+        ):
+            refuse(f"layout does not name the floor plan of each of {episodes} episodes")
+        if record.get("layouts") != len(set(plans)):
+            refuse(f"layouts is {_shown(record.get('layouts'))}, and there are {len(set(plans))} in layout")
     if any(value not in (0, 1) for value in record["success"]):
         refuse("success holds something other than 0 and 1")
     if min(record["oracle_steps"]) <= 0:

@@ -35,12 +35,13 @@ class Estimate:
     hi: float
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a success rate (Wilson 1927), good at 0 and 1 and for small ``n``.
 
     Args:
         successes: how many of the trials succeeded, 0..n.
-        n: trials; with 0 trials nothing is known and the interval is (0, 1).
+        n: trials, or what they are worth (`hjepa.evaluation.layouts`); with 0 trials nothing is known and the interval
+            is (0, 1).
         confidence: of the two-sided interval, between 0 and 1.
 
     Returns:
@@ -63,7 +64,12 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
 
 
 def paired_difference(
-    a: ArrayLike, b: ArrayLike, rng: np.random.Generator, resamples: int = 10_000, confidence: float = 0.95
+    a: ArrayLike,
+    b: ArrayLike,
+    rng: np.random.Generator,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    layouts: ArrayLike | None = None,
 ) -> Estimate:
     """Mean of ``a - b`` over shared episodes, with a percentile bootstrap over episodes.
 
@@ -72,6 +78,7 @@ def paired_difference(
         rng: source of the resampling.
         resamples: bootstrap samples.
         confidence: of the two-sided interval.
+        layouts: (E,) name of each episode's floor plan; whole floor plans are then drawn anew.
 
     Raises:
         InputError: shapes differ, no episodes, or confidence out of range.
@@ -80,6 +87,8 @@ def paired_difference(
     if a.ndim != 1 or a.shape != b.shape or a.size == 0:
         raise InputError(f"shapes {a.shape} and {b.shape}", "paired_difference", "give one value per episode")
     difference = a - b
+    if layouts is not None:
+        return crossed_mean(difference[None], rng, resamples, confidence, layouts)
     # How often each distinct value is drawn is multinomial: the cost does not grow with the episodes.
     values, counts = np.unique(difference, return_counts=True)
     draws = rng.multinomial(difference.size, counts / difference.size, size=resamples)
@@ -133,7 +142,7 @@ def probability_of_improvement(
     return _estimate(value, _resampled(_improvement, rng, resamples, table_x, table_y), confidence)
 
 
-def paired_proportions(better: int, worse: int, n: int, confidence: float = 0.95) -> Estimate:
+def paired_proportions(better: float, worse: float, n: float, confidence: float = 0.95) -> Estimate:
     """Difference of two success rates on the same trials, with an interval that no sample makes empty.
 
     The bootstrap of a sample in which the two never differ has no width; this one has. Source: Bonett and
@@ -143,7 +152,7 @@ def paired_proportions(better: int, worse: int, n: int, confidence: float = 0.95
     Args:
         better: trials that only the first solved.
         worse: trials that only the second solved.
-        n: all trials, at least 1.
+        n: all trials, at least 1, or what they are worth (`hjepa.evaluation.layouts`).
         confidence: of the two-sided interval.
 
     Raises:
@@ -158,11 +167,16 @@ def paired_proportions(better: int, worse: int, n: int, confidence: float = 0.95
 
 
 def crossed_mean(
-    table: ArrayLike, rng: np.random.Generator, resamples: int = 2_000, confidence: float = 0.95
+    table: ArrayLike,
+    rng: np.random.Generator,
+    resamples: int = 2_000,
+    confidence: float = 0.95,
+    layouts: ArrayLike | None = None,
 ) -> Estimate:
     """Mean of a table of shape (training seeds, episodes), both drawn anew; NaN: not played, left out.
 
-    The difference of two agents on the same seeds and episodes is the mean of the difference of their tables.
+    The difference of two agents on the same seeds and episodes is the mean of the difference of their tables. With
+    ``layouts``, the name (episodes,) of each episode's floor plan, whole floor plans are drawn anew.
 
     Raises:
         InputError: not a table, nothing played, or confidence out of range.
@@ -171,17 +185,24 @@ def crossed_mean(
     played = ~np.isnan(table)
     if not played.any():
         raise InputError("no episode was played", "crossed_mean", "give at least one number")
-    filled = np.where(played, table, 0.0)
+    filled, counted = np.where(played, table, 0.0), played.astype(float)
+    if layouts is not None:
+        filled, counted = _by_layout(filled, layouts), _by_layout(counted, layouts)
     replicates = []
-    for rows, columns in _crossed_draws(rng, resamples, (len(table),), table.shape[1]):
+    for rows, columns in _crossed_draws(rng, resamples, (len(table),), filled.shape[1]):
         total = ((rows[0] @ filled) * columns).sum(axis=1)
-        count = ((rows[0] @ played.astype(float)) * columns).sum(axis=1)
+        count = ((rows[0] @ counted) * columns).sum(axis=1)
         replicates.append(total[count > 0] / count[count > 0])
     return _estimate(float(table[played].mean()), np.concatenate(replicates), confidence)
 
 
 def crossed_improvement(
-    x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: int = 2_000, confidence: float = 0.95
+    x: ArrayLike,
+    y: ArrayLike,
+    rng: np.random.Generator,
+    resamples: int = 2_000,
+    confidence: float = 0.95,
+    layouts: ArrayLike | None = None,
 ) -> Estimate:
     """`probability_of_improvement` with episodes as tasks, and with episodes drawn anew as well as runs.
 
@@ -193,6 +214,7 @@ def crossed_improvement(
         rng: source of the resampling.
         resamples: bootstrap samples.
         confidence: of the two-sided interval.
+        layouts: (episodes,) name of each episode's floor plan; whole floor plans are then drawn anew.
 
     Raises:
         InputError: not tables of the same episodes, no episode that both played, or confidence out of range.
@@ -206,13 +228,17 @@ def crossed_improvement(
     if not both.any():
         raise InputError("no episode was played by both", where, "give scores of the same episodes")
     wins = np.where(both, (first > second) + 0.5 * (first == second), 0.0)
+    value = float(wins[both].mean())
+    won, met = wins.reshape(-1, x.shape[1]), both.reshape(-1, x.shape[1]).astype(float)
+    if layouts is not None:
+        won, met = _by_layout(won, layouts), _by_layout(met, layouts)
     replicates = []
-    for rows, columns in _crossed_draws(rng, resamples, (len(x), len(y)), x.shape[1]):
+    for rows, columns in _crossed_draws(rng, resamples, (len(x), len(y)), won.shape[1]):
         pairs = (rows[0][:, :, None] * rows[1][:, None]).reshape(len(columns), -1)
-        total = (pairs * (columns @ wins.reshape(-1, x.shape[1]).T)).sum(axis=1)
-        count = (pairs * (columns @ both.reshape(-1, x.shape[1]).T.astype(float))).sum(axis=1)
+        total = (pairs * (columns @ won.T)).sum(axis=1)
+        count = (pairs * (columns @ met.T)).sum(axis=1)
         replicates.append(total[count > 0] / count[count > 0])
-    return _estimate(float(wins[both].mean()), np.concatenate(replicates), confidence)
+    return _estimate(value, np.concatenate(replicates), confidence)
 
 
 def crossed_iqm(
@@ -314,6 +340,16 @@ def _crossed_draws(
             counted = np.bincount(places.ravel(), minlength=count * size)
             drawn.append(counted.reshape(count, size).astype(float))
         yield drawn[:-1], drawn[-1]
+
+
+def _by_layout(table: Array, layouts: ArrayLike) -> Array:
+    """(rows, episodes) -> (rows, floor plans), what the episodes of each floor plan add up to."""
+    names, place = np.unique(np.asarray(layouts), return_inverse=True)
+    if place.shape != table.shape[1:]:
+        raise InputError(
+            f"{place.size} layouts for {table.shape[1]} episodes", "layouts", "give one for each episode"
+        )
+    return table @ np.eye(len(names))[place]
 
 
 def _iqm_last_axes(tables: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hjepa.evaluation.records import overrides_of, pooled
+from hjepa.evaluation.records import overrides_of, pooled, success_interval
 
 _TASK = ("task", "split", "tasks", "step_budget")
 _AGENT = (
@@ -25,7 +25,7 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "depth": lambda record: record["depth"],
     "metric": lambda record: record["metric"],
     "planner": lambda record: record["planner"],
-    "success": lambda record: success_text(record["success_rate"], record["success_ci95"]),
+    "success": lambda record: success_text(record["success_rate"], success_interval(record)),
     "path ratio": lambda record: number(record["path_ratio"], 2),
     "SPL": lambda record: number(record["spl"], 2),
     "TFLOP/episode": lambda record: number(record["tflops_per_episode"], 4),
@@ -36,9 +36,13 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 # Columns that are there when the records of a block differ in them.
 _VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "oracle": lambda record: record["oracle"] or "none",
+    "mission": lambda record: str(record.get("mission", "-")),
+    "guardrails": lambda record: _guardrails(record),
     "TFLOP allowed": lambda record: _budget(record["budget_tflops"]),
     "memory": lambda record: record.get("memory", "-"),
     "train seed": lambda record: str(record["train_seed"]),
+    "checkpoint": lambda record: str(record["checkpoint_sha256"] or "-")[:8],
     "perception": lambda record: _perception(record),
     "overrides": lambda record: " ".join(overrides_of(record)) or "-",
 }
@@ -47,11 +51,10 @@ _VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
 def table(records: Sequence[Mapping[str, Any]]) -> str:
     """A table of records, one block per evaluation, each with the random floor and the shortest path below.
 
-    Columns are those of the contract in `hjepa.evaluation.records`, and training seed, perception and overrides
-    where records
-    differ in them; the active share lists the levels from 1 up. A number that was not measured is a dash. The shortest
-    path's success is the share of episodes that can be solved within the step budget. Evaluations that differ in the
-    seed alone are pooled into one block.
+    Columns are those of the contract in `hjepa.evaluation.records`, and whatever else tells the records apart: oracle,
+    mission, guardrails, budget, memory, training seed, checkpoint, perception and overrides; the active share lists the
+    levels from 1 up. A number that was not measured is a dash. The shortest path's success is the share of episodes
+    that can be solved within the step budget. Evaluations that differ in the seed alone are pooled into one block.
     """
     agents: dict[tuple[Any, ...], list[Any]] = {}
     for record in records:
@@ -60,6 +63,8 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
             _perception(record),
             overrides_of(record),
             record.get("memory"),
+            str(record.get("mission")),
+            _guardrails(record),
         )
         agents.setdefault(agent, []).append(record)
     blocks: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
@@ -72,6 +77,10 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
 
 def _budget(tflops: float | None) -> str:
     return "-" if tflops is None else f"{tflops:g}"
+
+
+def _guardrails(record: Mapping[str, Any]) -> str:
+    return " ".join(record["guardrails"]) or "none" if "guardrails" in record else "-"
 
 
 def _perception(record: Mapping[str, Any]) -> str:
@@ -101,7 +110,8 @@ def success_text(rate: float, interval: Sequence[float] | None = None) -> str:
 def _block(records: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> str:
     first = records[0]
     title = (
-        f"{first['task']}: {first['episodes']} {first['tasks']} episodes of the {first['split']} split, "
+        f"{first['task']}: {first['episodes']} {first['tasks']} episodes{_on_layouts(first)} "
+        f"of the {first['split']} split, "
         f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}, at most {first['step_budget']} steps"
     )
     varying = {name: cell for name, cell in _VARYING.items() if len(set(map(cell, records))) > 1}
@@ -120,6 +130,12 @@ def _block(records: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> str:
         )
     )
     return f"{title}\n{align(rows)}"
+
+
+def _on_layouts(record: Mapping[str, Any]) -> str:
+    """How many floor plans there are, where episodes share some."""
+    count = record.get("layouts", record["episodes"])
+    return "" if count == record["episodes"] else f" on {count} floor plan{'s' if count > 1 else ''}"
 
 
 def _baseline(columns: Iterable[str], name: str, cells: Mapping[str, str]) -> list[str]:

@@ -91,10 +91,18 @@ def interval(rate: float, episodes: int) -> tuple[float, float]:
 
 
 def draw_rate(
-    axes: Axes, x: float, rate: float, episodes: int, colour: str, marker: str, filled: bool, gid: str
+    axes: Axes,
+    x: float,
+    rate: float,
+    episodes: int,
+    colour: str,
+    marker: str,
+    filled: bool,
+    gid: str,
+    bounds: Sequence[float] | None = None,
 ) -> None:
-    """A success rate with its interval; filled: a trained depth, open: a truncated one."""
-    below, above = interval(rate, episodes)
+    """A success rate with its interval, Wilson's unless given; filled: a trained depth, open: a truncated one."""
+    below, above = interval(rate, episodes) if bounds is None else (rate - bounds[0], bounds[1] - rate)
     axes.errorbar(
         x,
         rate,

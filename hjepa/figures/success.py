@@ -1,7 +1,7 @@
 """Success of agents: by number of levels, by length of the shortest path, by compute.
 
-Bars are Wilson's 95 % intervals over episodes. A filled marker is a stack that was trained with that many levels,
-an open one is the same number of levels cut out of a deeper stack.
+Bars are Wilson's 95 % intervals over episodes, clustered where episodes share floor plans. A filled marker is a stack
+that was trained with that many levels, an open one is the same number of levels cut out of a deeper stack.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from hjepa.evaluation.records import Record
+from hjepa.evaluation.records import Record, success_interval
 from hjepa.figures.groups import (
     MARKERS,
     draw_bounds,
@@ -66,7 +66,17 @@ def success_by_levels(records: Sequence[Record]) -> Figure:
                     if id(record) not in drawn:
                         rate, filled = record["success_rate"], record["depth"] == "trained"
                         gid = f"rate-{metric}-{record['depth']}"
-                        draw_rate(panel, x + offset, rate, record["episodes"], colour, marker, filled, gid)
+                        draw_rate(
+                            panel,
+                            x + offset,
+                            rate,
+                            record["episodes"],
+                            colour,
+                            marker,
+                            filled,
+                            gid,
+                            success_interval(record),
+                        )
                         drawn.add(id(record))
                 line.append((x, np.mean([record["success_rate"] for record in same])))
             style = "-" if depth == "trained" else "--"
@@ -144,7 +154,9 @@ def success_by_compute(records: Sequence[Record]) -> Figure:
             for record in members:
                 x, rate = record["tflops_per_episode"], record["success_rate"]
                 filled, gid = depth == "trained", f"rate-levels-{levels}"
-                draw_rate(panel, x, rate, record["episodes"], colour, marker, filled, gid)
+                draw_rate(
+                    panel, x, rate, record["episodes"], colour, marker, filled, gid, success_interval(record)
+                )
             panel.plot(
                 [record["tflops_per_episode"] for record in members],
                 [record["success_rate"] for record in members],

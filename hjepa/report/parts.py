@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hjepa.evaluation.layouts import clustered, clustered_wilson
 from hjepa.evaluation.records import Record
-from hjepa.evaluation.statistics import wilson
 from hjepa.json_files import read_json
 
 PARTS = ("guardrails", "memory", "critic", "actor", "configurator", "pixels")
@@ -51,7 +51,18 @@ def of_levels(file: Path, levels: int) -> list[Record]:
 def share(records: Sequence[Record], name: str) -> tuple[float, list[float]]:
     """Share of the episodes of all records in which something happened, and its interval."""
     happened = np.concatenate([record[name] for record in records])
-    return float(happened.mean()), list(wilson(int(happened.sum()), happened.size))
+    plans = layouts_of(records)
+    return float(happened.mean()), list(
+        clustered_wilson(happened, np.arange(happened.size) if plans is None else plans)
+    )
+
+
+def layouts_of(records: Sequence[Record]) -> np.ndarray | None:
+    """The floor plan of each episode of all records; None where some do not tell or nothing is shared."""
+    if not all("layout" in record for record in records):
+        return None
+    plans = np.concatenate([record["layout"] for record in records])
+    return plans if clustered(plans) else None
 
 
 def name_of(file: Path) -> str:

@@ -197,8 +197,9 @@ def all_results(blocks: Sequence[Block]) -> str:
                 "TFLOP / episode", "ms / replan", "s / episode", "violations", "training seeds",
                 "from"]  # fmt: skip
         caption = (
-            f"{esc(block.task)}: {len(block.episodes)} {esc(block.tasks)} episodes of the {esc(block.split)} "
-            f"split, evaluation seed {', '.join(map(str, block.seeds))}, at most {block.step_budget} steps"
+            f"{esc(block.task)}: {len(block.episodes)} {esc(block.tasks)} episodes{_plans(block)} "
+            f"of the {esc(block.split)} split, evaluation seed {', '.join(map(str, block.seeds))}, "
+            f"at most {block.step_budget} steps"
         )
         # A column that says the same nothing everywhere only takes room.
         kept = [
@@ -207,6 +208,12 @@ def all_results(blocks: Sequence[Block]) -> str:
         cells = [[str(row[i]) for i in kept] for row in rows]
         parts.append(table([head[i] for i in kept], cells, caption, "small"))
     return "".join(parts)
+
+
+def _plans(block: Block) -> str:
+    """How many floor plans there are, where episodes share some."""
+    count = len(set(block.layouts))
+    return "" if count == len(block.episodes) else f" on {count} floor plan{'s' if count > 1 else ''}"
 
 
 def percent_plain(value: float | None, sources: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from levels.grid.agent_encoders import HEADINGS
@@ -67,11 +68,12 @@ class Critic(nn.Module):
     def costs(self, grid: Tensor) -> tuple[Tensor, Tensor]:
         """Floor plans (P, W, H, 3) -> moves (P, C, 4, W, H) to the four neighbours, turns (P, C, C, W, H), positive."""
         planes = [F.one_hot(grid[..., i].long(), n) for i, n in enumerate(SYMBOLS)]
-        read = self.reader(torch.cat(planes, -1).permute(0, 3, 1, 2).float())
+        read = self.reader(rearrange(torch.cat(planes, -1), "p w h c -> p c w h").float())
         # About a step at first: too near, never too far, so that walls are learned and no way is given up. A wall is as
         # long as the longest way round, so costs grow by factors.
         moves, turns = read.clamp_max(math.log(FAR)).exp().split([4 * self.headings, self.headings**2], 1)
-        return moves.unflatten(1, (self.headings, 4)), turns.unflatten(1, (self.headings, self.headings))
+        moves = rearrange(moves, "p (heading way) w h -> p heading way w h", heading=self.headings)
+        return moves, rearrange(turns, "p (heading to) w h -> p heading to w h", heading=self.headings)
 
     def field(self, grid: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
         """Steps to go everywhere: floor plans (P, W, H, 3), goals (P, D) -> (P, C, W, H).
@@ -94,7 +96,7 @@ class Critic(nn.Module):
     def _spread(self, grid: Tensor, doubt: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
         """Steps to go (P, C, W, H) from where goals are believed to be, see `field`."""
         moves, turns = self.costs(grid)
-        field = (SHARPNESS * doubt).clamp_max(FAR)[:, None].expand(-1, self.headings, -1, -1)
+        field = repeat((SHARPNESS * doubt).clamp_max(FAR), "p w h -> p heading w h", heading=self.headings)
         for _ in range(sweeps):
             before = field
             walled = F.pad(field, (1, 1, 1, 1), value=FAR)
@@ -127,8 +129,8 @@ class Critic(nn.Module):
     def _read(self, field: Tensor, along_x: Tensor, along_y: Tensor, heading: Tensor) -> Tensor:
         """Steps to go (P, N) where log probabilities (P, N, ...) put a latent."""
         _, height = self.size
-        columns = torch.bmm(along_x.exp(), field.permute(0, 2, 3, 1).flatten(2))
-        cells = columns.view(*along_x.shape[:2], height, self.headings)
+        columns = torch.bmm(along_x.exp(), rearrange(field, "p heading w h -> p w (h heading)"))
+        cells = rearrange(columns, "p n (h heading) -> p n h heading", h=height)
         turned = (along_y.exp().unsqueeze(-1) * cells).sum(2)
         return (turned * heading.exp()).sum(-1)
 
@@ -153,7 +155,7 @@ class Critic(nn.Module):
         found = padded.flatten(2).gather(2, index).unflatten(2, (latent.shape[1], -1))
         middle = found[..., found.shape[-1] // 2].amin(1)[:, None, :, None]
         most = 4.0 * radius
-        return ((found - middle).clamp(-most, most) / most).transpose(1, 2).flatten(2)
+        return rearrange((found - middle).clamp(-most, most) / most, "p heading n cell -> p n (heading cell)")
 
     def loss(
         self,
@@ -252,6 +254,10 @@ class Critic(nn.Module):
         """Additions and comparisons of the sweeps of one field; what the plan's reading takes comes on top."""
         width, height = size
         return 2.0 * sweeps * width * height * (4 + self.headings) * self.headings
+
+    def place(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log probabilities (..., W), (..., H), (..., C) of the column, row and heading latents (..., D) are at."""
+        return self._where(latent)
 
     def _where(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log probabilities (..., W), (..., H), (..., C) of column, row and heading."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from levels.networks import mlp
@@ -68,12 +69,12 @@ class MemoryWriter(nn.Module):
         planes = symbol_planes(grid)
         if self.numbers:
             planes = torch.cat([planes, door_numbers(grid, self.numbers)], -1)
-        hidden = F.gelu(self.inputs(planes.permute(0, 3, 1, 2).float()))
+        hidden = F.gelu(self.inputs(rearrange(planes, "p w h c -> p c w h").float()))
         for layer in self.layers:
             hidden = hidden + F.gelu(layer(hidden))
         if self.wide is not None:
             hidden = self.wide(hidden)
-        return hidden.permute(0, 2, 3, 1).contiguous()
+        return rearrange(hidden, "p c w h -> p w h c").contiguous()
 
     def embed(self, symbols: Tensor) -> Tensor:
         """What (..., 3) integer symbols bring into the cells around them: (..., F), all that is known of them.
@@ -129,9 +130,9 @@ class MemoryReader(nn.Module):
 
     def forward(self, latent: Tensor, memory: Tensor) -> Tensor:
         """Latent (P, N, D), memory (P, W, H, C) -> (P, N, heads * C)."""
-        plans, states, _ = latent.shape
         width, height = self.size
-        query = self.query(latent).view(plans, states * self.heads, width + height)
+        query = rearrange(self.query(latent), "p n (head cell) -> p (n head) cell", head=self.heads)
         along_x, along_y = query[..., :width].softmax(-1), query[..., width:].softmax(-1)
-        columns = torch.bmm(along_x, memory.flatten(2)).view(plans, states * self.heads, height, -1)
-        return (along_y.unsqueeze(-1) * columns).sum(2).view(plans, states, self.outputs)
+        columns = torch.bmm(along_x, rearrange(memory, "p w h c -> p w (h c)"))
+        seen = (along_y.unsqueeze(-1) * rearrange(columns, "p q (h c) -> p q h c", h=height)).sum(2)
+        return rearrange(seen, "p (n head) c -> p n (head c)", head=self.heads)
