@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.episodes import EpisodeBatch
+from tasks.episode_batches import EpisodeBatch
 from tasks.making import Seen, is_minigrid
 from tasks.minigrid_goals import goal_shown
 from tasks.observations import close_doors

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tasks.batched_world import BatchedWorld
-from tasks.episodes import EpisodeBatch
+from tasks.episode_batches import EpisodeBatch
 from tasks.gymnasium_world import check_prefixes, checked_actions
 from tasks.minigrid_goals import HEADING
 from tasks.minigrid_suite import draw_ends
@@ -23,7 +23,7 @@ from tasks.point_dynamics import RADIUS
 from tasks.randomness import keyed_generator
 from tasks.rendering import SYMBOLS, TILE, render_frames
 from tasks.specs import TaskSpec
-from tasks.suite import list_tasks, sample_episodes, task_spec
+from tasks.suite import list_tasks, make_batched, sample_episodes, task_spec
 from tasks.worlds import Actions, Observation, Sense, Step, TaskBatch, WorldSpec, check_start
 
 WALL_GREY, BODY_RED = (100, 100, 100), (255, 0, 0)
@@ -186,7 +186,7 @@ class TwinWorld:
         self._world = self._given = None
 
     def _batched(self, count: int, step_budget: int) -> BatchedWorld:
-        return self._task.make_batched(count, step_budget=step_budget, copy=False)
+        return make_batched(self._task, count, step_budget=step_budget, copy=False)
 
     def _shown(self, seen: Observation) -> np.ndarray:
         assert self._world is not None
@@ -225,7 +225,7 @@ def drawn_episodes(task: TaskSpec, seeds: np.ndarray, arguments: Mapping[str, An
         goal[:, 2] = HEADING
         return EpisodeBatch(seeds, grid, start, goal, np.zeros(len(seeds), dtype=np.int64))
     chosen = {name: arguments[name] for name in ("split", "tasks") if name in arguments}
-    world = task.make_batched(len(seeds), **chosen)
+    world = make_batched(task, len(seeds), **chosen)
     _, info = world.reset(seed=seeds.tolist())
     return EpisodeBatch(
         info["plan_seed"], world.floor, world.agent, world.goal, np.zeros(len(seeds), dtype=np.int64)

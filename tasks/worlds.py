@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 if TYPE_CHECKING:
-    from tasks.episodes import EpisodeBatch
+    from tasks.episode_batches import EpisodeBatch
 
 Observation = Mapping[str, np.ndarray]
 """By name, arrays whose first axis counts episodes."""

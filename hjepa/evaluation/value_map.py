@@ -20,7 +20,7 @@ from hjepa.agent.episodes import Episodes
 from hjepa.errors import InputError
 from hjepa.gridworld.guardrails import without_lava
 from hjepa.model.perception import Observation
-from levels.critic import FAR, Critic
+from levels.grid.critic import FAR, Critic
 from tasks import TaskSpec
 from tasks.missions import MissionBatch
 from tasks.observations import FORWARD, HEADINGS, LEFT, RIGHT
@@ -59,8 +59,13 @@ class ValueMapAgent(Agent):
         grid = torch.from_numpy(np.ascontiguousarray(without_lava(episodes.floor))).to(self._device)
         field = episodes.plan.levels[0].field
         assert field is not None
+        critic = self.stack.critic(0)
+        if not isinstance(critic, Critic):
+            raise InputError(
+                f"planner {VALUE_MAP} of a stack that sees", "plan", "it is a control of what is told"
+            )
         with torch.no_grad():
-            self._table = action_values(self.stack.critic(0), grid, field)
+            self._table = action_values(critic, grid, field)
         # What an agent writes for its predictors nobody reads here: the field, the start and the goal are all.
         episodes.plan.flops.fill_(self.searches.metric_flops + 2 * self.searches.encode_flops)
         return episodes
