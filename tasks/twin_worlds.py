@@ -62,7 +62,10 @@ def twin_spec(
         raise ValueError(f"{env_id} observed as {observe}; choose from {', '.join(ways)}")
     taken = _TAKEN[:1] if spec.family == "minigrid" else _TAKEN
     if unknown := sorted(set(arguments) - set(taken)):
-        raise ValueError(f"{env_id} takes no argument {unknown[0]!r}; known: {', '.join(taken)}")
+        raise ValueError(
+            f"{env_id} takes no argument {unknown[0]!r}; known: {', '.join(taken)}; or take the"
+            " environment itself"
+        )
     budget = spec.step_budget if step_budget is None else step_budget
     tile = arguments.get("tile", TILE)
     if budget < 1 or not isinstance(tile, int) or tile < 1:
