@@ -202,25 +202,24 @@ records = [record for record in stack if record["levels"] > 1] + flat
 agents = per_agent(records)
 seeds = sorted({record["seed"] for record in records})
 print(f"{len(records)} records, evaluation seeds {seeds}, {episodes_name(agents)} episodes for each agent")
-print("agent               metric      solved %  (95 % interval)  path / shortest  GFLOP an episode")
-for agent in sorted(agents + per_agent(stack), key=lambda agent: (agent["metric"], agent["levels"])):
-    if agent["levels"] > 1 and agent not in agents:
-        continue
+print("agent                 metric      solved %  (95 % interval)  path / shortest  GFLOP an episode")
+lowest = per_agent([record for record in stack if record["levels"] == 1])
+for agent in sorted(agents + lowest, key=lambda agent: (agent["metric"], agent["levels"])):
     kind = f"{agent['levels']} levels"
     if agent["levels"] == 1:
         kind = "flat" if agent["depth"] == "trained" else "level 1 of the stack"
     low, high = success_interval(agent)
     ratio = "   - " if agent["path_ratio"] is None else f"{agent['path_ratio']:5.2f}"
     print(
-        f"{kind:20}{agent['metric']:10} {100 * agent['success_rate']:7.1f}   ({100 * low:5.1f}, {100 * high:5.1f})"
+        f"{kind:22}{agent['metric']:10} {100 * agent['success_rate']:7.1f}   ({100 * low:5.1f}, {100 * high:5.1f})"
         f"        {ratio}          {1e3 * agent['tflops_per_episode']:.1f}"
     )
 
 # %% [markdown]
 # ### Success against levels
 #
-# Every agent may spend the same compute per episode. One level is the flat agent. The metric is what a level measures distance with: `l2` is the plain distance of latents;
-# the others know something of walls (`04_inside_the_costs` looks at them one by one). `critic` is a control: its field is a
+# Every agent may spend the same compute per episode. One level is the flat agent. The metric is what a level measures
+# distance with: `l2` is the plain distance of latents; the others know something of walls (`04_inside_the_costs` looks at them one by one). `critic` is a control: its field is a
 # map of values over the grid, and stepping down that map without a world model (`--planner value-map`) solves every task.
 
 # %%

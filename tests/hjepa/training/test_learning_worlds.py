@@ -22,7 +22,7 @@ from hjepa.training.fit import fit
 from levels.settings import World
 from tasks import TrajectoryStore, collect, compose_image, sample_episodes, task_spec
 
-TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
+TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 KEYS = "hjepa/NestedKeys-d2-v0"
 TASKS = ("MiniGrid-MultiRoom-N6-v0", "MiniGrid-FourRooms-v0", "hjepa/NestedPoint-d2-v0", KEYS)
 

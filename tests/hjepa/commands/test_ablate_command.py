@@ -16,7 +16,7 @@ from hjepa.sweeps import cell as cells
 from hjepa.sweeps import engines
 from hjepa.sweeps import sweep as ablation
 
-TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
+TINY = str(Path(__file__).parents[2] / "end_to_end" / "tiny.yaml")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from planners.protocols import Problem
 from planners.refiners import AdamRefiner, RefitRefiner
 from tasks import task_spec
 
-TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
+TINY = str(Path(__file__).parents[2] / "end_to_end" / "tiny.yaml")
 DEVICE = torch.device("meta")
 
 

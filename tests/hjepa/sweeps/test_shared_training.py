@@ -15,7 +15,7 @@ from hjepa.sweeps import engines
 from hjepa.sweeps import sweep as ablation
 from hjepa.sweeps.grid import Grid, expand
 
-TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
+TINY = str(Path(__file__).parents[2] / "end_to_end" / "tiny.yaml")
 
 
 @pytest.fixture

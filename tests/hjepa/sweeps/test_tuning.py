@@ -17,7 +17,7 @@ from hjepa.model.checkpoints import save_stack
 from hjepa.model.stack import Stack
 from hjepa.sweeps import tuning
 
-TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
+TINY = str(Path(__file__).parents[2] / "end_to_end" / "tiny.yaml")
 FLAT = "plan.flat={l2: {horizon: 2, commit: 2, haste: 0.5}}"
 
 

@@ -20,7 +20,7 @@ from hjepa.training.actor_distillation import distill
 from planners.policies import PolicyPlanner
 from tasks import collect, task_spec
 
-TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
+TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 TASK = "hjepa/NestedRooms-d2-v0"
 
 

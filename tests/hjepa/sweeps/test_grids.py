@@ -13,7 +13,7 @@ from hjepa.errors import InputError
 from hjepa.sweeps.cell import cell_key, training_config
 from hjepa.sweeps.grid import Grid, expand, read_grid
 
-TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
+TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 
 
 def preset(folder: Path, **section: Any) -> str:

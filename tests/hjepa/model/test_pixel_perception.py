@@ -26,7 +26,7 @@ from tasks.observations import DOOR, EMPTY, GOAL, LAVA
 from tasks.rendering import render_frames
 from tasks.suite import plan_seeds
 
-TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
+TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 TASK, DOORS, LAVAS = "hjepa/NestedRooms-d2-v0", "MiniGrid-MultiRoom-N6-v0", "hjepa/NestedLava-d3-v0"
 
 

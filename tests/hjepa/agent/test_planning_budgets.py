@@ -22,7 +22,7 @@ from planners.planner import Planner
 from planners.proposals import PriorProposal
 from tasks import compose_image, sample_episodes
 
-TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
+TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 
 
 def agent_of(stack: Stack, **settings: object) -> Agent:
