@@ -274,11 +274,17 @@ class Stack(nn.Module):
             memories = self.write(grid)
             latents = self.encode(agent, memories, encoded=encoded)
             claims = settings.ahead > 0 and progress >= CLAIMS_FROM
-            tested = self._look_ahead(latents[0], memories) if claims else None
+            heads = [self.critic(k) for k in self.own_latents()]
+            unsure = any(isinstance(head, FieldCost) and not head.chosen for head in heads)
+            ahead = self._look_ahead(latents[0], memories) if claims or unsure else None
+            for head, k in zip(heads, self.own_latents()):
+                if isinstance(head, FieldCost) and not head.chosen and ahead is not None:
+                    head.choose(latents[k], ahead[k][1])
+            tested = ahead if claims else None
         total, terms = torch.zeros((), device=agent.device), []
         for k in self.own_latents():
-            critic, ahead = self.critic(k), None if tested is None else (*tested[k], settings.ahead)
-            times = (settings.train_sweeps, settings.under, settings.farthest, ahead)
+            critic, claim = self.critic(k), None if tested is None else (*tested[k], settings.ahead)
+            times = (settings.train_sweeps, settings.under, settings.farthest, claim)
             if isinstance(critic, FieldCost):
                 loss, own = critic.loss(latents[k], grid, goal, *times)
             else:

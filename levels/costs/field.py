@@ -3,8 +3,8 @@
 What a move from place to place costs is read off the picture by a small convolutional network, and the field of steps
 to go spreads from where the goal's latent is: ``V <- min(V, V of a neighbour + move)`` (a value iteration
 network, Tamar
-et al., arXiv 1602.02867, with the algebra of shortest paths). Where a latent is on the map is learned from its places
-(`levels.encoders.picture`) by the same loss; nobody tells it.
+et al., arXiv 1602.02867, with the algebra of shortest paths). A latent is on the map where the
+one of its places is that wanders as actions have it (`FieldCost.choose`); nobody tells it.
 
 It is trained on latents it cannot change, from the times that trajectories took to a moment of their own or to where
 another of the same layout came by. Such a time is at least as long as the way, so estimates that are too low weigh less
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from levels.encoders.picture import PLACE
-from levels.pictures import Stem
+from levels.pictures import Stem, near
 from levels.settings import Sight
 
 FAR = 500.0
@@ -34,6 +34,9 @@ CLIFF = 4.0
 
 SAME = 0.35
 """Places nearer than this are the same."""
+
+MOVED = 0.05
+"""Of the squared step of a place along trajectories, what actions have to account for."""
 
 LOOK_AHEAD = 2
 """Steps that a claim is tested over."""
@@ -58,23 +61,43 @@ class FieldCost(nn.Module):
     """
 
     headings = 1
+    share: Tensor
 
     def __init__(self, sight: Sight, places: int, patch: int, hidden: int = 32) -> None:
         super().__init__()
         if places < 2:
             raise ValueError("a field needs latents with places; see encoder symbols or image")
         self.maps = places // 2
-        self.place = nn.Linear(self.maps, 1, bias=False)
-        nn.init.constant_(self.place.weight, 1 / self.maps)
+        self.register_buffer("share", torch.zeros(self.maps))
         self.stem = Stem(sight, hidden, patch)
-        self.reader = nn.Sequential(
-            nn.GELU(), nn.Conv2d(hidden, hidden, 1), nn.GELU(), nn.Conv2d(hidden, 4, 1)
-        )
+        # Two convolutions: the place that attention gives may be the one beside what it looks at.
+        self.reader = nn.Sequential(nn.GELU(), near(hidden, hidden), nn.GELU(), nn.Conv2d(hidden, 4, 1))
 
     def where(self, latent: Tensor) -> Tensor:
         """Places (..., 2) on the map, in places from its middle, of latents (..., D)."""
         both = latent[..., : 2 * self.maps].unflatten(-1, (2, self.maps))
-        return self.place(both).squeeze(-1) / PLACE
+        return (both * self.share).sum(-1) / PLACE
+
+    @property
+    def chosen(self) -> bool:
+        """Whether it is known which of the places counts."""
+        return bool(self.share.any())
+
+    def choose(self, latent: Tensor, later: Tensor) -> None:
+        """Take the place that wanders: it goes far in an episode by small steps, and actions move it.
+
+        What actions do not move is somebody else; what jumps is where something else stands out from moment to moment.
+
+        Args:
+            latent: (P, n, L, D) along trajectories.
+            later: (..., S, D) latents that different actions lead to from the same moments.
+        """
+        along = latent[..., : 2 * self.maps].unflatten(-1, (2, self.maps))
+        step = (along[:, :, 1:] - along[:, :, :-1]).square().mean((0, 1, 2)).sum(0)
+        far = along.var(2).mean((0, 1)).sum(0)
+        moved = later[..., : 2 * self.maps].unflatten(-1, (2, self.maps)).var(-3).sum(-2).flatten(0, -2).mean(0)
+        wanders = far / step.clamp_min(1e-6) * (moved > MOVED * step)
+        self.share.copy_(F.one_hot(wanders.argmax(), self.maps))
 
     def costs(self, picture: Tensor) -> Tensor:
         """Pictures (P, ...) -> moves (P, 4, W, H) to the four neighbours, positive."""
