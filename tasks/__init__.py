@@ -24,24 +24,49 @@ from tasks.point_dynamics import step_points
 from tasks.specs import TaskSpec
 from tasks.suite import floor_plans, list_tasks, register_tasks, sample_episodes, task_spec
 from tasks.trajectories import StoreError, TrajectoryStore, Windows, save_trajectories
+from tasks.world_choice import make_world, open_world, world_spec
+from tasks.worlds import Actions, Observation, Sense, Step, TaskBatch, World, WorldSpec
 
 if TYPE_CHECKING:
+    from tasks.goals import (
+        Reached,
+        Recorded,
+        plain_tasks,
+        read_goals,
+        spread_of,
+        success_rule,
+        trajectory_tasks,
+        world_tasks,
+    )
+    from tasks.gymnasium_world import GymnasiumWorld, gymnasium_spec
     from tasks.nested_rooms import NestedRooms
+    from tasks.twin_worlds import TwinWorld, split_tasks, tasks_of, twin_spec
 
 __all__ = [
     "SPLITS",
+    "Actions",
     "BatchedMiniGrid",
     "BatchedNestedPoint",
     "BatchedNestedRooms",
     "BatchedWorld",
     "EpisodeBatch",
     "FloorPlan",
+    "GymnasiumWorld",
     "NestedPoint",
     "NestedRooms",
+    "Observation",
+    "Reached",
+    "Recorded",
+    "Sense",
+    "Step",
     "StoreError",
+    "TaskBatch",
     "TaskSpec",
     "TrajectoryStore",
+    "TwinWorld",
     "Windows",
+    "World",
+    "WorldSpec",
     "cell_distances",
     "collect",
     "compose_image",
@@ -50,21 +75,50 @@ __all__ = [
     "floor_plan",
     "floor_plans",
     "grid_to_barriers",
+    "gymnasium_spec",
     "list_tasks",
+    "make_world",
     "minigrid_spec",
+    "open_world",
     "perceive",
+    "plain_tasks",
     "random_success",
+    "read_goals",
     "register_tasks",
     "sample_episodes",
     "save_trajectories",
     "shortest_actions",
     "split_image",
+    "split_tasks",
+    "spread_of",
     "step_agents",
     "step_points",
+    "success_rule",
     "task_spec",
+    "tasks_of",
+    "trajectory_tasks",
+    "twin_spec",
+    "world_spec",
+    "world_tasks",
 ]
 
-_LAZY = {"NestedRooms": "tasks.nested_rooms"}
+_LAZY = {
+    "NestedRooms": "tasks.nested_rooms",
+    "GymnasiumWorld": "tasks.gymnasium_world",
+    "gymnasium_spec": "tasks.gymnasium_world",
+    "TwinWorld": "tasks.twin_worlds",
+    "split_tasks": "tasks.twin_worlds",
+    "tasks_of": "tasks.twin_worlds",
+    "Reached": "tasks.goals",
+    "Recorded": "tasks.goals",
+    "plain_tasks": "tasks.goals",
+    "read_goals": "tasks.goals",
+    "spread_of": "tasks.goals",
+    "success_rule": "tasks.goals",
+    "trajectory_tasks": "tasks.goals",
+    "world_tasks": "tasks.goals",
+    "twin_spec": "tasks.twin_worlds",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,11 +7,14 @@ for probes, oracles and success alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tasks.episodes import EpisodeBatch
 
 Observation = Mapping[str, np.ndarray]
 """By name, arrays whose first axis counts episodes."""
@@ -116,9 +119,15 @@ class TaskBatch:
         prefix_length: (E,) int64, how many of them count.
         goal: what is to be seen, arrays (E, ...) by name; None: what the world itself shows as its goal, and success is
             the world's own.
-        goal_state: (E, S) float64, what success compares with where goals come from trajectories; None: the goal.
+        goal_state: (E, S) float64, what the simulator's state was at the goal, for probes; None: unknown.
         group: (E,) int64, episodes that share a layout, for intervals clustered by it.
         oracle_steps: (E,) float64, length of a shortest path, or of the trajectory the goal is from; NaN: unknown.
+        reached: which of two observations (E, ...) by name, what is seen and the goal, count as the same, (E,) bool;
+            see `tasks.goals.Reached`; None: success is the world's own.
+        episodes: floor plans, starts and goals of our own families, given instead of what the seeds draw; None: the
+            seeds' own.
+        start: what was seen at the start when the tasks were made, arrays (E, ...) by name; a world refuses to begin
+            where it shows something else. None: nobody knows.
     """
 
     seed: np.ndarray
@@ -128,9 +137,42 @@ class TaskBatch:
     goal_state: np.ndarray | None
     group: np.ndarray
     oracle_steps: np.ndarray
+    reached: Callable[[Observation, Observation], np.ndarray] | None = None
+    episodes: EpisodeBatch | None = None
+    start: Observation | None = None
 
     def __len__(self) -> int:
         return len(self.seed)
+
+    def select(self, index: np.ndarray | slice | list[int]) -> TaskBatch:
+        """The tasks at ``index`` (integers, a mask or a slice), in that order."""
+        taken: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                taken[item.name] = value[index]
+            elif isinstance(value, Mapping):
+                taken[item.name] = {name: each[index] for name, each in value.items()}
+        if self.episodes is not None:
+            taken["episodes"] = self.episodes.select(index)
+        return replace(self, **taken)
+
+
+def check_start(world_id: str, seen: Observation, tasks: TaskBatch) -> None:
+    """ValueError where tasks begin with something else than what was seen when they were made (vectors: 1e-3 apart)."""
+    for name, value in (tasks.start or {}).items():
+        close = (
+            np.isclose(seen[name], value, rtol=1e-3, atol=1e-3)
+            if value.dtype.kind == "f"
+            else seen[name] == value
+        )
+        wrong = ~close.reshape(len(value), -1).all(1)
+        if wrong.any():
+            slot = int(np.argmax(wrong))
+            raise ValueError(
+                f"task {slot} of {world_id} (seed {tasks.seed[slot]}) does not begin as it was recorded: {name} differs"
+                " after the same seed and actions; record the trajectories anew with this environment"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +210,7 @@ class World(Protocol):
         ...
 
     def goal(self) -> Observation | None:
-        """What the world itself shows as the goal of the tasks begun, or None where it shows none."""
+        """The goal of the tasks begun: theirs, or what the world itself shows, or None where it shows none."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
