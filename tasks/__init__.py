@@ -22,6 +22,7 @@ from tasks.observations import compose_image, door_cells, grid_to_barriers, perc
 from tasks.oracles import cell_distances, distances, random_success, shortest_actions
 from tasks.point_dynamics import step_points
 from tasks.specs import TaskSpec
+from tasks.store import ObservationStore, ObservationWindows
 from tasks.suite import floor_plans, list_tasks, register_tasks, sample_episodes, task_spec
 from tasks.trajectories import StoreError, TrajectoryStore, Windows, save_trajectories
 from tasks.world_choice import make_world, open_world, world_spec
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tasks.gymnasium_world import GymnasiumWorld, gymnasium_spec
     from tasks.nested_rooms import NestedRooms
     from tasks.twin_worlds import TwinWorld, split_tasks, tasks_of, twin_spec
+    from tasks.world_collection import collect_world
 
 __all__ = [
     "SPLITS",
@@ -55,6 +57,8 @@ __all__ = [
     "NestedPoint",
     "NestedRooms",
     "Observation",
+    "ObservationStore",
+    "ObservationWindows",
     "Reached",
     "Recorded",
     "Sense",
@@ -69,6 +73,7 @@ __all__ = [
     "WorldSpec",
     "cell_distances",
     "collect",
+    "collect_world",
     "compose_image",
     "distances",
     "door_cells",
@@ -104,6 +109,7 @@ __all__ = [
 
 _LAZY = {
     "NestedRooms": "tasks.nested_rooms",
+    "collect_world": "tasks.world_collection",
     "GymnasiumWorld": "tasks.gymnasium_world",
     "gymnasium_spec": "tasks.gymnasium_world",
     "TwinWorld": "tasks.twin_worlds",

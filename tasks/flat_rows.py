@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tasks.store import action_dtype
 from tasks.store_contents import EpisodeRows
 from tasks.store_files import StoreError
+from tasks.store_layout import action_dtype
 from tasks.worlds import Actions, Sense
 
 BLOCK_BYTES = 64 << 20

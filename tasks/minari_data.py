@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tasks.flat_rows import BLOCK_BYTES, reported, seen_rows, sense_of
-from tasks.store import ObservationStore, action_dtype
+from tasks.store import ObservationStore
 from tasks.store_contents import EpisodeRows, StoreContents
 from tasks.store_files import StoreError
+from tasks.store_layout import action_dtype
 from tasks.store_writer import single_blocks, write_store
 from tasks.worlds import Actions, Sense
 

@@ -21,28 +21,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tasks.randomness import keyed_generator
-from tasks.store_files import META, StoreError, open_array, read_description
-from tasks.worlds import Actions, Sense
+from tasks.store_files import open_array, read_description
+from tasks.store_layout import (
+    EPISODE_ARRAYS,
+    FORMAT,
+    KIND,
+    VERSION,
+    actions_of,
+    check_arrays,
+    check_description,
+    senses_of,
+)
+from tasks.worlds import WorldSpec
 
-FORMAT = "hjepa-observations"
-VERSION = 2
-KIND = "observation store"
-
-EPISODE_ARRAYS: dict[str, str] = {
-    "offsets": "int64",
-    "group": "int64",
-    "seed": "int64",
-    "terminated": "bool",
-    "truncated": "bool",
-}
-"""Arrays with one entry per episode (``offsets``: and one more), and their dtypes."""
+if TYPE_CHECKING:
+    from tasks.goals import Recorded
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +157,14 @@ class ObservationStore:
     def transitions(self) -> int:
         """Number of transitions: observations less one per episode."""
         return self.observations - self.episodes
+
+    @property
+    def world(self) -> WorldSpec:
+        """What was collected from; worlds are made of it by `tasks.world_choice.open_world`."""
+        meta = self.meta
+        return WorldSpec(
+            meta["world"], self.senses, self.actions, meta["step_budget"], meta["observe"], dict(meta["make"])
+        )
 
     @property
     def sha256(self) -> str:
@@ -278,6 +286,21 @@ class ObservationStore:
         row = self.rows(episode, step)
         return {name: np.take(array, row, axis=0) for name, array in self.observation.items()}
 
+    def recorded(self) -> Recorded:
+        """The episodes as trajectories that goals are drawn from, see `tasks.goals.trajectory_tasks`.
+
+        Rows of a part of the episodes are copied.
+        """
+        from tasks.goals import Recorded
+
+        observations: dict[str, np.ndarray] = self.observation
+        actions = self.action
+        if self._part:
+            row = np.concatenate([np.arange(n) + first for first, n in zip(self.start, self.lengths)])
+            observations = {name: np.take(array, row, axis=0) for name, array in observations.items()}
+            actions = np.take(actions, row, axis=0)
+        return Recorded(self.seed, self.lengths, observations, actions, self.group)
+
     def _window_places(self, length: int) -> np.ndarray:
         """Places of windows before each episode, (episodes + 1,)."""
         if length not in self._places:
@@ -291,89 +314,6 @@ class ObservationStore:
                 )
             self._places[length] = np.r_[0, np.cumsum(np.maximum(self.lengths - length + 1, 0))]
         return self._places[length]
-
-
-def action_dtype(actions: Actions) -> np.dtype[Any]:
-    """How actions are kept."""
-    if actions.continuous:
-        return np.dtype(np.float32)
-    return np.dtype(np.uint8 if actions.count <= 256 else np.int64)
-
-
-def sense_dtype(sense: Sense) -> np.dtype[Any]:
-    """How observations of a sense are kept."""
-    return np.dtype(np.float32 if sense.kind == "vector" else np.uint8)
-
-
-def row_arrays(
-    senses: dict[str, Sense], actions: Actions
-) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-    """Dtype and shape of one row, by name, of the arrays with one entry per observation; state is not among them."""
-    arrays = {f"observation/{name}": (sense_dtype(sense), sense.shape) for name, sense in senses.items()}
-    return arrays | {"action": (action_dtype(actions), (actions.count,) if actions.continuous else ())}
-
-
-def senses_of(meta: dict[str, Any]) -> dict[str, Sense]:
-    """The senses that a description names."""
-    return {
-        name: Sense(sense["kind"], tuple(sense["shape"]), tuple(sense["codes"]))
-        for name, sense in meta["senses"].items()
-    }
-
-
-def actions_of(meta: dict[str, Any]) -> Actions:
-    """The actions that a description names."""
-    actions = meta["actions"]
-    return Actions(actions["count"], tuple(actions["low"]), tuple(actions["high"]))
-
-
-def describe_space(senses: dict[str, Sense], actions: Actions) -> dict[str, Any]:
-    """What `senses_of` and `actions_of` read."""
-    return {"senses": {name: asdict(sense) for name, sense in senses.items()}, "actions": asdict(actions)}
-
-
-def check_description(folder: Path, meta: dict[str, Any]) -> None:
-    """Raise StoreError where a description does not say what is needed to read the arrays it names."""
-    try:
-        wanted = {*row_arrays(senses_of(meta), actions_of(meta)), *EPISODE_ARRAYS}
-        state = meta.get("state", {})
-        safe = all(Path(name).name == name for name in [*meta["senses"], *state])
-        fits = set(meta["arrays"]) == wanted and bool(meta["senses"]) and safe
-        fits = fits and all({"dtype", "shape", "sha256"} <= set(found) for found in state.values())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(
-            f"{folder / META} does not describe senses and actions ({error!r}); collect the store again"
-        ) from None
-    if not fits:
-        raise StoreError(f"{folder / META} does not describe every array; collect the store again")
-
-
-def check_arrays(
-    folder: Path, arrays: dict[str, np.ndarray], senses: dict[str, Sense], actions: Actions
-) -> None:
-    """Raise StoreError where arrays do not fit the senses and actions or one another."""
-    rows = row_arrays(senses, actions)
-    for name, dtype in EPISODE_ARRAYS.items():
-        if str(arrays[name].dtype) != dtype or arrays[name].ndim != 1:
-            raise StoreError(f"{folder} has {name} as {arrays[name].dtype} {arrays[name].shape}, not {dtype}")
-    for name, (wanted, shape) in rows.items():
-        if arrays[name].dtype != wanted or arrays[name].shape[1:] != shape:
-            found = f"{arrays[name].dtype} {arrays[name].shape[1:]}"
-            raise StoreError(f"{folder} has rows of {name} as {found}, not {wanted} {shape}")
-    offsets, group, count = arrays["offsets"], arrays["group"], len(arrays["action"])
-    problem = None
-    if not len(group) or any(len(arrays[name]) != len(group) for name in EPISODE_ARRAYS if name != "offsets"):
-        problem = "arrays of different numbers of episodes"
-    elif len(offsets) != len(group) + 1:
-        problem = f"{len(offsets)} offsets for {len(group)} episodes"
-    elif offsets[0] != 0 or offsets[-1] != count or (np.diff(offsets) < 1).any():
-        problem = f"offsets that do not divide {count} observations into episodes"
-    elif any(len(array) != count for name, array in arrays.items() if name not in EPISODE_ARRAYS):
-        problem = "observations, actions and state of different lengths"
-    elif len(np.unique(group)) != int((group[1:] != group[:-1]).sum()) + 1:
-        problem = "episodes of one group that do not stand together"
-    if problem:
-        raise StoreError(f"{folder} has {problem}; collect the store again")
 
 
 def _reopen(path: Path, number: np.ndarray | None) -> ObservationStore:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.store import row_arrays
 from tasks.store_files import StoreError
+from tasks.store_layout import row_arrays
 from tasks.worlds import Actions, Sense
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

@@ -17,15 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.store import (
-    EPISODE_ARRAYS,
-    FORMAT,
-    KIND,
-    VERSION,
-    ObservationStore,
-    describe_space,
-    row_arrays,
-)
+from tasks.store import ObservationStore
 from tasks.store_contents import EpisodeRows, StoreContents, check_name, check_rows
 from tasks.store_files import (
     FULL,
@@ -42,6 +34,7 @@ from tasks.store_files import (
     versions,
     write_json,
 )
+from tasks.store_layout import EPISODE_ARRAYS, FORMAT, KIND, VERSION, describe_space, row_arrays
 
 
 def write_store(

@@ -17,8 +17,9 @@ from tasks.floorplans import split_seeds
 from tasks.goals import plain_tasks
 from tasks.policies import Policy
 from tasks.randomness import keyed_generator, spread
-from tasks.store import ObservationStore, action_dtype
+from tasks.store import ObservationStore
 from tasks.store_contents import EpisodeRows, StoreContents
+from tasks.store_layout import action_dtype
 from tasks.store_writer import write_store
 from tasks.worlds import Observation, World, WorldSpec
 
@@ -106,11 +107,16 @@ def reset_seeds(
     """Seeds and groups, (layouts * repeats,) int64 each, that a collection with these arguments uses.
 
     Raises:
-        ValueError: an unknown split.
+        ValueError: an unknown split, or a world that draws from another one.
     """
     from tasks.suite import task_spec
     from tasks.twin_worlds import drawn_episodes, has_twin
 
+    own = spec.arguments.get("split", "train")
+    if draws_split(spec.id) and own != split:
+        raise ValueError(
+            f"{spec.id} draws its floor plans from split {own}, not {split}; make the world with split={split!r}"
+        )
     allowed = split_seeds(split)
     key = ("collect world", spec.id, split, int(seed))
     seeds = spread(layouts, allowed.start, allowed.stop, *key)
@@ -124,6 +130,11 @@ def reset_seeds(
     first = {int(group[i]): int(i) for i in order[::-1]}
     order = np.array(sorted(range(layouts), key=lambda i: (first[int(group[i])], i)))
     return np.repeat(seeds[order], repeats), np.repeat(group[order], repeats)
+
+
+def draws_split(env_id: str) -> bool:
+    """Whether a world is one of ours that an argument ``split`` tells where its floor plans come from."""
+    return env_id.startswith("hjepa/Nested")
 
 
 @dataclass(frozen=True, eq=False)
