@@ -147,8 +147,8 @@ def make_environment(env_id: str, arguments: Mapping[str, Any], longer: int = 0)
         raise ValueError(f"{env_id} needs a package that is missing ({_line(error)}); install it") from None
     except ImportError as error:
         raise ValueError(
-            f"{env_id!r} names a module that cannot be imported ({_line(error)}); put its folder on PYTHONPATH, or"
-            " install what it needs"
+            f"{env_id} needs a module that cannot be imported ({_line(error)}); install it, or put its folder on"
+            " PYTHONPATH"
         ) from None
     except gymnasium.error.Error as error:
         raise ValueError(
@@ -218,7 +218,10 @@ def grid_unseen(env: gymnasium.Env[Any, Any]) -> bool:
     )
     view = (bare.agent_view_size, bare.agent_view_size, 3)
     own = bare.observation_space.spaces
-    return not replaced and set(own) == _OWN_ENTRIES and own["image"].shape == view
+    if replaced or set(own) != _OWN_ENTRIES or own["image"].shape != view:
+        return False
+    raw, _ = env.reset(seed=0)  # a wrapper may change what is seen without saying so in a space
+    return np.array_equal(raw["image"], bare.gen_obs()["image"])
 
 
 def _show_grid(env: gymnasium.Env[Any, Any], observe: str) -> gymnasium.Env[Any, Any]:

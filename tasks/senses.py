@@ -56,6 +56,8 @@ def sense_of(space: Space[Any], kind: str = "") -> Sense | None:
     """The sense of one space that is no Dict, or None; ``kind`` decides where a small picture could be symbols."""
     if isinstance(space, spaces.Discrete):
         return Sense("vector", (int(space.n),))
+    if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
+        return Sense("vector", space.shape)
     if isinstance(space, spaces.MultiDiscrete):
         start = np.broadcast_to(space.start, space.shape)
         return _symbols(space.shape, np.asarray(start), np.asarray(space.nvec) + start - 1)

@@ -62,7 +62,10 @@ def twin_spec(
         raise ValueError(f"{env_id} observed as {observe}; choose from {', '.join(ways)}")
     taken = _TAKEN[:1] if spec.family == "minigrid" else _TAKEN
     if unknown := sorted(set(arguments) - set(taken)):
-        raise ValueError(f"{env_id} takes no argument {unknown[0]!r}; known: {', '.join(taken)}")
+        raise ValueError(
+            f"{env_id} takes no argument {unknown[0]!r}; known: {', '.join(taken)}; or take the"
+            " environment itself"
+        )
     budget = spec.step_budget if step_budget is None else step_budget
     tile = arguments.get("tile", TILE)
     if budget < 1 or not isinstance(tile, int) or tile < 1:
@@ -159,7 +162,7 @@ class TwinWorld:
         # The twin goes on where a goal of ours is reached that is not its own.
         running = ~(self._terminated | self._truncated)
         self._agent = np.where(running[:, None], world.agent, self._agent)
-        self._last = np.where(running[:, None, None, None], self._shown(seen), self._last)
+        self._last[running] = self._shown(seen)[running]
         observation = {"image": self._last.copy()}
         goal = self.goal() if tasks.reached is not None else None
         if tasks.reached is None or goal is None:
@@ -239,14 +242,21 @@ def draw_points(floor: np.ndarray, agent: np.ndarray, tile: int = TILE) -> np.nd
     a pixel look different.
     """
     walls = grid_to_walls(floor).swapaxes(1, 2)
-    fine = np.repeat(np.repeat(walls, tile, 1), tile, 2)[..., None] * np.array(WALL_GREY, dtype=np.float64)
-    across, down = (_covered(agent[:, axis], floor.shape[1 + axis] * tile, tile) for axis in (0, 1))
+    cells = np.array([(0, 0, 0), WALL_GREY], dtype=np.uint8)[walls.astype(np.intp)]
+    picture = np.repeat(np.repeat(cells, tile, 1), tile, 2)
+    columns, across = _covered(agent[:, 0], picture.shape[2], tile)
+    rows, down = _covered(agent[:, 1], picture.shape[1], tile)
+    around = np.arange(len(picture))[:, None, None], rows[:, :, None], columns[:, None, :]
+    under = picture[around].astype(np.float64)
     share = (down[:, :, None] * across[:, None, :])[..., None]
-    return np.rint(fine + share * (np.array(BODY_RED) - fine)).astype(np.uint8)
+    picture[around] = np.rint(under + share * (np.array(BODY_RED) - under)).astype(np.uint8)
+    return picture
 
 
-def _covered(places: np.ndarray, pixels: int, tile: int) -> np.ndarray:
-    """Share (E, pixels) of each pixel of a row that bodies at places (E,), in cells, cover."""
+def _covered(places: np.ndarray, pixels: int, tile: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels (E, K) of a row that bodies at places (E,), in cells, may touch, and the share they cover of each."""
     low, high = ((places.astype(np.float64) + side * RADIUS)[:, None] * tile for side in (-1, 1))
-    edges = np.arange(pixels)
-    return np.clip(np.minimum(high, edges + 1) - np.maximum(low, edges), 0, 1)
+    touched = int(np.ceil(2 * RADIUS * tile)) + 1
+    first = np.clip(np.floor(low).astype(np.int64), 0, max(pixels - touched, 0))
+    edges = first + np.arange(min(touched, pixels))
+    return edges, np.clip(np.minimum(high, edges + 1) - np.maximum(low, edges), 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import tasks
 from tasks.goals import Reached, Recorded
 from tasks.gymnasium_world import draw_actions
 
+MUJOCO = pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, reason="needs mujoco")
 GOLDEN = ([107, 109, 105, 111, 110, 102, 108, 106, 101], [21, 7, 28, 7, 17, 14, 20, 10, 28])
 """Seeds and starts of nine tasks."""
 
@@ -138,6 +140,8 @@ def test_rules_by_default_and_by_name() -> None:
     ("env_id", "observe"),
     [
         ("Pendulum-v1", None),
+        ("MountainCarContinuous-v0", None),
+        pytest.param("Reacher-v5", None, marks=MUJOCO),
         ("MiniGrid-DoorKey-5x5-v0", "image"),
         ("MiniGrid-SimpleCrossingS9N1-v0", None),
         ("hjepa/NestedRooms-d2-v0", None),

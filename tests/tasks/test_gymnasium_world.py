@@ -54,6 +54,20 @@ def inverted():
     return Inverted(minigrid.wrappers.RGBImgObsWrapper(gymnasium.make("MiniGrid-Empty-5x5-v0")))
 
 
+class Stepwise(gymnasium.Wrapper):
+    def reset(self, **given):
+        observation, info = super().reset(**given)
+        return {**observation, "image": observation["image"] // 2}, info
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        return {**observation, "image": observation["image"] // 2}, *rest
+
+
+def stepwise():
+    return Stepwise(minigrid.wrappers.RGBImgObsWrapper(gymnasium.make("MiniGrid-Empty-5x5-v0")))
+
+
 class Walk(gymnasium.Env):
     """A line: an action moves, the end is a goal; every third seed starts one step before it."""
 
@@ -95,8 +109,12 @@ class Blind(Odd):
     observation_space = spaces.Dict({"note": spaces.Text(9), "cube": spaces.Box(0, 1, (2, 2, 2), np.float32)})
 
 
-for name, entry, wrapped in (("Permuted", permuted, ()), ("Inverted", inverted, ())):
-    gymnasium.register(f"{name}-v0", entry_point=entry)
+def dimmed():
+    return Stepwise(gymnasium.make("MiniGrid-Empty-5x5-v0"))
+
+
+for entry in (permuted, inverted, stepwise, dimmed):
+    gymnasium.register(f"{entry.__name__.title()}-v0", entry_point=entry)
 gymnasium.register("Walk-v0", entry_point=Walk, max_episode_steps=6)
 gymnasium.register("Endless-v0", entry_point=Walk)
 gymnasium.register("Odd-v0", entry_point=Odd, max_episode_steps=6)
@@ -213,6 +231,22 @@ def test_a_picture_that_a_user_made_is_used_as_it_is(users: str) -> None:
     assert np.array_equal(goal["image"][0], 255 - env.observation(env.unwrapped.gen_obs())["image"])
 
 
+def test_a_view_that_a_user_changed_without_a_word_is_not_replaced(users: str) -> None:
+    world = GymnasiumWorld(gymnasium_spec(f"{users}:Dimmed-v0"))
+    env = gymnasium.make("MiniGrid-Empty-5x5-v0")
+    seen = world.reset(tasks.plain_tasks(np.array([1])))
+    assert set(seen) == {"image", "direction"} and seen["direction"].tolist() == [[1, 0, 0, 0]]
+    assert np.array_equal(seen["image"][0], env.reset(seed=1)[0]["image"] // 2)
+
+
+def test_a_picture_of_the_goal_that_nobody_can_draw_is_not_made_up(users: str) -> None:
+    world = GymnasiumWorld(gymnasium_spec(f"{users}:Stepwise-v0", "image"))
+    seen = world.reset(tasks.plain_tasks(np.array([1])))["image"]
+    assert seen.max() <= 127 and world.goal() is None
+    with pytest.raises(ValueError, match="shows no goal of its own"):
+        tasks.world_tasks(world, episodes=2)
+
+
 def test_success_with_a_penalty_for_every_step(users: str) -> None:
     spec = gymnasium_spec(f"{users}:Penalty-v0")
     assert spec.step_budget == 30
@@ -295,6 +329,17 @@ def test_a_prefix_leads_to_the_start_and_budget_begins_there() -> None:
     for _ in range(239):
         assert not grid.step(np.array([0])).truncated.any()
     assert grid.step(np.array([0])).truncated.all()
+
+
+def test_what_happened_before_the_start_is_no_success(users: str) -> None:
+    world = GymnasiumWorld(gymnasium_spec(f"{users}:Walk-v0", said="success"))
+    given = replace(
+        tasks.plain_tasks(np.array([1])), prefix=np.ones((1, 2), np.int64), prefix_length=np.array([2])
+    )
+    world.reset(given)
+    assert world.step(np.array([0])).success.all(), "it is still at place 2"
+    world.reset(given)
+    assert not world.step(np.array([1])).success.any()
 
 
 def test_a_prefix_that_ends_the_episode_or_arrives_elsewhere_is_refused(users: str) -> None:

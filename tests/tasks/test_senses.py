@@ -24,11 +24,13 @@ BYTES = np.uint8
         (spaces.MultiDiscrete([[2, 3], [4, 2]]), "", Sense("symbols", (2, 2, 1), (4,))),
         (spaces.Box(-np.inf, np.inf, (5,), np.float64), "", Sense("vector", (5,))),
         (spaces.Box(0, 255, (128,), BYTES), "", Sense("vector", (128,))),
+        (spaces.MultiDiscrete([5, 5, 4]), "", Sense("vector", (3,))),
         (spaces.Discrete(4, start=2), "", Sense("vector", (4,))),
         (spaces.Box(-1, 3, (5, 7), np.int64), "", None),
         (spaces.Box(0, 999, (5, 7), np.int64), "", None),
         (spaces.Box(0, 1, (40, 40, 3), np.float32), "", None),
         (spaces.Box(0, 255, (4, 84, 84), BYTES), "", None),
+        (spaces.Box(0, 255, (40, 40, 6), BYTES), "", None),
         (spaces.Text(5), "", None),
     ],
 )

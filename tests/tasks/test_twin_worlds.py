@@ -73,12 +73,22 @@ def test_a_walk_to_the_goal_succeeds_in_both(env_id: str, kind: str) -> None:
     barriers = episodes.barriers
     table = (key_distances if episodes.keys else distances)(barriers, episodes.goal[:, :2])
     way = key_actions if episodes.keys else tasks.shortest_actions
+    walked = []
     for _ in range(int(episodes.oracle_steps.max())):
         action = way(barriers, table, twin.state()["agent"])
+        walked.append(action)
         one, other = twin.step(action), real.step(action)
         assert np.array_equal(one.observation["image"], other.observation["image"])
         assert np.array_equal(one.success, other.success) and np.array_equal(one.success, one.terminated)
     assert one.success.all()
+    whole = replace(given, prefix=np.stack(walked, 1).astype(np.int64), prefix_length=episodes.oracle_steps)
+    for world in (twin, real):
+        with pytest.raises(ValueError, match=r"prefix of task \d .* ends the episode"):
+            world.reset(whole)
+        world.reset(replace(whole, prefix_length=episodes.oracle_steps - 1))
+        assert world.step(whole.prefix[np.arange(6), episodes.oracle_steps - 1]).success.all()
+    few = given.select([4, 1])
+    assert np.array_equal(twin.reset(few)["image"], seen[[4, 1]]) and len(few) == 2
 
 
 def test_given_episodes_that_the_environment_cannot_begin_are_refused() -> None:
