@@ -65,23 +65,24 @@ def import_minari(
             episode = next(iter(data.iterate_episodes([ids[index]])))
             yield _rows_of(episode, seed, senses, actions, kept, data.action_space, source)
 
+    rows = int(data.total_steps) + len(ids)
+    blocks = reported(_gathered(episodes()), len(ids), progress)
+    return write_store(out, _contents(data, senses, actions, source), single_blocks(blocks), rows)
+
+
+def _contents(
+    data: Any, senses: dict[str, tuple[Sense, bool]], actions: Actions, source: str
+) -> StoreContents:
     spec = data.env_spec
-    contents = StoreContents(
+    steps = {"episodes": int(data.total_episodes), "steps": int(data.total_steps)}
+    return StoreContents(
         world=getattr(spec, "id", None) or source,
         senses={own: sense for own, (sense, _) in senses.items()},
         actions=actions,
         step_budget=getattr(spec, "max_episode_steps", None) or 0,
-        arguments={
-            "from": source,
-            "episodes": len(ids),
-            "steps": int(data.total_steps),
-            "sha256": _hash(data),
-        },
+        arguments={"from": source, "sha256": _hash(data), **steps},
         policy="imported",
     )
-    rows = int(data.total_steps) + len(ids)
-    blocks = reported(_gathered(episodes()), len(ids), progress)
-    return write_store(out, contents, single_blocks(blocks), rows)
 
 
 def to_minari(store: ObservationStore, name: str, **about: Any) -> Any:

@@ -27,6 +27,9 @@ BLOCK_EPISODES, BLOCK_BYTES = 64, 64 << 20
 """Episodes made side by side are at most so many, and their observations so large; part of what a collection is a
 function of."""
 
+DRAWN = 512
+"""Floor plans that are looked at in one go."""
+
 
 def collect_world(
     world: World,
@@ -72,11 +75,7 @@ def collect_world(
     if episodes % layouts:
         raise ValueError(f"episodes {episodes} is not a multiple of layouts {layouts}; change one of them")
     acting = Policy(policy, world)
-    arguments = {
-        "world": spec.id,
-        "observe": spec.observe,
-        "make": spec.arguments,
-        "step_budget": spec.step_budget,
+    arguments: dict[str, Any] = {
         "policy": policy,
         "episodes": int(episodes),
         "length": int(length),
@@ -84,21 +83,25 @@ def collect_world(
         "split": split,
         "seed": int(seed),
     }
-    contents = StoreContents(
-        world=spec.id,
-        senses=spec.senses,
-        actions=spec.actions,
-        step_budget=spec.step_budget,
-        arguments=arguments,
-        observe=spec.observe,
-        make=spec.arguments,
-        split=split,
-        seed=int(seed),
-        policy=policy,
-    )
     seeds, group = reset_seeds(spec, split, seed, layouts, episodes // layouts)
     plan = _Plan(world, acting, seeds, group, length, seed, progress or (lambda finished, total: None))
-    return write_store(out, contents, plan.blocks, rows=episodes * length)
+    return write_store(out, _contents(spec, arguments), plan.blocks, rows=episodes * length)
+
+
+def _contents(spec: WorldSpec, arguments: dict[str, Any]) -> StoreContents:
+    made: dict[str, Any] = {
+        "world": spec.id,
+        "observe": spec.observe,
+        "make": spec.arguments,
+        "step_budget": spec.step_budget,
+    }
+    return StoreContents(
+        senses=spec.senses,
+        actions=spec.actions,
+        arguments=made | arguments,
+        **made,
+        **{name: arguments[name] for name in ("split", "seed", "policy")},
+    )
 
 
 def reset_seeds(
@@ -121,10 +124,10 @@ def reset_seeds(
     key = ("collect world", spec.id, split, int(seed))
     seeds = spread(layouts, allowed.start, allowed.stop, *key)
     group = seeds
-    if has_twin(spec.id):
-        group = np.asarray(
-            drawn_episodes(task_spec(spec.id), seeds, spec.arguments).plan_seed, dtype=np.int64
-        )
+    if draws_split(spec.id) and has_twin(spec.id):  # of all others a seed is a layout
+        task, part = task_spec(spec.id), range(0, layouts, DRAWN)
+        drawn = [drawn_episodes(task, seeds[i : i + DRAWN], spec.arguments).plan_seed for i in part]
+        group = np.concatenate(drawn).astype(np.int64)
     order = np.argsort(group, kind="stable")
     # Groups in the order in which their first seeds were drawn, so that a larger collection begins like a smaller one.
     first = {int(group[i]): int(i) for i in order[::-1]}

@@ -248,3 +248,16 @@ def test_long_rows_are_passed_over_in_steps(tmp_path: Path) -> None:
         column = import_files.NpzColumn(archive, "rows")
         assert (column.read(3, 4) == rows[3:]).all()
         assert (column.read(0, 2) == rows[:2]).all(), "going back begins anew"
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_ogbench_reads_the_same_transitions(tmp_path: Path, compact: bool) -> None:
+    """What the library itself makes of a file, transitions or a compact dataset, imports as the file does."""
+    utils = pytest.importorskip("ogbench.utils")
+    data, lengths = moments([5, 2, 7, 4]), [5, 2, 7, 4]
+    data["actions"] = np.nan_to_num(data["actions"], nan=0.75)
+    np.savez(tmp_path / "d.npz", **data)
+    np.savez(tmp_path / "theirs.npz", **utils.load_dataset(tmp_path / "d.npz", compact_dataset=compact))
+    store = import_npz(tmp_path / "d.npz", tmp_path / "s")
+    check(store, "vector", lengths)
+    assert import_npz(tmp_path / "theirs.npz", tmp_path / "t").sha256 == store.sha256
