@@ -23,6 +23,7 @@ from tasks.oracles import cell_distances, distances, shortest_actions
 from tasks.point_dynamics import step_points
 from tasks.random_policy import random_success
 from tasks.specs import TaskSpec
+from tasks.store import ObservationStore, ObservationWindows
 from tasks.suite import floor_plans, list_tasks, make_batched, register_tasks, sample_episodes, task_spec
 from tasks.trajectories import StoreError, TrajectoryStore, Windows, save_trajectories
 from tasks.world_choice import make_world, open_world, world_spec
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tasks.gymnasium_world import GymnasiumWorld, gymnasium_spec
     from tasks.nested_rooms import NestedRooms
     from tasks.twin_worlds import TwinWorld, split_tasks, tasks_of, twin_spec
+    from tasks.world_collection import collect_world
 
 __all__ = [
     "SPLITS",
@@ -56,6 +58,8 @@ __all__ = [
     "NestedPoint",
     "NestedRooms",
     "Observation",
+    "ObservationStore",
+    "ObservationWindows",
     "Reached",
     "Recorded",
     "Sense",
@@ -70,6 +74,7 @@ __all__ = [
     "WorldSpec",
     "cell_distances",
     "collect",
+    "collect_world",
     "compose_image",
     "distances",
     "door_cells",
@@ -106,6 +111,7 @@ __all__ = [
 
 _LAZY = {
     "NestedRooms": "tasks.nested_rooms",
+    "collect_world": "tasks.world_collection",
     "GymnasiumWorld": "tasks.gymnasium_world",
     "gymnasium_spec": "tasks.gymnasium_world",
     "TwinWorld": "tasks.twin_worlds",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,22 @@ from tasks.explorers import EXPLORERS
 from tasks.floorplans import split_seeds
 from tasks.randomness import keyed_generator
 from tasks.specs import TaskSpec
+from tasks.store_files import (
+    META,
+    PROGRESS,
+    StoreError,
+    locked,
+    output_folder,
+    partial_folder,
+    require_space,
+    reserve,
+    same_arguments,
+    write_json,
+)
 from tasks.suite import task_spec
-from tasks.trajectories import META, StoreError, TrajectoryStore, read_meta, write_json, write_meta
+from tasks.trajectories import TrajectoryStore, read_meta, write_meta
 from tasks.walks import walk
 
-PROGRESS = "progress.json"
 SHARD_EPISODES = 512
 """Episodes made side by side; part of what a collection is a function of."""
 
@@ -82,12 +93,12 @@ def collect(
         "seed": int(seed),
         "explorer": explorer,
     }
-    folder = Path(out)
+    folder = output_folder(out)
     if finished := _finished(folder, arguments):
         return finished
-    partial = folder.with_name(folder.name + ".partial")
+    partial = partial_folder(folder)
     partial.mkdir(parents=True, exist_ok=True)
-    with _locked(partial):
+    with locked(partial):
         if finished := _finished(folder, arguments):  # another process may just have completed it
             return finished
         _collect_shards(partial, arguments, progress)
@@ -142,10 +153,8 @@ def _finished(folder: Path, arguments: dict[str, Any]) -> TrajectoryStore | None
     """The complete store at ``folder`` if it has these arguments, None if nothing is there."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return None
-    if not (folder / META).exists():
-        raise StoreError(f"{folder} exists and is not a trajectory store; choose another folder")
     store = TrajectoryStore.open(folder)
-    _same(folder, store.meta.get("arguments"), arguments)
+    same_arguments(folder, store.meta.get("arguments"), arguments)
     return store
 
 
@@ -154,7 +163,7 @@ def _begin(partial: Path, arguments: dict[str, Any], shards: int) -> int:
     file = partial / PROGRESS
     if not file.exists():
         if (partial / META).exists():  # ended just before the last rename
-            _same(partial, read_meta(partial).get("arguments"), arguments)
+            same_arguments(partial, read_meta(partial).get("arguments"), arguments)
             return shards
         return 0
     try:
@@ -163,18 +172,8 @@ def _begin(partial: Path, arguments: dict[str, Any], shards: int) -> int:
         known = found["arguments"]
     except (OSError, ValueError, KeyError, TypeError):
         raise StoreError(f"{file} cannot be read; remove {partial} and collect again") from None
-    _same(partial, known, arguments)
+    same_arguments(partial, known, arguments)
     return done
-
-
-def _same(folder: Path, found: Any, wanted: dict[str, Any]) -> None:
-    found = found if isinstance(found, dict) else {}
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise StoreError(
-                f"{folder} was collected with {name}={found.get(name)!r}, not {value!r};"
-                " choose another folder, or remove this one"
-            )
 
 
 def _arrays(partial: Path, observations: int, spec: TaskSpec) -> tuple[dict[str, np.memmap[Any, Any]], bool]:
@@ -184,6 +183,9 @@ def _arrays(partial: Path, observations: int, spec: TaskSpec) -> tuple[dict[str,
         "action": ((observations, 2), np.float32) if spec.continuous else ((observations,), np.uint8),
         "grid_index": ((observations,), np.int32),
     }
+    sizes = {name: np.dtype(dtype).itemsize * int(np.prod(shape)) for name, (shape, dtype) in shapes.items()}
+    kept = sum(file.stat().st_size for file in partial.glob("*.npy"))
+    require_space(partial, sum(sizes.values()), kept)
     arrays, intact = {}, True
     for name, (shape, dtype) in shapes.items():
         file = partial / f"{name}.npy"
@@ -193,24 +195,6 @@ def _arrays(partial: Path, observations: int, spec: TaskSpec) -> tuple[dict[str,
                 array = np.lib.format.open_memmap(file, mode="r+")
         if array is None or array.shape != shape or array.dtype != dtype:
             array, intact = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape), False
+            reserve(file)
         arrays[name] = array
     return arrays, intact
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from collecting into the same folder; the lock dies with its process."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreError(f"{folder} is being collected by another process; wait for it") from None
-        yield
-    finally:
-        os.close(handle)

@@ -21,10 +21,7 @@ world that changes in other ways adds grids to the table and changes the index w
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import json
 import os
-import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +29,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tasks.store_files import (
+    META,
+    REMEDY,
+    StoreError,
+    describe_array,
+    open_array,
+    read_description,
+    versions,
+    write_json,
+)
+
 FORMAT = "hjepa-trajectories"
 VERSION = 1
-META = "meta.json"
 
 ARRAYS: dict[str, tuple[tuple[str, ...], int]] = {
     "grids": (("uint8",), 4),
@@ -45,10 +52,6 @@ ARRAYS: dict[str, tuple[tuple[str, ...], int]] = {
     "plan": (("int32",), 1),
 }
 """Name of each array, the dtypes it may have, and its number of dimensions."""
-
-
-class StoreError(ValueError):
-    """A trajectory store that cannot be read or written: one line that says what, where and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,28 +211,9 @@ class TrajectoryStore:
 
 def read_meta(folder: Path) -> dict[str, Any]:
     """``meta.json`` of a store; StoreError when the folder is not one, or one of another version."""
-    file = folder / META
-    try:
-        meta = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise StoreError(
-            f"{folder} holds no trajectory store ({META} is missing); collect one there"
-        ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise StoreError(f"{file} cannot be read ({error}); collect the store again") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise StoreError(f"{folder} is not a trajectory store of this project; choose another folder")
-    if meta.get("version") != VERSION:
-        raise StoreError(
-            f"{folder} has store version {meta.get('version')}, this code reads {VERSION};"
-            " collect the store again"
-        )
-    arrays = meta.get("arrays")
-    if not isinstance(arrays, dict) or not all(
-        isinstance(arrays.get(name), dict) and {"dtype", "shape", "sha256"} <= set(arrays[name])
-        for name in ARRAYS
-    ):
-        raise StoreError(f"{file} does not describe every array; collect the store again")
+    meta = read_description(folder, "trajectory store", FORMAT, VERSION)
+    if not set(ARRAYS) <= set(meta["arrays"]):
+        raise StoreError(f"{folder / META} does not describe every array; collect the store again")
     return meta
 
 
@@ -238,12 +222,8 @@ def write_meta(folder: Path, task_id: str, split: str, arguments: dict[str, Any]
 
     Nothing in it depends on the time or the machine's paths, so equal data has equal bytes.
     """
-    described, shapes = {}, {}
-    for name in ARRAYS:
-        file = folder / f"{name}.npy"
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        shapes[name] = array.shape
-        described[name] = {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": _sha256(file)}
+    described = {name: describe_array(folder, name) for name in ARRAYS}
+    shapes = {name: described[name]["shape"] for name in ARRAYS}
     plan = np.load(folder / "plan.npy", allow_pickle=False)
     meta = {
         "format": FORMAT,
@@ -260,8 +240,7 @@ def write_meta(folder: Path, task_id: str, split: str, arguments: dict[str, Any]
             "grids": shapes["grids"][0],
         },
         "arrays": described,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in ("numpy", "gymnasium", "minigrid")},
+        "versions": versions(),
     }
     write_json(folder / META, meta)
     return meta
@@ -306,45 +285,13 @@ def save_trajectories(
     return TrajectoryStore.open(folder)
 
 
-def write_json(file: Path, content: dict[str, Any]) -> None:
-    """Write JSON so that the file is always either the old or the new one."""
-    temporary = file.with_name(file.name + ".new")
-    with temporary.open("w") as stream:
-        json.dump(content, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _open_array(folder: Path, name: str, described: dict[str, Any], verify: str) -> np.ndarray:
-    file = folder / f"{name}.npy"
-    remedy = "restore the file or collect the store again"
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        header_and_data = file.stat().st_size
-    except FileNotFoundError:
-        raise StoreError(f"{file} is missing; {remedy}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise StoreError(f"{file} is truncated or not an array ({error}); {remedy}") from None
+    array = open_array(folder, name, described, verify)
     dtypes, dimensions = ARRAYS[name]
     if str(array.dtype) not in dtypes or array.ndim < dimensions:
-        raise StoreError(f"{file} holds {array.dtype} with shape {array.shape}, not {name}; {remedy}")
-    if str(array.dtype) != described["dtype"] or list(array.shape) != described["shape"]:
-        raise StoreError(
-            f"{file} holds {array.dtype} {array.shape}, {META} says {described['dtype']}"
-            f" {tuple(described['shape'])}; {remedy}"
-        )
-    offset = array.offset if isinstance(array, np.memmap) else 0
-    if header_and_data != offset + array.nbytes:
-        raise StoreError(f"{file} has {header_and_data} bytes, {offset + array.nbytes} expected; {remedy}")
-    if verify == "hash" and _sha256(file) != described["sha256"]:
-        raise StoreError(f"{file} does not have the contents {META} describes (sha256 differs); {remedy}")
-    return np.asarray(array)
+        file = folder / f"{name}.npy"
+        raise StoreError(f"{file} holds {array.dtype} with shape {array.shape}, not {name}; {REMEDY}")
+    return array
 
 
 def _check_consistency(folder: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -131,13 +131,20 @@ def known_task(task_id: str) -> Any:
 
 @contextmanager
 def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, moved by calling what this gives with (done, total)."""
+    """A bar on standard error, moved by calling what this gives with (done, total); none is drawn before, so that
+    what is refused at once is one line."""
     from tqdm import tqdm
 
-    with tqdm(desc=description, unit=unit, dynamic_ncols=True, mininterval=0.5) as bar:
+    bars: list[Any] = []
 
-        def move(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+    def move(done: int, total: int) -> None:
+        if not bars:
+            bars.append(tqdm(desc=description, unit=unit, dynamic_ncols=True, mininterval=0.5))
+        bars[0].total = total
+        bars[0].update(done - bars[0].n)
 
+    try:
         yield move
+    finally:
+        for bar in bars:
+            bar.close()

@@ -75,6 +75,7 @@ class ValueMapAgent(Agent):
         """The next action (E,) of each episode, see `Agent.act`."""
         latent = self.reader.encode(self.perception.see(observation, episodes.floor)[1])
         critic = self.stack.critic(0)
+        assert isinstance(critic, Critic)
         column, row, heading = (belief.argmax(-1) for belief in critic.place(latent))
         index = torch.arange(len(latent), device=latent.device)
         values = self._table[index, :, heading, column, row]

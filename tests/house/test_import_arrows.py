@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 # What each package may import beside the standard library and itself; None: anything.
 ALLOWED: dict[str, set[str] | None] = {
-    "tasks": {"numpy", "gymnasium", "minigrid", "tqdm"},
+    "tasks": {"numpy", "gymnasium", "minigrid", "tqdm", "h5py", "hdf5plugin", "minari"},
     "levels": {"numpy", "torch", "einops"},
     "planners": {"numpy", "torch"},
     "hjepa": None,

@@ -141,7 +141,7 @@ def test_a_point_walks_and_is_drawn_at_its_goal() -> None:
     assert goal is not None and given.episodes is not None
     assert np.array_equal(goal["image"], draw_points(given.episodes.grid, given.episodes.goal, 4))
     rng = np.random.default_rng(0)
-    env = tasks.task_spec("hjepa/NestedPoint-d2-v0").make_batched(3)
+    env = tasks.make_batched(tasks.task_spec("hjepa/NestedPoint-d2-v0"), 3)
     env.reset(options={"episodes": given.episodes})
     for _ in range(20):
         action = draw_actions(world.spec.actions, rng, 3)
