@@ -184,6 +184,7 @@ class _Kept:
             "checkpoint_sha256": sha256,
             "config": repr(config),
             "cell": dataclasses.asdict(cell),
+            "fields": [field.name for field in dataclasses.fields(Results)],
         }
         self.file: Path | None = None
         self.finished: Record | None = None
