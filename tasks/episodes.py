@@ -268,7 +268,7 @@ def reset_options(options: Mapping[str, Any], keys: int = 0) -> dict[str, Any]:
         value = np.asarray(options[name])
         if not np.issubdtype(value.dtype, np.integer) or value.ndim != int(name != "plan_seed"):
             wanted = "an integer" if name == "plan_seed" else "integers (x, y, heading)"
-            raise ValueError(f"reset option {name} is {options[name]!r}; give {wanted}")
+            raise ValueError(f"reset option {name} is {value.tolist()!r}; give {wanted}")
         numbers = value.tolist()
         if keys and name != "plan_seed" and len(numbers) == 3 + 2 * keys:
             if name == "start" and numbers[3:] != [LOCKED, LYING]:

@@ -128,12 +128,7 @@ def _layout(registration: Registration, seed: int) -> Layout:
     shown = bare.grid.encode()
     objects, states = shown[..., 0], shown[..., 2]
     for x, y in np.argwhere(~np.isin(objects, _OBJECTS) | ((objects == DOOR) & (states == LOCKED))):
-        thing = bare.grid.get(int(x), int(y))
-        what = (
-            "a locked door"
-            if thing.type == "door"
-            else f"{_named(thing)}, which is neither wall, floor, door nor goal,"
-        )
+        what = _in_words(bare.grid.get(int(x), int(y)))
         raise ValueError(
             f"{task_id} with seed {seed} has {what} at (x={x}, y={y}); choose an environment without"
         )
@@ -156,8 +151,8 @@ def _layout(registration: Registration, seed: int) -> Layout:
     )
 
 
-def _named(thing: Any) -> str:
-    """An object that is not supported, in words."""
+def _in_words(thing: Any) -> str:
+    """An object that is not supported."""
     if thing.type == "door":
         return "a locked door"
     article = "" if thing.type == "lava" else "a "
