@@ -16,10 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hjepa._guard import check_pillars
-from hjepa._registration import register_with_gymnasium
 
 check_pillars()
-register_with_gymnasium()
+import_module("hjepa._registration").register_with_gymnasium()
 
 if TYPE_CHECKING:
     from hjepa import figures
