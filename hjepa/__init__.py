@@ -1,6 +1,7 @@
 """Stacks of joint-embedding predictive levels that learn from trajectories and plan top down.
 
-The public names load on first use, so `import hjepa` is quick and needs no torch:
+`import hjepa` registers the tasks with Gymnasium (`hjepa._registration`). The public names load on first use, so it is
+quick and needs no torch:
 
 - `load_stack`: a trained `Stack` from the name of shipped weights or a run folder;
 - `Stack`: the levels, bottom up; `stack.truncate(n)` is its n-level form;
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hjepa._guard import check_pillars
 
 check_pillars()
+import_module("hjepa._registration").register_with_gymnasium()
 
 if TYPE_CHECKING:
     from hjepa import figures

@@ -17,7 +17,7 @@ from tasks.batched_world import BatchedWorld, Observation
 from tasks.dynamics import check_actions, step_agents
 from tasks.episodes import draw_episode
 from tasks.floorplans import grid_side, split_seeds
-from tasks.minigrid_suite import KINDS, draw_ends, minigrid_spec, owned
+from tasks.minigrid_suite import KINDS, MAX_MISSES, draw_ends, minigrid_spec, owned, why_none_is_owned
 from tasks.observations import (
     ACTIONS,
     AGENT,
@@ -248,7 +248,13 @@ class BatchedMiniGrid(BatchedGridWorld):
 
     def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:
         seeds, plan_seed = split_seeds(self.split), options.get("plan_seed")
+        missed: list[int] = []
         while plan_seed is None:
             seed = int(rng.integers(seeds.start, seeds.stop))
-            plan_seed = seed if owned(self._spec.id, seed) else None
+            if owned(self._spec.id, seed):
+                plan_seed = seed
+            else:
+                missed.append(seed)
+            if len(missed) == MAX_MISSES:
+                raise ValueError(why_none_is_owned(self._spec.id, self.split, missed))
         return *draw_ends(rng, self._spec, plan_seed, self.tasks), plan_seed

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from tasks.episode_batches import EpisodeBatch
-from tasks.episodes import check_tasks
+from tasks.episodes import check_tasks, reset_options
 from tasks.floorplans import split_seeds
 from tasks.observations import compose_image
 
@@ -145,6 +145,10 @@ class BatchedWorld(VectorEnv, ABC):
         """(E,) int64 steps taken in the current episodes, a copy."""
         return self._steps.copy()
 
+    def move_goals(self, goal: np.ndarray) -> None:
+        """Put the goals of the running episodes elsewhere, (E, A)."""
+        self._goal[:] = goal
+
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
@@ -173,6 +177,7 @@ class BatchedWorld(VectorEnv, ABC):
         if unknown := sorted(set(options) - set(self.options)):
             known = ", ".join(("reset_mask", "episodes", *self.options))
             raise ValueError(f"unknown reset option {unknown[0]!r}; known: {known}")
+        options = reset_options(options, getattr(self, "keys", 0))
         if batch is not None:
             if options:
                 raise ValueError(f"give either episodes or {', '.join(options)} to reset, not both")
@@ -238,14 +243,15 @@ class BatchedWorld(VectorEnv, ABC):
     def _seed_slots(self, seed: int | list[int | None] | None, slots: np.ndarray) -> None:
         if seed is None:
             return
-        if isinstance(seed, int):
+        if isinstance(seed, (int, np.integer)):
+            seed = int(seed)
             super().reset(seed=seed)
             seed = [seed + i for i in range(self.num_envs)]
         if len(seed) != self.num_envs:
             raise ValueError(f"{len(seed)} seeds given for {self.num_envs} environments; give one each")
         for slot in slots:
             if seed[slot] is not None:
-                self._rngs[slot], _ = seeding.np_random(seed[slot])
+                self._rngs[slot], _ = seeding.np_random(int(seed[slot]))
 
     def _load(self, slots: np.ndarray, batch: EpisodeBatch) -> None:
         if len(batch) != len(slots):

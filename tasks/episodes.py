@@ -12,7 +12,9 @@ the pair decides which split it belongs to.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -113,6 +115,36 @@ def fixed_pairs(
         if pair_split(fixed_plan, places[i], places[j]) != split:
             allowed[i, j] = allowed[j, i] = False
     return cells, allowed
+
+
+def reset_options(options: Mapping[str, Any], keys: int = 0) -> dict[str, Any]:
+    """``plan_seed``, ``start`` and ``goal`` of a reset as Python's own numbers, the others left out.
+
+    Args:
+        options: of the reset; numbers may be numpy's, and places rows of an `EpisodeBatch`.
+        keys: 1 where there is a key and a locked door, whose states then stand behind the heading.
+
+    Raises:
+        ValueError: no integers, or a start where door and key are not as an episode begins.
+    """
+    found: dict[str, Any] = {}
+    for name in ("plan_seed", "start", "goal"):
+        if options.get(name) is None:
+            continue
+        value = np.asarray(options[name])
+        if not np.issubdtype(value.dtype, np.integer) or value.ndim != int(name != "plan_seed"):
+            wanted = "an integer" if name == "plan_seed" else "integers (x, y, heading)"
+            raise ValueError(f"reset option {name} is {value.tolist()!r}; give {wanted}")
+        numbers = value.tolist()
+        if keys and name != "plan_seed" and len(numbers) == 3 + 2 * keys:
+            if name == "start" and numbers[3:] != [LOCKED, LYING]:
+                raise ValueError(
+                    f"start {numbers} has door and key in states {numbers[3:]}; an episode begins with"
+                    f" {[LOCKED, LYING]}"
+                )
+            numbers = numbers[:3]
+        found[name] = numbers if name == "plan_seed" else tuple(numbers)
+    return found
 
 
 def draw_episode(

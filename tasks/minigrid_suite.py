@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from tasks.episode_batches import EpisodeBatch, reachable_barriers
 from tasks.floorplans import SPLIT_BUCKETS, split_of, split_seeds
+from tasks.named import Registration, make_named, step_limits
+from tasks.named_episode import told_grid
 from tasks.observations import (
+    BARRIER,
     DOOR,
     EMPTY,
     EMPTY_CELL,
@@ -31,7 +33,6 @@ from tasks.observations import (
     GOAL_CELL,
     LOCKED,
     WALL,
-    close_doors,
     door_cells,
 )
 from tasks.oracles import arrival
@@ -43,7 +44,8 @@ KINDS = ("own", "uniform")
 
 _OBJECTS = (EMPTY, WALL, FLOOR, DOOR, GOAL)
 _PROBED = 64  # layouts looked at to count doors
-_MAX_MISSES = 500
+MAX_MISSES = 500
+"""Layouts looked at in vain before a split counts as empty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,7 @@ class Layout:
         agent: (3,) int64, x, y, heading.
         goal: (2,) int64, cell of the goal object.
         content: hash bucket 0..9 of the geometry.
+        reachable: whether a way leads from the start to the goal.
     """
 
     grid: np.ndarray
@@ -63,6 +66,7 @@ class Layout:
     agent: np.ndarray
     goal: np.ndarray
     content: int
+    reachable: bool
 
     @property
     def doors(self) -> int:
@@ -74,9 +78,8 @@ class Layout:
         return np.concatenate([self.agent, self.states, np.zeros(doors - self.doors, dtype=np.int64)])
 
 
-@functools.lru_cache(maxsize=16)
 def stock_environment(task_id: str) -> Any:
-    """The unmodified environment, bare of wrappers, one per process.
+    """The environment as it is registered, wrappers and all, one per process and registration.
 
     Args:
         task_id: Gymnasium id, or ``module:id`` to import the module that registers it first.
@@ -84,88 +87,124 @@ def stock_environment(task_id: str) -> Any:
     Raises:
         ValueError: no such environment, not one of MiniGrid's, or one with rules of its own.
     """
-    import minigrid  # registers the environments  # noqa: F401
+    return _environment(Registration(task_id))
+
+
+@functools.lru_cache(maxsize=16)
+def _environment(registration: Registration) -> Any:
     from minigrid.minigrid_env import MiniGridEnv
 
-    try:
-        env = gymnasium.make(task_id).unwrapped
-    except ImportError as error:
+    task_id, env = registration.task_id, make_named(registration)
+    bare = env.unwrapped
+    if not isinstance(bare, MiniGridEnv):
+        raise ValueError(f"{task_id} is a {type(bare).__name__}, not a MiniGrid environment")
+    if type(bare).step is not MiniGridEnv.step:
         raise ValueError(
-            f"{task_id!r} names a module that cannot be imported ({error}); put its folder on PYTHONPATH"
-        ) from None
-    except gymnasium.error.Error as error:
-        raise ValueError(
-            f"unknown MiniGrid environment {task_id!r} ({error}); see gymnasium.registry"
-        ) from None
-    if not isinstance(env, MiniGridEnv):
-        raise ValueError(f"{task_id} is a {type(env).__name__}, not a MiniGrid environment")
-    if type(env).step is not MiniGridEnv.step:
-        raise ValueError(f"{task_id} has rules of its own (it overrides step); only MiniGrid's are supported")
+            f"{task_id} has rules of its own ({_who_has(type(bare), 'step').__name__} overrides step);"
+            " only MiniGrid's are supported"
+        )
     return env
 
 
-@functools.lru_cache(maxsize=20_000)
+def _who_has(kind: type, name: str) -> type:
+    """The class that an attribute of a class is inherited from."""
+    return next(each for each in kind.__mro__ if name in vars(each))
+
+
 def layout(task_id: str, seed: int) -> Layout:
     """The layout of a seed.
 
     Raises:
         ValueError: an environment that is not supported.
     """
-    env = stock_environment(task_id)
+    return _layout(Registration(task_id), seed)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _layout(registration: Registration, seed: int) -> Layout:
+    task_id, env = registration.task_id, _environment(registration)
     env.reset(seed=seed)
-    grid = env.grid.encode()
-    objects, states = grid[..., 0], grid[..., 2]
-    for wrong, what in (
-        (~np.isin(objects, _OBJECTS), "an object that is neither wall, floor, door nor goal"),
-        ((objects == DOOR) & (states == LOCKED), "a locked door"),
-    ):
-        if wrong.any():
-            x, y = np.argwhere(wrong)[0]
-            raise ValueError(
-                f"{task_id} with seed {seed} has {what} at (x={x}, y={y}, object {objects[x, y]});"
-                " choose an environment without"
-            )
+    bare = env.unwrapped
+    shown = bare.grid.encode()
+    objects, states = shown[..., 0], shown[..., 2]
+    for x, y in np.argwhere(~np.isin(objects, _OBJECTS) | ((objects == DOOR) & (states == LOCKED))):
+        what = _in_words(bare.grid.get(int(x), int(y)))
+        raise ValueError(
+            f"{task_id} with seed {seed} has {what} at (x={x}, y={y}); choose an environment without"
+        )
     goals = np.argwhere(objects == GOAL)
     if len(goals) != 1:
         raise ValueError(f"{task_id} with seed {seed} has {len(goals)} goal objects; one is needed")
-    cells = door_cells(grid, int((objects == DOOR).sum()))
-    geometry = np.where(np.isin(objects, (WALL, DOOR)), objects, EMPTY).astype(np.uint8)
+    grid = told_grid(bare)
+    doors = int((objects == DOOR).sum())
+    cells = door_cells(grid, doors)
+    agent = np.array([*bare.agent_pos, bare.agent_dir], dtype=np.int64)
+    geometry = np.where(np.isin(grid[..., 0], (WALL, DOOR)), grid[..., 0], EMPTY).astype(np.uint8)
+    barriers = reachable_barriers(grid[None], agent[None], doors)[0]
     return Layout(
-        grid=close_doors(grid),
+        grid=grid,
         states=states[cells[:, 0], cells[:, 1]].astype(np.int64),
-        agent=np.array([*env.agent_pos, env.agent_dir], dtype=np.int64),
+        agent=agent,
         goal=goals[0],
         content=bucket("minigrid", *geometry.shape, geometry.tobytes().hex()),
+        reachable=bool(barriers[tuple(goals[0])] != BARRIER),
     )
 
 
+def _in_words(thing: Any) -> str:
+    """An object that is not supported."""
+    if thing.type == "door":
+        return "a locked door"
+    article = "" if thing.type == "lava" else "a "
+    return f"{article}{thing.type}, which is neither wall, floor, door nor goal,"
+
+
 def owned(task_id: str, seed: int) -> bool:
-    """Whether the content of a seed's layout belongs to the split whose range the seed is in."""
-    return layout(task_id, seed).content in SPLIT_BUCKETS[split_of(seed)]
+    """Whether a seed's layout can be solved and its content belongs to the split whose range the seed is in."""
+    found = layout(task_id, seed)
+    return found.reachable and found.content in SPLIT_BUCKETS[split_of(seed)]
 
 
 def layout_seeds(task_id: str, split: str, count: int, *key: str | int) -> np.ndarray:
     """The first ``count`` owned seeds (count,) int64 of a keyed walk through the split's range.
 
+    Layouts whose goal cannot be reached from the start are passed over, as if they had not been drawn.
+
     Raises:
         ValueError: an unknown split, or an environment with so few layouts that none is set aside for it.
     """
     found: list[int] = []
-    misses = 0
+    missed: list[int] = []
     for seed in _walk(split, key):
         if owned(task_id, seed):
             found.append(seed)
-            misses = 0
+            missed = []
         else:
-            misses += 1
+            missed.append(seed)
         if len(found) == count:
             break
-        if misses == _MAX_MISSES:
-            raise ValueError(
-                f"{task_id} has too few layouts: none of the {split} split in {misses} seeds; use split"
-                " 'train', or an environment with more layouts"
-            )
+        if len(missed) == MAX_MISSES:
+            raise ValueError(why_none_is_owned(task_id, split, missed))
     return np.array(found, dtype=np.int64)
+
+
+def why_none_is_owned(task_id: str, split: str, seeds: list[int]) -> str:
+    """Why none of these seeds of a split has a layout to use, and what to do."""
+    layouts = [layout(task_id, seed) for seed in seeds]
+    walled = [seed for seed, each in zip(seeds, layouts) if not each.reachable]
+    if len(walled) == len(seeds):
+        return (
+            f"{task_id} with seed {walled[0]} has a goal that cannot be reached from the start, as have"
+            f" {len(seeds) - 1} other layouts of the {split} split; choose an environment that can be solved"
+        )
+    contents = {each.content for each in layouts if each.reachable}
+    owners = [name for name, buckets in SPLIT_BUCKETS.items() if contents & set(buckets)]
+    geometries = len({each.grid.tobytes() for each in layouts if each.reachable})
+    return (
+        f"{task_id} has too few layouts: {geometries} different in {len(seeds)} seeds of the {split} split, and"
+        f" by their content they belong to {' and '.join(owners)}, so that none is left for {split}; use split"
+        f" {owners[0]!r}, or an environment with more layouts"
+    )
 
 
 def _walk(split: str, key: tuple[str | int, ...]) -> Iterator[int]:
@@ -225,6 +264,8 @@ def sample_layout_episodes(spec: TaskSpec, split: str, kind: str, episodes: int,
 def minigrid_spec(task_id: str, doors: int | None = None, default_budget_tflops: float = 0.03) -> TaskSpec:
     """A task of any supported stock environment, with the environment's own step limit as budget.
 
+    Where it is registered with ``max_episode_steps``, or stands in a ``TimeLimit``, the smallest limit counts.
+
     Args:
         task_id: Gymnasium id.
         doors: door slots; None: as many as the most of 64 layouts have.
@@ -237,7 +278,9 @@ def minigrid_spec(task_id: str, doors: int | None = None, default_budget_tflops:
     seeds = split_seeds("train")[:_PROBED]
     if doors is None:
         doors = max(layout(task_id, seed).doors for seed in seeds)
-    return stock_spec(task_id, env.width, env.height, env.max_steps, doors, default_budget_tflops)
+    bare = env.unwrapped
+    limit = min([bare.max_steps, *step_limits(env)])
+    return stock_spec(task_id, bare.width, bare.height, limit, doors, default_budget_tflops)
 
 
 def stock_spec(

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from tasks.batched_world import BatchedWorld, Observation
-from tasks.episodes import draw_episode
+from tasks.episodes import EpisodeBatch, draw_episode
 from tasks.floorplans import grid_side
 from tasks.observations import grid_to_walls, walls_to_grid
 from tasks.point_dynamics import RADIUS, check_point_actions, step_points
@@ -122,10 +122,47 @@ class NestedPoint(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode; ``options`` may hold ``plan_seed``. Info has ``goal`` (2,) and ``plan_seed``."""
+        """Start an episode.
+
+        Args:
+            seed: seed of all following draws, or None to go on drawing.
+            options: ``plan_seed`` (integer); with it ``start`` and ``goal`` (x, y) may be given, both or none.
+
+        Returns:
+            The observation, and info with ``goal`` (2,) and ``plan_seed``.
+
+        Raises:
+            ValueError: an unknown option, or one that does not fit the plan.
+        """
         super().reset(seed=seed)
+        options = dict(options or {})
+        places = [options.pop(name) for name in ("start", "goal") if options.get(name) is not None]
         observation, info = self.batch.reset(seed=seed, options=options)
+        if places:
+            if len(places) < 2 or options.get("plan_seed") is None:
+                raise ValueError("start and goal are taken together and with plan_seed; give all three")
+            observation, info = self._placed(info, *(self._free(place) for place in places))
         return _single(observation), {"goal": info["goal"][0], "plan_seed": int(info["plan_seed"][0])}
+
+    def _free(self, place: Any) -> np.ndarray:
+        position = np.asarray(place, dtype=np.float32)
+        side = self.batch.walls.shape[1]
+        if position.shape != (2,) or not ((position >= 0) & (position < side)).all():
+            raise ValueError(f"place {place!r}; give (x, y) in the {side}x{side} floor plan")
+        if self.batch.walls[(0, *np.floor(position).astype(int))]:
+            raise ValueError(f"place {place!r} is inside a wall; choose a free one")
+        return position[None]
+
+    def _placed(
+        self, info: dict[str, Any], start: np.ndarray, goal: np.ndarray
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin at a place; nobody asks for the shortest way."""
+        episodes = EpisodeBatch(info["plan_seed"], self.batch.floor, start, goal, np.zeros(1, np.int64))
+        return self.batch.reset(options={"episodes": episodes})
+
+    def move_goal(self, goal: np.ndarray | None) -> None:
+        """Put the goal of the running episode at (x, y); None: there is none."""
+        self.batch.move_goals(np.zeros((1, 2)) if goal is None else np.asarray(goal)[None])
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Take one action (2,)."""

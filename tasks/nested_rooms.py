@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -11,11 +12,11 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Door, Goal, Key, Lava, Wall
 from minigrid.minigrid_env import MiniGridEnv
 
-from tasks.episodes import Episode, check_tasks, draw_episode
+from tasks.episodes import Episode, check_tasks, draw_episode, reset_options
 from tasks.floorplans import FloorPlan, grid_side, split_seeds
-from tasks.observations import DONE, DROP, GOAL_CELL, IN_HAND, LYING, compose_image
+from tasks.observations import DONE, DROP, GOAL_CELL, IN_HAND, LYING, compose_image, grid_to_lava
 
-_OPTIONS = ("plan_seed", "start", "goal")
+_OPTIONS = ("plan_seed", "start", "goal", "lava")
 
 KEY_COLOUR = "yellow"
 """Of the key and its door, MiniGrid's name of :data:`tasks.observations.YELLOW`."""
@@ -49,6 +50,7 @@ class NestedRooms(MiniGridEnv):
             environment and sees the whole. With a view an observation also holds ``pose``, the agent's (x, y,
             heading) and what it knows of the states of door and key, and ``info["goal"]`` is the pose at the goal
             instead of a picture of the floor plan.
+        max_steps: MiniGrid's name of the step budget, which it then takes the place of.
         **kwargs: MiniGridEnv's own arguments (``render_mode``, ``agent_view_size``, ``tile_size``, ...).
 
     Raises:
@@ -67,8 +69,10 @@ class NestedRooms(MiniGridEnv):
         lava: bool = False,
         keys: int = 0,
         view: int = 0,
+        max_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
+        step_budget = step_budget if max_steps is None else max_steps
         if step_budget < 1:
             raise ValueError(f"step_budget is {step_budget}; at least 1 step is needed")
         split_seeds(split)
@@ -126,7 +130,8 @@ class NestedRooms(MiniGridEnv):
         Args:
             seed: seed of all following draws, or None to go on drawing.
             options: any of ``plan_seed`` (integer), ``start`` and ``goal`` (x, y, heading), which are then
-                kept instead of drawn.
+                kept instead of drawn; in a world with lava also ``lava``, a floor plan (W, H, 3) that shows where it
+                lies. Rows of a `tasks.episodes.EpisodeBatch` are taken as they are.
 
         Returns:
             The observation, and info with ``goal`` (W, H, 3) uint8, the full observation of the agent
@@ -135,10 +140,7 @@ class NestedRooms(MiniGridEnv):
         Raises:
             ValueError: an unknown option, or one that does not fit the plan.
         """
-        self._options = dict(options or {})
-        for name in self._options:
-            if name not in _OPTIONS:
-                raise ValueError(f"unknown reset option {name!r}; known: {', '.join(_OPTIONS)}")
+        self._options = self._checked_options(options or {})
         observation, _ = super().reset(seed=seed)
         grid = self.episode.grid
         if self.show_goal:
@@ -146,6 +148,27 @@ class NestedRooms(MiniGridEnv):
         goal = self.episode.goal_agent
         info = {"goal": goal if self.view else compose_image(grid, goal), "plan_seed": self.plan.seed}
         return observation, info
+
+    def _checked_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        known = _OPTIONS if self.lava else _OPTIONS[:-1]
+        for name in options:
+            if name not in known:
+                raise ValueError(f"unknown reset option {name!r}; known: {', '.join(known)}")
+        if "lava" not in options:
+            return reset_options(options, self.keys)
+        shape, shown = (self.width, self.height, 3), np.asarray(options["lava"])
+        if shown.shape != shape:
+            raise ValueError(f"reset option lava has shape {shown.shape}; give a floor plan {shape}")
+        return reset_options(options, self.keys) | {"lava": shown}
+
+    def move_goal(self, goal: tuple[int, int, int] | None) -> None:
+        """Put the goal of the running episode elsewhere.
+
+        Args:
+            goal: (x, y, heading), or None to have none: the episode then ends when its time is up.
+        """
+        # No agent ever stands in a corner.
+        self._episode = replace(self.episode, goal=goal or (0, 0, 0))
 
     def step(  # type: ignore[override]
         self, action: int
@@ -189,6 +212,8 @@ class NestedRooms(MiniGridEnv):
             self.grid.set(x, y, None)
 
     def _gen_grid(self, width: int, height: int) -> None:
+        given = {name: value for name, value in self._options.items() if name != "lava"}
+        shown = self._options.get("lava")
         self._episode = draw_episode(
             self.np_random,
             depth=self.depth,
@@ -196,11 +221,14 @@ class NestedRooms(MiniGridEnv):
             split=self.split,
             tasks=self.tasks,
             fixed_plan=self.fixed_plan,
-            lava=self.lava,
+            lava=self.lava and shown is None,
             keys=self.keys,
             step_budget=self.step_budget,
-            **self._options,
+            **given,
         )
+        if shown is not None:
+            cells = tuple((int(x), int(y)) for x, y in np.argwhere(grid_to_lava(shown)))
+            self._episode = replace(self._episode, lava=cells)
         self.grid = Grid(width, height)
         for x, y in np.argwhere(self.plan.walls):
             self.grid.set(int(x), int(y), Wall())

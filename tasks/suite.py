@@ -17,6 +17,7 @@ from tasks.floorplans import grid_side, plan_walls, split_seeds
 from tasks.key_oracles import key_arrival
 from tasks.locks import locked_floors
 from tasks.minigrid_suite import floors, layout_seeds, minigrid_spec, sample_layout_episodes, stock_spec
+from tasks.named import Registration
 from tasks.nested_point import BatchedNestedPoint
 from tasks.observations import ACTIONS, grid_to_barriers, grid_to_lava, grid_to_walls, walls_to_grid
 from tasks.oracles import arrival
@@ -87,10 +88,10 @@ _SPECS = {
 }
 
 _ENTRY_POINTS = {
-    "nested-rooms": ("tasks.nested_rooms:NestedRooms", "tasks.batched:BatchedNestedRooms"),
-    "nested-point": ("tasks.nested_point:NestedPoint", "tasks.nested_point:BatchedNestedPoint"),
+    "nested-rooms": ("tasks.nested_rooms:NestedRooms", "tasks.vectorized:nested_rooms"),
+    "nested-point": ("tasks.nested_point:NestedPoint", "tasks.vectorized:nested_point"),
 }
-"""Environment and batched twin of each family; MiniGrid registers its own."""
+"""Environment of each family, and Gymnasium's vector environment of it; MiniGrid registers its own."""
 
 
 def task_spec(task_id: str) -> TaskSpec:
@@ -105,15 +106,17 @@ def task_spec(task_id: str) -> TaskSpec:
     """
     if task_id in _SPECS:
         return _SPECS[task_id]
-    if task_id.startswith("MiniGrid-") or ":" in task_id or task_id in gymnasium.registry:
-        return _generic(task_id)
+    if task_id.startswith(("MiniGrid-", "BabyAI-")) or ":" in task_id or task_id in gymnasium.registry:
+        return _generic(Registration(task_id))
     raise ValueError(
         f"unknown task {task_id!r}; known tasks: {', '.join(_SPECS)}; and any"
         " MiniGrid environment in Gymnasium's registry, also as module:id"
     )
 
 
-_generic = functools.lru_cache(maxsize=64)(minigrid_spec)
+@functools.lru_cache(maxsize=64)
+def _generic(registration: Registration) -> TaskSpec:
+    return minigrid_spec(registration.task_id)
 
 
 def list_tasks() -> list[dict[str, Any]]:

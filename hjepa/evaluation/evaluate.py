@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.diagnostics import Finding, diagnose, join_findings
 from hjepa.evaluation.oracles import OracleAgent
+from hjepa.evaluation.playing import Results, Trace, play
 from hjepa.evaluation.records import Record, build_record
 from hjepa.evaluation.value_map import VALUE_MAP, ValueMapAgent
 from hjepa.gridworld.guardrails import Guardrail, Lava, Region, sample_zones
@@ -29,11 +28,13 @@ from hjepa.model.perception import describe_world, world_of
 from hjepa.model.pixels import perception_of
 from hjepa.model.stack import Stack
 from planners.noise import combine
-from planners.top_down import Decision
-from tasks import EpisodeBatch, TaskSpec, make_batched, random_success, sample_episodes, task_spec
+from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
 from tasks.mission_oracles import random_missions
 from tasks.missions import MissionBatch
-from tasks.observations import grid_to_lava
+from tasks.named import has_twin
+from tasks.replay import random_success_named
+
+__all__ = ["Results", "Trace", "bench", "evaluate", "make_agent", "play", "watch"]
 
 DEFAULT_BATCH = 100
 """Episodes planned at once, unless said otherwise."""
@@ -43,61 +44,6 @@ ORACLE_BATCH = 20
 
 DIAGNOSED = 80
 """Episodes that diagnostics are measured on, at most."""
-
-
-@dataclass(frozen=True)
-class Results:
-    """What happened in E episodes.
-
-    Attributes:
-        success: (E,) 0 or 1.
-        steps: (E,) environment steps.
-        flops: (E,) floating point operations.
-        asked, planned: (E, K) how often each level had to plan, and how often it did (and was not skipped).
-        repaired: (E,) plans that had to be mended on the way.
-        violated: (E,) 0 or 1, whether the agent was in a forbidden cell.
-        plan_ms: (E,) milliseconds of planning per replan.
-    """
-
-    success: np.ndarray
-    steps: np.ndarray
-    flops: np.ndarray
-    asked: np.ndarray
-    planned: np.ndarray
-    repaired: np.ndarray
-    violated: np.ndarray
-    plan_ms: np.ndarray
-
-    def to_plain(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name).tolist() for field in dataclasses.fields(self)}
-
-    @staticmethod
-    def from_plain(content: dict[str, Any]) -> Results:
-        return Results(**{name: np.asarray(value) for name, value in content.items()})
-
-    @staticmethod
-    def join(parts: Sequence[Results]) -> Results:
-        names = [field.name for field in dataclasses.fields(Results)]
-        return Results(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What happened and what was imagined, for figures.
-
-    Attributes:
-        episodes: E episodes.
-        agent: (E, T + 1, A) agent vectors after every step.
-        results: outcomes.
-        decisions: every planner call.
-        stack: the levels used.
-    """
-
-    episodes: EpisodeBatch
-    agent: np.ndarray
-    results: Results
-    decisions: list[Decision]
-    stack: Stack
 
 
 def make_agent(
@@ -150,83 +96,6 @@ def make_agent(
     return OracleAgent(
         stack, spec.step_budget, levels, budget, settings, record, perception=sees, oracle=oracle
     )
-
-
-def play(
-    agent: Agent,
-    spec: TaskSpec,
-    episodes: EpisodeBatch,
-    first: int,
-    seed: int,
-    zones: np.ndarray | None = None,
-    missions: MissionBatch | None = None,
-) -> Trace:
-    """Run a batch of episodes to their ends.
-
-    Args:
-        agent: plans.
-        spec: task.
-        episodes: E of them.
-        first: number of the first one in its evaluation set, which its random key is made of.
-        seed: of the evaluation.
-        zones: (E, W, H) bool, cells that count as forbidden besides lava; the agent keeps out of them only where its
-            guardrails say so.
-        missions: what is to be done instead of reaching the goal; done or not is judged here, whatever the agent
-            believes.
-    """
-    count = len(episodes.start)
-    wrong = grid_to_lava(episodes.grid) if zones is None else zones | grid_to_lava(episodes.grid)
-    world = make_batched(spec, count, copy=False)
-    # A world ends an episode at its goal, a mission may have to go on from there; no agent ever stands in a corner.
-    endless = episodes if missions is None else replace(episodes, goal=np.zeros_like(episodes.goal))
-    observation, info = world.reset(options={"episodes": endless})
-    keys = combine(seed, torch.arange(first, first + count))
-    if isinstance(agent, OracleAgent):
-        agent.reveal(episodes)
-    walked = [world.agent]
-    show, floor = agent.perception.show, episodes.grid
-    goal = {"pose": info["goal"]} if spec.view else show(episodes.goal_observation, floor, episodes.goal)
-    state = agent.begin(show(observation, floor, walked[-1]), goal if missions is None else missions, keys)
-    legs = None if missions is None else missions.advance(np.zeros(count, np.int64), world.agent)
-    done = np.zeros(count, dtype=bool)
-    success = np.zeros(count, dtype=np.int64)
-    steps = np.zeros(count, dtype=np.int64)
-    seconds = 0.0
-    while not done.all():
-        begun = time.perf_counter()
-        action = agent.act(state, show(observation, floor, walked[-1]), torch.from_numpy(~done))
-        seconds += time.perf_counter() - begun
-        observation, reward, terminated, truncated, _ = world.step(action)
-        steps += ~done
-        arrived = reward > 0
-        if missions is not None and legs is not None:
-            legs = missions.advance(legs, world.agent)
-            arrived = legs == missions.legs
-        success |= (arrived & ~done).astype(np.int64)
-        done |= terminated | truncated | arrived
-        walked.append(world.agent)
-    path = np.stack(walked, 1)
-    cells = np.floor(path[..., :2]).astype(np.int64)
-    if missions is not None:
-        wrong = wrong | missions.avoid
-    entered = wrong[np.arange(count)[:, None], cells[..., 0], cells[..., 1]]
-    # What a world does with an agent whose mission is over is nobody's fault.
-    violated = (entered & (np.arange(path.shape[1]) <= steps[:, None])).any(1)
-    if missions is not None:
-        success &= ~violated
-    asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
-    planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
-    results = Results(
-        success=success,
-        steps=steps,
-        flops=state.flops.cpu().numpy(),
-        asked=asked,
-        planned=planned,
-        repaired=state.plan.repaired.cpu().numpy(),
-        violated=violated.astype(np.int64),
-        plan_ms=np.full(count, 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
-    )
-    return Trace(episodes, path, results, state.plan.decisions, agent.stack)
 
 
 def evaluate(
@@ -343,7 +212,11 @@ def evaluate(
     sight = stack.world.sight
     record["observation"] = "state" if sight is None else sight.kind
     record["information"] = "told" if sight is None else "seen"
-    # Further than the contract: a level that plans once, far from the goal, has a small share of all plans.
+    # Further than the contract: where success comes from (tasks.replay) ...
+    record["stepped"] = "twin" if has_twin(task) else "environment"
+    record["replayed"] = episodes if has_twin(task) else 0
+    record["placed"] = int(results.placed.sum())
+    # ... and a level that plans once, far from the goal, has a small share of all plans.
     record["active_episodes"] = (results.planned > 0).mean(0).tolist()
     if zones or spec.lava:
         record["guardrails"] = [guardrail.name for guardrail in agent.guardrails]
@@ -364,6 +237,9 @@ def evaluate(
 
 
 def _random_success(spec: TaskSpec, batch: EpisodeBatch, missions: MissionBatch | None, seed: int) -> float:
+    """Of random actions; in an environment that has no twin, stepped itself where there is no mission."""
+    if missions is None and not has_twin(spec.id):
+        return random_success_named(spec, batch, seed)
     if missions is None:
         return float(random_success(batch, spec.step_budget, seed=seed))
     return random_missions(batch.barriers, batch.start, missions, spec.step_budget, seed)

@@ -78,6 +78,20 @@ def cell_key(spec: Mapping[str, Any]) -> str:
     return digest(spec)
 
 
+def check_episodes(task: str, split: str, tasks: str | None, episodes: int, seed: int) -> None:
+    """Draw the evaluation episodes, so that what is wrong with them is known before any work.
+
+    Raises:
+        InputError: a kind of episodes that the task has not, too few layouts, or a layout that is not supported.
+    """
+    from tasks import sample_episodes
+
+    try:
+        sample_episodes(task, split, tasks, episodes=episodes, seed=seed)
+    except ValueError as error:
+        raise InputError(str(error), f"episodes of {task}") from error
+
+
 def canonical_overrides(overrides: Sequence[str]) -> list[str]:
     """Overrides sorted by key; of several for one key, the last counts.
 

@@ -19,7 +19,15 @@ from typing import Any
 
 from hjepa.errors import InputError, one_line
 from hjepa.evaluation.plan_request import DEPTHS
-from hjepa.sweeps.cell import Spec, canonical_overrides, cell_key, plan_request, resolved_config, yaml_line
+from hjepa.sweeps.cell import (
+    Spec,
+    canonical_overrides,
+    cell_key,
+    check_episodes,
+    plan_request,
+    resolved_config,
+    yaml_line,
+)
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,9 @@ def expand(preset: str, grid: Grid | None = None) -> list[Spec]:
             }
             check_spec(spec)
             specs.setdefault(cell_key(spec), spec)
+    names = ("task", "split", "tasks", "episodes", "seed")
+    for drawn in dict.fromkeys(tuple(spec[name] for name in names) for spec in specs.values()):
+        check_episodes(*drawn)
     return list(specs.values())
 
 

@@ -20,7 +20,7 @@ from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
 from hjepa.json_files import read_json, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
-from hjepa.sweeps.cell import digest
+from hjepa.sweeps.cell import check_episodes, digest
 from hjepa.sweeps.workers import workers
 from tasks import task_spec
 
@@ -61,6 +61,8 @@ def plan_command(request: PlanRequest) -> list[Record]:
     stack = load_stack(request.checkpoint, str(device))
     cells = list(cells_of(request, stack))
     spec = task_spec(request.task)
+    for seed in request.seed:
+        check_episodes(request.task, request.split, request.tasks, request.episodes, seed)
     for cell in cells:
         settings = _settings(with_plan(stack.config, request.overrides), cell)
         guardrails = None if not request.unguarded else ()
@@ -184,6 +186,7 @@ class _Kept:
             "checkpoint_sha256": sha256,
             "config": repr(config),
             "cell": dataclasses.asdict(cell),
+            "fields": [field.name for field in dataclasses.fields(Results)],
         }
         self.file: Path | None = None
         self.finished: Record | None = None

@@ -72,7 +72,7 @@ def compare(
     **arguments: object,
 ) -> Counter[str]:
     """Run twin and MiniGrid side by side for ``steps`` steps in all; returns how often each event was."""
-    twin = gymnasium.make_vec(f"tasks:{task_id}", num_envs=ENVS, **arguments)
+    twin = tasks.make_batched(tasks.task_spec(task_id), ENVS, **arguments)
     references = [FullyObsWrapper(gymnasium.make(f"tasks:{task_id}", **arguments)) for _ in range(ENVS)]
     rng = np.random.default_rng(seed)
     events: Counter[str] = Counter()

@@ -167,7 +167,7 @@ class Policy:
 
 def compare(task_id: str, steps: int, seed: int, **arguments: object) -> Counter[str]:
     """Run twin and MiniGrid side by side for ``steps`` steps in all; returns how often each event was."""
-    twin = gymnasium.make_vec(f"tasks:{task_id}", num_envs=ENVS, **arguments)
+    twin = tasks.make_batched(tasks.task_spec(task_id), ENVS, **arguments)
     references = [FullyObsWrapper(gymnasium.make(f"tasks:{task_id}", **arguments)) for _ in range(ENVS)]
     events: Counter[str] = Counter()
     observation, info = twin.reset(seed=seed)

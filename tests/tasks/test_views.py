@@ -78,7 +78,7 @@ def test_a_view_is_turned_with_the_agent_and_says_where_its_cells_are() -> None:
 @pytest.mark.parametrize("task", [D2, D3, KEYS])
 def test_the_twin_shows_what_minigrid_shows(task: str) -> None:
     envs = 6
-    twin = gymnasium.make_vec(f"tasks:{task}", num_envs=envs)
+    twin = tasks.make_batched(tasks.task_spec(task), envs)
     references = [gymnasium.make(f"tasks:{task}") for _ in range(envs)]
     rng = np.random.default_rng(1)
     observation, info = twin.reset(seed=5)
