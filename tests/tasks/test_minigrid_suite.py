@@ -318,7 +318,7 @@ def test_unsupported_environments_are_refused(task_id: str, message: str) -> Non
 def test_bad_requests_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown tasks 'far'; choose one of own, uniform"):
         tasks.sample_episodes(FOUR, "test", "far", episodes=2)
-    with pytest.raises(ValueError, match="too few layouts: none of the (validation|test|train) split"):
+    with pytest.raises(ValueError, match="too few layouts: 1 different in 500 seeds of the"):
         for split in SPLITS:  # one geometry: only one split owns it
             layout_seeds("MiniGrid-Empty-5x5-v0", split, 2, "x")
     with pytest.raises(ValueError, match="has 5 doors, the task 2 door slots"):
