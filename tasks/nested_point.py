@@ -12,7 +12,8 @@ import numpy as np
 from gymnasium import spaces
 
 from tasks.batched_world import BatchedWorld, Observation
-from tasks.episodes import EpisodeBatch, draw_episode
+from tasks.episode_batches import EpisodeBatch
+from tasks.episodes import draw_episode
 from tasks.floorplans import grid_side
 from tasks.observations import grid_to_walls, walls_to_grid
 from tasks.point_dynamics import RADIUS, check_point_actions, step_points

@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from tasks.episode_batches import EpisodeBatch
-from tasks.episodes import observation_of
+from tasks.episode_batches import EpisodeBatch, observation_of
 from tasks.named import Registration, has_twin, make_named
 from tasks.named_episode import NamedEpisode
 from tasks.observations import ACTIONS, IN_HAND, KEY_CELL, compose_image, world_grid
 from tasks.randomness import keyed_generator
 from tasks.specs import TaskSpec
+from tasks.suite import make_batched
 from tasks.views import partial_views
 
 Observation = dict[str, np.ndarray]
