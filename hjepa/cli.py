@@ -32,12 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name = " ".join(["hjepa", *[word for word in arguments[:1] if word in COMMANDS]])
+    hint = "the same command again begins anew"
     try:
         parsed = parse(arguments)
-        command = _module(parsed.command)
-        return int(command.run(parsed[parsed.command]) or 0)
+        command, options = _module(parsed.command), parsed[parsed.command]
+        if getattr(command, "continues", lambda _: False)(options):
+            hint = "the same command again continues"
+        return int(command.run(options) or 0)
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; the same command again continues", file=sys.stderr)
+        print(f"{name}: interrupted; {hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of a pipe, such as head, has enough; silence Python's own complaint at exit.

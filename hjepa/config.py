@@ -6,6 +6,7 @@ one and replaces values. What cannot work is refused here, before any work is do
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from jsonargparse import ArgumentParser
 
 from hjepa.checks import check
 from hjepa.errors import InputError, one_line
+from hjepa.places import plain_name, shipped_or_here
 from levels.settings import LevelSettings
 
 PRESETS = Path(__file__).parent / "presets"
@@ -256,7 +258,7 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     """A preset by name or file, with values replaced.
 
     Args:
-        name: of a file in ``hjepa/presets``, or a path to a YAML file.
+        name: of a file in ``hjepa/presets``, or a path to a YAML file; see `hjepa.places.shipped_or_here`.
         overrides: ``"key.below=value"``; list entries by number, as ``levels.1.stride=4``. A value of planning
             replaces that of `PlanSettings.flat` as well.
 
@@ -273,14 +275,13 @@ def read_preset(name: str) -> tuple[Any, Path]:
     """What stands in a preset, unchecked, and its file.
 
     Raises:
-        InputError: unknown preset, or no YAML.
+        InputError: unknown preset, a name of two, or no YAML.
     """
-    path = PRESETS / f"{name}.yaml"
-    if not path.exists():
-        path = Path(name)
-    if not path.is_file():
+    shipped = PRESETS / f"{plain_name(name)}.yaml"
+    path = shipped_or_here(name, shipped, "settings", folder=False)
+    if not os.path.isfile(path):
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
-        raise InputError(f"preset {name!r}", "", f"choose from {known}, or give a YAML file")
+        raise InputError(f"preset {name[:200]!r}", "", f"choose from {known}, or give a YAML file")
     try:
         return yaml.safe_load(path.read_text()), path
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

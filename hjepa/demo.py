@@ -21,6 +21,7 @@ from hjepa.evaluation.records import Record
 from hjepa.json_files import read_json, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
+from hjepa.places import output_folder
 from hjepa.sweeps.sweep import collect_store
 from hjepa.sweeps.workers import workers
 from hjepa.training.fit import fit
@@ -38,6 +39,7 @@ def run(out: Path, note: Callable[[str], None] = lambda text: None) -> list[Reco
         out: run folder; gets ``results.json`` and ``figures/``.
         note: told what is done next, in a line.
     """
+    out = output_folder(out)
     stack = train(out, note)
     cells = [(levels, metric) for levels in range(1, stack.depth + 1) for metric in METRICS]
     sha256 = describe(out)["sha256"]
@@ -71,7 +73,7 @@ def run(out: Path, note: Callable[[str], None] = lambda text: None) -> list[Reco
 def train(out: Path, note: Callable[[str], None] = lambda text: None) -> Stack:
     """Collect and train, or go on where that stopped, or load what is there."""
     fix_threads()
-    config = load_preset("demo")
+    config = load_preset("shipped:demo")
     data = out.with_name(f"{out.name}.data")
     note(f"collecting trajectories of {config.task}")
     collect_store(config, data)

@@ -24,6 +24,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(error.strerror or str(error), str(path), "name a file that can be read") from error
+    except RecursionError as error:
+        raise InputError("too deeply nested", str(path), "delete the file or write it anew") from error
     except ValueError as error:
         raise InputError(f"not JSON: {error}", str(path), "delete the file or write it anew") from error
 
@@ -51,13 +53,22 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     Raises:
         InputError: the file cannot be written there.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a file so that a reader, or a crash, meets the old file or the new one; makes its folder.
+
+    Raises:
+        InputError: the file cannot be written there.
+    """
     path = Path(path)
     # One writer per process and file; two processes never share a temporary file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

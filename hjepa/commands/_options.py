@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hjepa.errors import InputError
@@ -96,23 +95,6 @@ def add_device(parser: Any) -> None:
     """``--device`` and ``--precision``."""
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")
     parser.add_argument("--precision", choices=["32", "bf16"], default="32", help="of floats; default: 32")
-
-
-def output_file(path: str) -> Path:
-    """The path of a file that is about to be written; makes its folder, so that failure comes before the
-    work.
-
-    Raises:
-        InputError: nothing can be written there.
-    """
-    file = Path(path)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(error.strerror or str(error), str(file.parent), "name another file") from error
-    if file.is_dir():
-        raise InputError("this is a folder", str(file), "name a file in it")
-    return file
 
 
 def known_task(task_id: str) -> Any:

@@ -33,6 +33,11 @@ def add_arguments(parser: Any) -> None:
     add_engine(parser)
 
 
+def continues(_: Any) -> bool:
+    """Whether the same command goes on where an interrupted one stopped."""
+    return True
+
+
 def run(options: Any) -> int:
     from hjepa.commands._live import LiveGrid
     from hjepa.evaluation.tables import table

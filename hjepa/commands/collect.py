@@ -14,6 +14,7 @@ from typing import Any
 
 from hjepa.commands._options import add_overrides, known_task, progress_bar, words
 from hjepa.errors import InputError
+from hjepa.places import output_folder
 
 EPISODES = 500
 
@@ -53,6 +54,11 @@ def add_arguments(parser: Any) -> None:
     )
 
 
+def continues(_: Any) -> bool:
+    """Whether the same command goes on where an interrupted one stopped."""
+    return True
+
+
 def run(options: Any) -> None:
     given = [name for name in ("env", "preset", "source") if getattr(options, name) is not None]
     if len(given) != 1:
@@ -76,8 +82,9 @@ def _for_preset(options: Any) -> None:
 
     config = load_preset(options.preset, options.overrides)
     known_task(config.task)
+    out = output_folder(options.out)
     with progress_bar("collect", "episode") as progress:
-        collect_store(config, options.out, progress)
+        collect_store(config, out, progress)
 
 
 def _from_environment(options: Any) -> None:

@@ -11,6 +11,11 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--out", default="runs/demo", metavar="DIR", help="default: runs/demo")
 
 
+def continues(_: Any) -> bool:
+    """Whether the same command goes on where an interrupted one stopped."""
+    return True
+
+
 def run(options: Any) -> None:
     from hjepa.demo import run as run_demo
     from hjepa.evaluation.tables import table

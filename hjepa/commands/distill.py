@@ -27,6 +27,9 @@ def add_arguments(parser: Any) -> None:
     add("--steps", type=int, default=4000, metavar="N", help="of the optimiser; default: 4000")
     add("--hidden", type=int, default=128, metavar="N", help="width of the actors; default: 128")
     add("--seed", type=int, default=0, metavar="S", help="default: 0")
+    add(
+        "--out", metavar="DIR", help="folder of a copy that gets them, as shipped weights need; default: none"
+    )
     add_device(parser)
 
 
@@ -41,4 +44,5 @@ def run(options: Any) -> None:
         options.hidden,
         options.seed,
         options.device,
+        out=options.out,
     )

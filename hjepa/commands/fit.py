@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hjepa.commands._options import add_device, add_preset
+from hjepa.places import output_folder
 
 
 def add_arguments(parser: Any) -> None:
@@ -19,18 +20,23 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--fresh", action="store_true", help="start anew; moves an earlier run aside")
 
 
+def continues(_: Any) -> bool:
+    """Whether the same command goes on where an interrupted one stopped."""
+    return True
+
+
 def run(options: Any) -> None:
     from hjepa.config import load_preset
     from hjepa.training.fit import fit
 
     config = load_preset(options.preset, options.overrides)
-    out = Path(options.out)
+    out = output_folder(options.out)
     unfinished = out.with_name(f"{out.name}.partial")
     for folder in (out, unfinished):
         if options.fresh and folder.exists():
             print(f"moved the earlier {folder} to {set_aside(folder)}")
     fit(config, Path(options.data), out, device=options.device, precision=options.precision)
-    print(out)
+    print(options.out)
 
 
 def set_aside(folder: Path) -> Path:

@@ -15,11 +15,11 @@ from hjepa.commands._options import (
     integers,
     known_task,
     numbers,
-    output_file,
     usable_cpus,
     words,
 )
 from hjepa.evaluation.plan_request import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
+from hjepa.places import output_file
 
 
 def add_arguments(parser: Any) -> None:
@@ -86,6 +86,11 @@ def add_arguments(parser: Any) -> None:
         help="records made at once; default: one per core",
     )
     add("--json", metavar="FILE", help="where the list of records goes")
+
+
+def continues(options: Any) -> bool:
+    """Whether the same command goes on where an interrupted one stopped."""
+    return options.json is not None
 
 
 def run(options: Any) -> None:

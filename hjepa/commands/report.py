@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hjepa.commands._options import output_file
 from hjepa.errors import InputError
+from hjepa.places import output_file
 
 
 def add_arguments(parser: Any) -> None:

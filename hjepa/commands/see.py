@@ -28,6 +28,9 @@ def add_arguments(parser: Any) -> None:
         help="of the floor that is lava on half of the plans; default: 0.1",
     )
     add("--seed", type=int, default=0, metavar="S", help="default: 0")
+    add(
+        "--out", metavar="DIR", help="folder of a copy that gets them, as shipped weights need; default: none"
+    )
     add_device(parser)
 
 
@@ -44,5 +47,6 @@ def run(options: Any) -> None:
         options.lava,
         options.seed,
         options.device,
+        out=options.out,
     )
     print("read right on validation plans: " + ", ".join(f"{k} {v:.4f}" for k, v in found.items()))

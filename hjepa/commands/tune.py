@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from hjepa.commands._options import integers, known_task, output_file, usable_cpus, words
+from hjepa.commands._options import integers, known_task, usable_cpus, words
 from hjepa.evaluation.plan_request import TASK_KINDS, remove_progress
+from hjepa.places import output_file
 
 
 def add_arguments(parser: Any) -> None:
@@ -54,6 +55,11 @@ def add_arguments(parser: Any) -> None:
         help="trials at once; default: one per core",
     )
     add("--json", required=True, metavar="FILE", help="where everything that was tried goes")
+
+
+def continues(_: Any) -> bool:
+    """Whether the same command goes on where an interrupted one stopped."""
+    return True
 
 
 def run(options: Any) -> None:

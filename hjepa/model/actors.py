@@ -2,22 +2,20 @@
 
 Actors are distilled from the plans of a trained stack (`hjepa.training.actor_distillation`) and kept beside its
 weights, which stay as
-they are: `ACTOR_WEIGHTS` and `ACTOR_DESCRIPTION` in the folder of the checkpoint.
+they are: `ACTOR_DESCRIPTION` and the weights that it names, in the folder of the checkpoint.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from hjepa.errors import InputError
-from hjepa.json_files import write_json
+from hjepa.model.beside import load_beside, save_beside
+from hjepa.model.described import fits, whole
 from hjepa.model.level_model import PROBED, count_flops
 from hjepa.model.stack import Stack
 from levels.actor import Actor
@@ -25,7 +23,7 @@ from levels.grid.critic import Critic
 from planners.protocols import Aim
 
 FORMAT = "hjepa-actors"
-ACTOR_WEIGHTS, ACTOR_DESCRIPTION = "actors.safetensors", "actors.json"
+ACTOR_DESCRIPTION = "actors.json"
 
 RADIUS = 3
 """Cells in each direction in which an actor sees how the critic's field goes on."""
@@ -116,9 +114,8 @@ def save_actors(stack: Stack, folder: Path, facts: dict[str, Any]) -> None:
         folder: the checkpoint's.
         facts: entries of the description; ``checkpoint_sha256`` is the hash of the weights they were distilled from.
     """
-    state = {name: value.detach().cpu().contiguous() for name, value in stack.actors.state_dict().items()}
-    save_file(state, folder / ACTOR_WEIGHTS)
-    write_json(folder / ACTOR_DESCRIPTION, {"format": FORMAT, "version": 1, "radius": RADIUS, **facts})
+    described = {"format": FORMAT, "version": 1, "radius": RADIUS, **facts}
+    save_beside(folder, "actors", stack.actors.state_dict(), described)
 
 
 def load_actors(stack: Stack, folder: Path, sha256: str) -> None:
@@ -128,19 +125,19 @@ def load_actors(stack: Stack, folder: Path, sha256: str) -> None:
         InputError: files that do not belong to these weights, or cannot be read.
     """
     file, remedy = folder / ACTOR_DESCRIPTION, "distil them again with `hjepa distill`"
-    if not file.exists():
+    found = load_beside(folder, "actors", remedy)
+    if found is None:
         return
-    try:
-        content = json.loads(file.read_text())
-        state = load_file(folder / ACTOR_WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"cannot be read ({error})", str(file), remedy) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("radius") != RADIUS:
+    content, state = found
+    if content.get("format") != FORMAT or content.get("radius") != RADIUS:
         raise InputError("describes no actors of this version", str(file), remedy)
     if content.get("checkpoint_sha256") != sha256:
         raise InputError("belongs to other weights than those beside it", str(file), remedy)
-    stack.actors.extend(make_actors(stack, int(content["hidden"])))
     try:
+        hidden = whole(content.get("hidden"), "hidden", 1, 1 << 16)
+        with torch.device("meta"):  # shapes are compared before anything is made
+            fits(state, nn.ModuleList(make_actors(stack, hidden)))
+        stack.actors.extend(make_actors(stack, hidden))
         stack.actors.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise InputError(f"does not fit its description ({error})", str(file), remedy) from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from hjepa.config import parse_config, to_plain
 from hjepa.errors import InputError
 from hjepa.json_files import write_json
 from hjepa.model.actors import load_actors
+from hjepa.model.beside import read_description
+from hjepa.model.described import described_world, fits, header
 from hjepa.model.pixels import load_pixels
 from hjepa.model.stack import Stack
-from levels.settings import Sight, World
+from hjepa.places import is_empty, is_shipped, output_folder, plain_name, shipped_or_here
 
 FORMAT = "hjepa-stack"
 VERSION = 1
@@ -56,21 +58,54 @@ def save_stack(stack: Stack, folder: str | os.PathLike[str], facts: dict[str, An
 
 
 def checkpoint_folder(name: str | os.PathLike[str]) -> Path:
-    """The folder of shipped weights of that name, or the run folder itself.
+    """The folder of shipped weights of that name, or the run folder itself, see `hjepa.places.shipped_or_here`.
 
     Raises:
-        InputError: neither is there.
+        InputError: neither is there, or both are.
     """
-    shipped = SHIPPED / str(name)
-    folder = shipped if (shipped / DESCRIPTION).exists() else Path(name)
-    if not (folder / DESCRIPTION).exists():
+    folder = shipped_or_here(name, SHIPPED / plain_name(str(name)), "weights", folder=True)
+    if not os.path.exists(folder / DESCRIPTION):
         known = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{DESCRIPTION}"))) or "none yet"
         raise InputError(
-            f"no checkpoint {str(name)!r}",
+            f"no checkpoint {str(name)[:200]!r}",
             "",
             f"give a run folder made by hjepa fit, or shipped weights ({known})",
         )
     return folder
+
+
+def folder_to_add_to(name: str | os.PathLike[str], out: str | os.PathLike[str] | None) -> Path:
+    """Where something that belongs to a checkpoint is going to be kept: its own folder, or that of a copy.
+
+    Args:
+        name: of the checkpoint.
+        out: the folder of a copy; None: none is made.
+
+    Raises:
+        InputError: shipped weights without ``out``, a folder that holds something else, or one that cannot be written.
+    """
+    source = checkpoint_folder(name)
+    if out is None:
+        if is_shipped(source):
+            raise InputError("comes with the package", str(name), "name a folder for a copy with --out DIR")
+        return output_folder(source, renamed=False)
+    folder = output_folder(out)
+    if not is_empty(folder):
+        same = (folder / DESCRIPTION).exists() and describe(folder)["sha256"] == describe(name)["sha256"]
+        if not same:
+            raise InputError("holds something else", str(out), "choose another --out")
+        return output_folder(out, renamed=False)
+    return folder
+
+
+def copy_checkpoint(name: str | os.PathLike[str], folder: Path) -> None:
+    """Copy a checkpoint to where `folder_to_add_to` says, unless it is there."""
+    if not is_empty(folder):
+        return
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(checkpoint_folder(name), partial)
+    partial.rename(folder)
 
 
 def describe(name: str | os.PathLike[str]) -> dict[str, Any]:
@@ -80,11 +115,8 @@ def describe(name: str | os.PathLike[str]) -> dict[str, Any]:
         InputError: not a checkpoint of this project, or another version.
     """
     file = checkpoint_folder(name) / DESCRIPTION
-    try:
-        content = json.loads(file.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", str(file), "train the stack again") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content = read_description(file, "train the stack again")
+    if content.get("format") != FORMAT:
         raise InputError("is no checkpoint of this project", str(file), "give another folder")
     if content.get("version") != VERSION:
         raise InputError(
@@ -92,6 +124,9 @@ def describe(name: str | os.PathLike[str]) -> dict[str, Any]:
             str(file),
             "train the stack again",
         )
+    for key, kind in (("config", dict), ("size", list), ("actions", int), ("sha256", str)):
+        if not isinstance(content.get(key), kind):
+            raise InputError(f"has no {key} that can be read", str(file), "train the stack again")
     return content
 
 
@@ -115,20 +150,21 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
             str(weights),
             "restore it or train again",
         )
+    config = parse_config(content["config"], str(folder / DESCRIPTION))
     try:
+        world = described_world(content)
+    except ValueError as error:
+        raise InputError(str(error), str(folder / DESCRIPTION), "train the stack again") from None
+    try:
+        with torch.device("meta"):  # shapes are compared before anything is made
+            fits(header(weights), Stack(config, world))
         state = load_file(weights)
     except (SafetensorError, OSError) as error:
         raise InputError(f"is no safetensors file ({error})", str(weights), "train the stack again") from None
-    config = parse_config(content["config"], str(folder / DESCRIPTION))
-    # Descriptions written before there were other worlds name size and actions alone.
-    world = World(
-        tuple(content["size"]),
-        int(content["actions"]),
-        int(content.get("doors", 0)),
-        bool(content.get("continuous", False)),
-        int(content.get("keys", 0)),
-        _sight(content.get("sight")),
-    )
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"does not fit its description ({error})", str(weights), "train the stack again"
+        ) from None
     stack = Stack(config, world)
     try:
         stack.load_state_dict(state)
@@ -144,13 +180,6 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
     load_actors(stack, folder, content["sha256"])
     stack.pixels = load_pixels(folder, world, content["sha256"], device)
     return stack.to(device).eval().requires_grad_(False)
-
-
-def _sight(content: dict[str, Any] | None) -> Sight | None:
-    """What level 1 sees, from a description."""
-    if content is None:
-        return None
-    return Sight(content["kind"], tuple(content["shape"]), tuple(content["codes"]))
 
 
 def file_sha256(file: Path) -> str:

@@ -2,26 +2,23 @@
 
 It is distilled through the trained stack (`hjepa.training.pixel_distillation`) and kept beside the weights,
 which stay as they are:
-`PIXEL_WEIGHTS` and `PIXEL_DESCRIPTION` in the folder of the checkpoint.
+`PIXEL_DESCRIPTION` and the weights that it names, in the folder of the checkpoint.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PERCEPTIONS
-from hjepa.json_files import write_json
+from hjepa.model.beside import load_beside, save_beside
+from hjepa.model.described import fits, whole
 from hjepa.model.level_model import count_flops
 from hjepa.model.perception import Observation, Perception, Seen, Symbolic, plain_observation, see
 from hjepa.model.stack import Stack
@@ -33,7 +30,7 @@ from tasks.observations import AGENT, EMPTY_CELL
 from tasks.rendering import render_frames
 
 FORMAT, VERSION = "hjepa-pixels", 1
-PIXEL_WEIGHTS, PIXEL_DESCRIPTION = "pixels.safetensors", "pixels.json"
+PIXEL_DESCRIPTION = "pixels.json"
 
 READ = 32
 """Pictures per call of the network, padded: the same bits whatever the number of episodes."""
@@ -158,19 +155,8 @@ def save_pixels(encoder: PixelEncoder, folder: Path, facts: Mapping[str, Any]) -
         facts: entries of the description; ``checkpoint_sha256`` is the hash of the weights it was distilled through,
             and ``lava`` the share of floor that was lava.
     """
-    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    save_file(state, folder / PIXEL_WEIGHTS)
-    write_json(
-        folder / PIXEL_DESCRIPTION,
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "tile": encoder.tile,
-            "hidden": encoder.hidden,
-            "sha256": _sha256(folder / PIXEL_WEIGHTS),
-            **facts,
-        },
-    )
+    described = {"format": FORMAT, "version": VERSION, "tile": encoder.tile, "hidden": encoder.hidden}
+    save_beside(folder, "pixels", encoder.state_dict(), {**described, **facts})
 
 
 def load_pixels(folder: Path, world: World, sha256: str, device: str = "cpu") -> Pixels | None:
@@ -185,29 +171,23 @@ def load_pixels(folder: Path, world: World, sha256: str, device: str = "cpu") ->
     Raises:
         InputError: files that do not belong to these weights, or cannot be read.
     """
-    file, weights = folder / PIXEL_DESCRIPTION, folder / PIXEL_WEIGHTS
-    remedy = "train it again with `hjepa see`"
-    if not file.exists():
+    file, remedy = folder / PIXEL_DESCRIPTION, "train it again with `hjepa see`"
+    found = load_beside(folder, "pixels", remedy)
+    if found is None:
         return None
-    try:
-        content = json.loads(file.read_text())
-        state, found = load_file(weights), _sha256(weights)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"cannot be read ({error})", str(file), remedy) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+    content, state = found
+    if content.get("format") != FORMAT or content.get("version") != VERSION:
         raise InputError("describes no perception of this version", str(file), remedy)
     if content.get("checkpoint_sha256") != sha256:
         raise InputError("belongs to other weights than those beside it", str(file), remedy)
-    if content.get("sha256") != found:
-        raise InputError(f"does not have the contents that {file.name} describes", str(weights), remedy)
     try:
-        encoder = PixelEncoder(int(content["tile"]), int(content["hidden"]))
+        tile = whole(content.get("tile"), "tile", 1, 1 << 10)
+        hidden = whole(content.get("hidden"), "hidden", 1, 1 << 16)
+        with torch.device("meta"):  # shapes are compared before anything is made
+            fits(state, PixelEncoder(tile, hidden))
+        encoder = PixelEncoder(tile, hidden)
         encoder.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"does not fit its description ({error})", str(weights), remedy) from None
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"does not fit its description ({error})", str(file), remedy) from None
     encoder = encoder.to(device).eval().requires_grad_(False)
-    return Pixels(encoder, world, found, bool(content.get("lava")))
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return Pixels(encoder, world, content.get("sha256"), bool(content.get("lava")))

@@ -19,6 +19,7 @@ from typing import Any
 
 from hjepa.errors import InputError, one_line
 from hjepa.evaluation.plan_request import DEPTHS
+from hjepa.places import plain_name
 from hjepa.sweeps.cell import (
     Spec,
     canonical_overrides,
@@ -144,7 +145,7 @@ def expand(preset: str, grid: Grid | None = None) -> list[Spec]:
                     f"{count} levels", f"preset {preset}", f"choose from 1 to its {deepest} levels"
                 )
             spec = {
-                "preset": Path(preset).stem,
+                "preset": Path(plain_name(preset)).stem,
                 "config": base,
                 "overrides": overrides,
                 "task": task,

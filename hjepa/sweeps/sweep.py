@@ -24,6 +24,7 @@ from hjepa.errors import InputError
 from hjepa.evaluation.records import Record
 from hjepa.json_files import read_json, write_json
 from hjepa.locks import locked
+from hjepa.places import output_folder
 from hjepa.sweeps.cell import Spec, cell_key, digest, plan_request, training_config, training_group
 from hjepa.sweeps.engines.jobs import LOCK, Engine, Job, Outcome, RunCell, finished_cell, progress_path
 from hjepa.sweeps.engines.local import LocalProcesses
@@ -142,7 +143,7 @@ def ablate(
     Raises:
         InputError: another ablation works in the folder, or a cell's file is no record of that cell.
     """
-    out = Path(out).absolute()  # workers may stand in another folder
+    out = output_folder(out, renamed=False)  # absolute, for workers may stand in another folder
     on_outcome = on_outcome or (lambda outcome: None)
     wanted = {cell_key(spec): spec for spec in specs}
     found: dict[str, Record] = {}

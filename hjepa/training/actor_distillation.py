@@ -15,20 +15,20 @@ import lightning as L
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from hjepa.agent.agent import Agent
-from hjepa.devices import accelerator, fix_threads, quiet_lightning, torch_device
+from hjepa.devices import fix_threads, torch_device
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.evaluation.records import installed_versions
 from hjepa.model.actors import look_around, make_actors, save_actors
-from hjepa.model.checkpoints import checkpoint_folder, describe, load_stack
+from hjepa.model.checkpoints import copy_checkpoint, describe, folder_to_add_to, load_stack
 from hjepa.model.stack import Stack
 from hjepa.tensors import as_tensor
 from hjepa.training.fit import check_store
+from hjepa.training.trainer import run_trainer
 from levels.actor import Actor
 from levels.macro_actions import gaussian_loss
 from planners.noise import combine
@@ -78,8 +78,9 @@ def distill(
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
+    out: str | None = None,
 ) -> Stack:
-    """Train the actors of a checkpoint and keep them in its folder.
+    """Train the actors of a checkpoint and keep them in its folder, or in that of a copy.
 
     Args:
         checkpoint: shipped weights or a run folder.
@@ -90,16 +91,17 @@ def distill(
         seed: of questions, weights and batches.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: show bars.
+        out: folder of a copy of the checkpoint that gets the actors; None: the checkpoint itself does.
 
     Returns:
         the stack with its actors.
 
     Raises:
-        InputError: data of another task, or a checkpoint that cannot plan.
+        InputError: data of another task, a checkpoint that cannot plan, or shipped weights without ``out``.
         StoreError: the store cannot be read.
     """
     fix_threads()
-    described, folder = describe(checkpoint), checkpoint_folder(checkpoint)
+    described, folder = describe(checkpoint), folder_to_add_to(checkpoint, out)
     stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
     check_store(stack.config, store)
     stack.actors = nn.ModuleList()
@@ -111,6 +113,7 @@ def distill(
     stack.actors.cpu().requires_grad_(False).eval()
     facts = {"checkpoint_sha256": described["sha256"], "data_sha256": store.sha256, "hidden": hidden}
     facts |= {"questions": questions, "steps": steps, "seed": seed, "versions": installed_versions()}
+    copy_checkpoint(checkpoint, folder)
     save_actors(stack, folder, facts)
     return stack
 
@@ -253,18 +256,5 @@ class Draws(IterableDataset[Course]):
 
 
 def _train(stack: Stack, course: Course, steps: int, seed: int, device: str, progress: bool) -> None:
-    callbacks: list[Callback] = [TQDMProgressBar(refresh_rate=50)] if progress else []
-    with quiet_lightning():
-        trainer = L.Trainer(
-            accelerator=accelerator(device),
-            devices=1,
-            max_steps=steps,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress,
-        )
-        trainer.fit(TrainActors(stack, steps), DataLoader(Draws(course, 512, seed), batch_size=None))
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    data = DataLoader(Draws(course, 512, seed), batch_size=None)
+    run_trainer(TrainActors(stack, steps), device, steps, 50 if progress else None, train_dataloaders=data)

@@ -7,7 +7,6 @@ and so is the random state at every step.
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Callable
@@ -16,18 +15,19 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from hjepa.config import RunConfig, dump, parse_config, to_plain
-from hjepa.devices import accelerator, fix_threads, precision_plugin, quiet_lightning
+from hjepa.config import RunConfig, to_plain
+from hjepa.devices import fix_threads, precision_plugin
 from hjepa.errors import InputError
 from hjepa.evaluation.records import installed_versions
-from hjepa.json_files import read_json, write_json
+from hjepa.locks import locked_folder
 from hjepa.model.calibration import calibrate
 from hjepa.model.checkpoints import DESCRIPTION, describe, load_stack, save_stack
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
+from hjepa.places import is_empty, output_folder
 from hjepa.training.batches import (
     Batch,
     CriticBatch,
@@ -36,12 +36,18 @@ from hjepa.training.batches import (
     critic_progress,
     total_steps,
 )
+from hjepa.training.progress import (
+    METRICS_FILE,
+    RESUME,
+    append_metrics,
+    check_resume,
+    claim,
+    finish,
+    remove_progress_of,
+    same_run,
+)
+from hjepa.training.trainer import run_trainer
 from tasks import TrajectoryStore, task_spec
-
-RESUME = "resume.ckpt"
-METRICS_FILE = "metrics.csv"
-COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
-           "inverse", "look", "probe", "critic")  # fmt: skip
 
 
 class TrainStack(L.LightningModule):
@@ -190,13 +196,30 @@ def fit(
         StoreError: the store cannot be read.
     """
     fix_threads()
-    out, store = Path(out), TrajectoryStore.open(data)
+    out, store = output_folder(out), TrajectoryStore.open(data)
     identity = {"config": to_plain(config), "data_sha256": store.sha256}
     check_store(config, store)
-    if out.exists():
-        return _finished(out, identity)
     folder = out.with_name(f"{out.name}.partial")
-    _claim(folder, config, identity)
+    if not is_empty(out):
+        return _finished(out, folder, identity)
+    with locked_folder(folder, "another hjepa fit works in this folder"):
+        if not is_empty(out):  # the other one has just finished
+            return _finished(out, folder, identity)
+        return _fit(config, store, out, identity, device, precision, progress)
+
+
+def _fit(
+    config: RunConfig,
+    store: TrajectoryStore,
+    out: Path,
+    identity: dict[str, Any],
+    device: str,
+    precision: str,
+    progress: bool,
+) -> Stack:
+    """Train in the folder beside ``out``, whose lock is held."""
+    folder = out.with_name(f"{out.name}.partial")
+    claim(folder, config, identity)
     spec = task_spec(config.task)
     torch.manual_seed(config.train.seed)
     stack = Stack(config, world_of(spec, config.levels[0].encoder))
@@ -207,10 +230,8 @@ def fit(
     plans = min(config.train.plans, store.plans)
     calibrate(stack, store, config.train.seed, config.train.metric_trajectories, plans)
     facts = {"data_sha256": store.sha256, "train_seed": config.train.seed, "versions": installed_versions()}
-    save_stack(stack, folder, facts | {"task": config.task, "data": store.meta["arguments"]})
-    (folder / RESUME).unlink(missing_ok=True)
-    (folder / "run.json").unlink()
-    folder.rename(out)
+    facts |= {"task": config.task, "data": store.meta["arguments"]}
+    finish(folder, out, lambda made: save_stack(stack, made, facts))
     return stack.requires_grad_(False)
 
 
@@ -241,91 +262,38 @@ def _train(
 ) -> None:
     config, stack = module.config, module.stack
     lengths = [stack.window_length(k) for k in range(stack.depth)]
-    callbacks: list[Callback] = [Keeper(folder, config.train.checkpoint_every)]
-    if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=20))
-    with quiet_lightning():
-        trainer = L.Trainer(
-            accelerator=accelerator(device),
-            devices=1,
-            precision=precision_plugin(precision),
-            max_steps=total_steps(config),
-            gradient_clip_val=config.train.clip,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress,
-            default_root_dir=folder,
-        )
-        resume = folder / RESUME
-        trainer.fit(
-            module,
-            datamodule=TrajectoryData(store, config, lengths, stack),
-            ckpt_path=resume if resume.exists() else None,
-            weights_only=True,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    resume = folder / RESUME
+    if resume.exists():
+        check_resume(resume, module.state_dict())
+    run_trainer(
+        module,
+        device,
+        total_steps(config),
+        20 if progress else None,
+        [Keeper(folder, config.train.checkpoint_every)],
+        {
+            "precision": precision_plugin(precision),
+            "gradient_clip_val": config.train.clip,
+            "default_root_dir": folder,
+        },
+        datamodule=TrajectoryData(store, config, lengths, stack),
+        ckpt_path=resume if resume.exists() else None,
+        weights_only=True,
+    )
 
 
-def _claim(folder: Path, config: RunConfig, identity: dict[str, Any]) -> None:
-    """Make the folder of a run in progress, or check that the one that is there is this run's."""
-    note = folder / "run.json"
-    if note.exists():
-        if not _same(read_json(note), identity):
-            raise InputError(
-                "holds an unfinished run of another configuration or data",
-                str(folder),
-                "finish that run, or remove the folder",
-            )
-        saved = folder / RESUME
-        step = torch.load(saved, weights_only=True)["global_step"] if saved.exists() else 0
-        drop_metrics(folder / METRICS_FILE, step)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(dump(config))
-    write_json(note, identity)
-
-
-def _finished(out: Path, identity: dict[str, Any]) -> Stack:
+def _finished(out: Path, folder: Path, identity: dict[str, Any]) -> Stack:
+    """The stack of a complete run, whose progress is removed if a kill has left some."""
     if not (out / DESCRIPTION).exists():
         raise InputError("exists and is no run folder", str(out), "choose another --out")
-    found = describe(out)
-    if not _same(found, identity):
+    if not same_run(describe(out), identity):
         raise InputError(
             "holds a finished run of another configuration or data",
             str(out),
             "choose another --out, or --fresh to set it aside",
         )
+    remove_progress_of(folder, identity)
     return load_stack(out)
-
-
-def _same(found: dict[str, Any], identity: dict[str, Any]) -> bool:
-    """Whether a folder is of this run. Configurations are parsed first, so that later settings have defaults."""
-    if not isinstance(found.get("config"), dict) or found.get("data_sha256") != identity["data_sha256"]:
-        return False
-    return parse_config(found["config"], "run folder") == parse_config(identity["config"], "run")
-
-
-def append_metrics(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Append rows to a table with a header."""
-    new = not file.exists()
-    with file.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, restval="")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
-def drop_metrics(file: Path, step: int) -> None:
-    """Keep only the rows up to a step."""
-    if not file.exists():
-        return
-    with file.open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["step"].isdigit() and int(row["step"]) <= step]
-    file.unlink()
-    append_metrics(file, rows)
 
 
 __all__ = ["TrainStack", "fit"]

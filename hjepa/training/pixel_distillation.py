@@ -21,18 +21,18 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from hjepa.devices import accelerator, fix_threads, quiet_lightning, torch_device
+from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.records import installed_versions
-from hjepa.model.checkpoints import checkpoint_folder, describe, load_stack
+from hjepa.model.checkpoints import copy_checkpoint, describe, folder_to_add_to, load_stack
 from hjepa.model.pixels import Pixels, save_pixels
 from hjepa.model.stack import Stack
 from hjepa.tensors import as_tensor
 from hjepa.training.fit import check_store
+from hjepa.training.trainer import run_trainer
 from levels.grid.agent_encoders import HEADINGS, AgentEncoder
 from levels.grid.memory import SYMBOLS, MemoryWriter
 from levels.grid.pixels import PixelEncoder, View, every_agent, every_symbol, likelihood_loss, spread
@@ -120,8 +120,9 @@ def learn_to_see(
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
+    out: str | None = None,
 ) -> dict[str, float]:
-    """Train the perception from pixels of a checkpoint and keep it in its folder.
+    """Train the perception from pixels of a checkpoint and keep it in its folder, or in that of a copy.
 
     Args:
         checkpoint: shipped weights or a run folder.
@@ -134,16 +135,18 @@ def learn_to_see(
         seed: of scenes and weights.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: show a bar.
+        out: folder of a copy of the checkpoint that gets the perception; None: the checkpoint itself does.
 
     Returns:
         shares of what is read right on validation plans, see `accuracy`.
 
     Raises:
-        InputError: data of another task or split, or a stack through which nothing can be distilled.
+        InputError: data of another task or split, a stack through which nothing can be distilled, or shipped weights
+            without ``out``.
         StoreError: the store cannot be read.
     """
     fix_threads()
-    described, folder = describe(checkpoint), checkpoint_folder(checkpoint)
+    described, folder = describe(checkpoint), folder_to_add_to(checkpoint, out)
     stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
     check_store(stack.config, store)
     if store.meta["split"] != "train":
@@ -172,6 +175,7 @@ def learn_to_see(
         "accuracy": found,
         "versions": installed_versions(),
     }
+    copy_checkpoint(checkpoint, folder)
     save_pixels(encoder, folder, facts)
     return found
 
@@ -278,22 +282,14 @@ class Draws(IterableDataset[Scenes]):
 def _train(
     encoder: PixelEncoder, teach: Teacher, draws: Draws, steps: int, device: str, progress: bool
 ) -> None:
-    callbacks: list[Callback] = [TQDMProgressBar(refresh_rate=50)] if progress else []
-    with quiet_lightning():
-        trainer = L.Trainer(
-            accelerator=accelerator(device),
-            devices=1,
-            max_steps=steps,
-            gradient_clip_val=1.0,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=progress,
-        )
-        trainer.fit(TrainPixels(encoder, teach, steps), DataLoader(draws, batch_size=None))
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    run_trainer(
+        TrainPixels(encoder, teach, steps),
+        device,
+        steps,
+        50 if progress else None,
+        settings={"gradient_clip_val": 1.0},
+        train_dataloaders=DataLoader(draws, batch_size=None),
+    )
 
 
 def accuracy(pixels: Pixels, task: str, lava: float, seed: int, count: int = CHECKED) -> dict[str, float]:

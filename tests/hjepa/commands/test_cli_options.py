@@ -168,6 +168,20 @@ def test_plan_keeps_its_progress_when_interrupted(
     assert capsys.readouterr().err == "hjepa plan: interrupted; the same command again continues\n"
 
 
+def test_what_an_interruption_loses_is_said(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["hjepa.sweeps.plan_cells"], "plan_command", interrupted)
+    monkeypatch.setattr(sys.modules["hjepa.training.fit"], "fit", interrupted)
+    assert run("plan", "--checkpoint", "x", "--task", TASK) == 130
+    assert capsys.readouterr().err == "hjepa plan: interrupted; the same command again begins anew\n"
+    assert run("fit", "--preset", "small", "--data", "d", "--out", "runs/none") == 130
+    assert capsys.readouterr().err == "hjepa fit: interrupted; the same command again continues\n"
+
+
 def test_fit_passes_options_and_fresh_moves_the_old_run_aside(calls: Calls, tmp_path: Path) -> None:
     out = tmp_path / "run"
     (out / "figures").mkdir(parents=True)
@@ -198,7 +212,7 @@ def test_collect_passes_the_configuration(
 
     monkeypatch.setattr(tasks, "collect", collect, raising=False)
     assert run("collect", "--preset", "small", "--out", "data/x") == 0
-    assert calls[-1] == ("collect", TASK, "data/x", {"plans": 5, "length": 40, "seed": 0})
+    assert calls[-1] == ("collect", TASK, Path("data/x").absolute(), {"plans": 5, "length": 40, "seed": 0})
     assert "5/5" in capsys.readouterr().err
 
 

@@ -17,7 +17,7 @@ from hjepa.evaluation.records import pooled
 from hjepa.evaluation.tables import table
 from hjepa.model.checkpoints import WEIGHTS, checkpoint_folder, file_sha256, load_stack, save_stack
 from hjepa.model.perception import Symbolic, see, world_of
-from hjepa.model.pixels import PIXEL_DESCRIPTION, PIXEL_WEIGHTS, Pixels, perception_of
+from hjepa.model.pixels import PIXEL_DESCRIPTION, Pixels, perception_of
 from hjepa.model.stack import Stack
 from hjepa.training.pixel_distillation import Teacher, draw_scenes, learn_to_see
 from levels.grid.pixels import PixelEncoder
@@ -62,7 +62,7 @@ def test_shipped_perceptions_read_pictures_as_the_symbols_they_show(name: str) -
     assert torch.equal(pixels.see(shown, floor[::-1])[1], told), "a known floor plan changes no agent"
     facts = json.loads((checkpoint_folder(name) / PIXEL_DESCRIPTION).read_text())
     assert facts["accuracy"] == dict.fromkeys(("scenes", "agents", "cells", "lava"), 1.0)
-    assert (checkpoint_folder(name) / PIXEL_WEIGHTS).stat().st_size < 100_000
+    assert (checkpoint_folder(name) / "pixels.safetensors").stat().st_size < 100_000
 
 
 def test_lava_is_seen_and_kept_out_of() -> None:
@@ -148,20 +148,22 @@ def test_scenes_are_ones_that_the_world_can_show() -> None:
 
 
 def test_files_that_do_not_belong_are_refused(folder: Path, tmp_path: Path) -> None:
-    for name in (WEIGHTS, "model.json", PIXEL_WEIGHTS, PIXEL_DESCRIPTION):
+    good = json.loads((folder / PIXEL_DESCRIPTION).read_text())
+    for name in (WEIGHTS, "model.json", good["weights"], PIXEL_DESCRIPTION):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     assert load_stack(tmp_path).pixels is not None
-    good = json.loads((folder / PIXEL_DESCRIPTION).read_text())
     for change, reason in (
         ({"checkpoint_sha256": "0"}, "belongs to other weights"),
         ({"version": 2}, "no perception of this version"),
         ({"sha256": "0"}, "does not have the contents"),
         ({"hidden": 9}, "does not fit its description"),
+        ({"hidden": 10**9}, "hidden is 1000000000"),
+        ({"tile": 0.5}, "tile is 0.5"),
     ):
         (tmp_path / PIXEL_DESCRIPTION).write_text(json.dumps(good | change))
         with pytest.raises(InputError, match=reason):
             load_stack(tmp_path)
-    (tmp_path / PIXEL_WEIGHTS).unlink()
+    (tmp_path / good["weights"]).unlink()
     with pytest.raises(InputError, match="cannot be read"):
         load_stack(tmp_path)
 
@@ -169,7 +171,8 @@ def test_files_that_do_not_belong_are_refused(folder: Path, tmp_path: Path) -> N
 def test_the_same_seed_learns_the_same(folder: Path, tmp_path: Path) -> None:
     made = checkpoint(tmp_path, TASK)
     found = learn_to_see(str(made), str(made / "data"), 3, 4, lava=0.0, device="cpu", progress=False)
-    assert file_sha256(made / PIXEL_WEIGHTS) == file_sha256(folder / PIXEL_WEIGHTS)
+    described = [json.loads((each / PIXEL_DESCRIPTION).read_text()) for each in (made, folder)]
+    assert described[0]["sha256"] == described[1]["sha256"] == file_sha256(made / described[0]["weights"])
     assert set(found) == {"scenes", "agents", "cells"} and all(0 <= share <= 1 for share in found.values())
 
 

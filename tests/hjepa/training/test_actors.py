@@ -12,7 +12,7 @@ import torch
 from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent
-from hjepa.model.actors import ACTOR_DESCRIPTION, ACTOR_WEIGHTS, RADIUS, LevelPolicy, look_around, make_actors
+from hjepa.model.actors import ACTOR_DESCRIPTION, RADIUS, LevelPolicy, look_around, make_actors
 from hjepa.model.checkpoints import WEIGHTS, file_sha256, load_stack, save_stack
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
@@ -80,19 +80,29 @@ def test_an_actor_sees_how_the_way_goes_on_around_it(folder: Path) -> None:
 
 
 def test_files_that_do_not_belong_are_refused(folder: Path, tmp_path: Path) -> None:
-    for name in ("model.safetensors", "model.json", ACTOR_WEIGHTS, ACTOR_DESCRIPTION):
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
     good = json.loads((folder / ACTOR_DESCRIPTION).read_text())
+    for name in ("model.safetensors", "model.json", good["weights"], ACTOR_DESCRIPTION):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
     for change, reason in (
         ({"checkpoint_sha256": "0"}, "belongs to other weights"),
         ({"radius": 9}, "no actors of this version"),
         ({"hidden": 9}, "does not fit its description"),
+        ({"hidden": 10**9}, "hidden is 1000000000"),
+        ({"hidden": "wide"}, "hidden is wide"),
+        ({"weights": "../model.safetensors"}, "names the weights"),
+        ({"weights": 3}, "names the weights"),
     ):
         (tmp_path / ACTOR_DESCRIPTION).write_text(json.dumps(good | change))
         with pytest.raises(InputError, match=reason):
             load_stack(tmp_path)
     (tmp_path / ACTOR_DESCRIPTION).write_text(json.dumps(good))
-    (tmp_path / ACTOR_WEIGHTS).write_bytes(b"nothing")
+    (tmp_path / good["weights"]).write_bytes(b"nothing")
+    with pytest.raises(InputError, match="does not have the contents"):
+        load_stack(tmp_path)
+    (tmp_path / good["weights"]).unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        load_stack(tmp_path)
+    (tmp_path / ACTOR_DESCRIPTION).write_text("[" * 100_000)
     with pytest.raises(InputError, match="cannot be read"):
         load_stack(tmp_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hjepa.config import load_preset, to_plain
-from hjepa.training.fit import _same
+from hjepa.training.progress import same_run
 
 
 def test_a_setting_that_came_later_does_not_orphan_a_run() -> None:
@@ -14,9 +14,9 @@ def test_a_setting_that_came_later_does_not_orphan_a_run() -> None:
 
     older = identity()
     del older["config"]["plan"]["max_milliseconds"]
-    assert _same(older, identity())
+    assert same_run(older, identity())
     other = identity()
     other["config"]["train"]["seed"] = 1
-    assert not _same(other, identity())
-    assert not _same({**identity(), "data_sha256": "b" * 64}, identity())
-    assert not _same({}, identity())
+    assert not same_run(other, identity())
+    assert not same_run({**identity(), "data_sha256": "b" * 64}, identity())
+    assert not same_run({}, identity())
