@@ -20,6 +20,9 @@ from hjepa.errors import InputError, one_line
 from hjepa.places import plain_name, shipped_or_here
 from levels.settings import LevelSettings
 
+ANY = "any"
+"""Task of presets for any world: what they train on says which."""
+
 PRESETS = Path(__file__).parent / "presets"
 
 

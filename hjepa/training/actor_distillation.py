@@ -27,7 +27,8 @@ from hjepa.model.actors import look_around, make_actors, save_actors
 from hjepa.model.checkpoints import copy_checkpoint, describe, folder_to_add_to, load_stack
 from hjepa.model.stack import Stack
 from hjepa.tensors import as_tensor
-from hjepa.training.fit import check_store
+from hjepa.training.fit import check_source
+from hjepa.training.sources import told_source
 from hjepa.training.trainer import run_trainer
 from levels.actor import Actor
 from levels.macro_actions import gaussian_loss
@@ -103,7 +104,7 @@ def distill(
     fix_threads()
     described, folder = describe(checkpoint), folder_to_add_to(checkpoint, out)
     stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
-    check_store(stack.config, store)
+    check_source(stack.config, told_source(store, stack.config))
     stack.actors = nn.ModuleList()
     course = lectures(stack, store, questions, seed, progress)
     torch.manual_seed(seed)

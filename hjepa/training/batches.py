@@ -12,12 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from hjepa.config import RunConfig
-from hjepa.model.perception import draw as draw_frames
 from hjepa.model.stack import Stack
 from hjepa.tensors import as_tensor
 from hjepa.training.latents import LatentTable
-from levels.settings import Sight
-from tasks import TrajectoryStore, Windows
+from hjepa.training.sources import Source
 
 
 @dataclass(frozen=True)
@@ -102,50 +100,47 @@ def total_steps(config: RunConfig) -> int:
     return level_steps(config) + (config.critic.steps if config.critic else 0)
 
 
-def draw(store: TrajectoryStore, config: RunConfig, level: int, length: int, step: int) -> Batch:
-    """The batch of a level that is told, at one step.
-
-    Changing grids are represented by the grid of each window's first observation.
-    """
-    windows, each = _windows(store, config, level, length, _generator(config, step, level))
-    grid = store.grids[windows.grid_index[::each, 0]]
-    shape = (config.train.plans, each)
-    return Batch(
-        level,
-        torch.from_numpy(np.ascontiguousarray(grid)),
-        as_tensor(windows.agent).view(*shape, length, -1),
-        as_tensor(windows.action).view(*shape, length - 1, *windows.action.shape[2:]),
-    )
-
-
-def draw_seen(
-    store: TrajectoryStore,
+def draw(
+    source: Source,
     config: RunConfig,
     level: int,
     length: int,
     step: int,
-    sight: Sight,
-    every: int,
-    table: LatentTable | None,
+    told: bool = True,
+    every: int = 1,
+    table: LatentTable | None = None,
 ) -> Batch:
-    """The batch of a level that sees, at one step.
+    """The batch of one level at one step.
 
-    Windows are drawn as the world would have shown them, one picture in ``every`` steps, or looked up in the table of
-    level 1's latents. The memory of a layout is written from a picture of one of these moments.
+    Args:
+        source: of windows.
+        config: of the run.
+        level: from 0.
+        length: observations in a window.
+        step: of training.
+        told: whether the level is told; its memory is written from the first row of each layout's windows,
+            which changes
+            nothing, and of one that sees from any.
+        every: steps between two observations.
+        table: level 1's latents, where they do not change any more.
     """
-    rng = _generator(config, step, level)
-    windows, each = _windows(store, config, level, length, rng)
-    plans = config.train.plans
-    moments = windows.row[:, ::every].reshape(plans, each, -1)
-    layout, frames = np.arange(plans), moments.shape[2]
-    context = moments[layout, rng.integers(0, each, plans), rng.integers(0, frames, plans)]
-    state = as_tensor(windows.agent[:, :: config.spans[level]])
+    train, rng = config.train, _generator(config, step, level)
+    plans, each = train.plans, train.batch // (config.levels[level].rollout * train.plans)
+    pieces = source.pieces(rng, each * plans, length, plans)
+    action = as_tensor(pieces.action).view(plans, each, length - 1, *pieces.action.shape[2:])
+    moments = pieces.rows[:, ::every].reshape(plans, each, -1)
+    if told:
+        grid, agent = source.layout(moments[:, 0, 0]), as_tensor(source.show(moments))
+        return Batch(level, torch.from_numpy(grid), agent, action)
+    layout = np.arange(plans)
+    context = moments[layout, rng.integers(0, each, plans), rng.integers(0, moments.shape[2], plans)]
+    state = source.state(pieces.rows[:, :: config.spans[level]].reshape(plans, each, -1))
     return Batch(
         level,
-        torch.from_numpy(show(sight, store, context)),
-        torch.from_numpy(show(sight, store, moments)) if table is None else table.look_up(moments),
-        as_tensor(windows.action).view(plans, each, length - 1, *windows.action.shape[2:]),
-        state.view(plans, each, -1, state.shape[-1]),
+        torch.from_numpy(source.layout(context)),
+        torch.from_numpy(source.show(moments)) if table is None else table.look_up(moments),
+        action,
+        None if state is None else as_tensor(state),
         every,
         table is not None,
     )
@@ -156,51 +151,29 @@ def _generator(config: RunConfig, step: int, stream: int) -> np.random.Generator
     return np.random.Generator(np.random.Philox(key=[config.train.seed, (step << 8) | stream]))
 
 
-def _windows(
-    store: TrajectoryStore, config: RunConfig, level: int, length: int, rng: np.random.Generator
-) -> tuple[Windows, int]:
-    """Windows of a level's batch, and how many of them each layout has."""
-    train = config.train
-    each = train.batch // (config.levels[level].rollout * train.plans)
-    return store.windows(rng, each * train.plans, length, plans=train.plans), each
-
-
-def show(sight: Sight, store: TrajectoryStore, rows: np.ndarray) -> np.ndarray:
-    """What the world shows at moments of a store: row numbers (...) -> (..., *shape of the sight)."""
-    flat = rows.reshape(-1)
-    frames = draw_frames(sight, store.grids[store.grid_index[flat]], store.agent[flat])
-    return frames.reshape(*rows.shape, *sight.shape)
-
-
 def draw_critic(
-    store: TrajectoryStore,
-    config: RunConfig,
-    step: int,
-    sight: Sight | None = None,
-    table: LatentTable | None = None,
+    source: Source, config: RunConfig, step: int, table: LatentTable | None = None
 ) -> CriticBatch:
     """The batch of the critics at one step: clips as long as there are, a later moment of one of them as the goal."""
     settings = config.critic
     assert settings is not None
     rng = _generator(config, step, 255)
-    length, plans, each = int(store.lengths.max()), settings.plans, settings.trajectories
-    windows = store.windows(rng, plans * each, length, plans=plans)
+    length, plans, each = source.clip, settings.plans, settings.trajectories
+    pieces = source.pieces(rng, plans * each, length, plans)
     moment = rng.integers(length // 4, length, plans)
     goal = torch.from_numpy(rng.integers(0, each, plans)), torch.from_numpy(moment)
-    if sight is None or table is None:
-        grid = torch.from_numpy(np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]]))
-        return CriticBatch(grid, as_tensor(windows.agent).view(plans, each, length, -1), goal)
-    moments = windows.row.reshape(plans, each, length)
-    return CriticBatch(
-        torch.from_numpy(show(sight, store, moments[:, 0, 0])), table.look_up(moments), goal, True
-    )
+    moments = pieces.rows.reshape(plans, each, length)
+    grid = torch.from_numpy(source.layout(moments[:, 0, 0]))
+    if table is None:
+        return CriticBatch(grid, as_tensor(source.show(moments)), goal)
+    return CriticBatch(grid, table.look_up(moments), goal, True)
 
 
 class Batches(IterableDataset[list[Batch | CriticBatch]]):
     """Endless batches; where iteration begins is asked for when it begins, so that a resumed run goes on.
 
     Args:
-        store: trajectories.
+        source: of windows.
         config: run.
         lengths: observations in a window, per level.
         stack: in training, if it sees; None: it is told.
@@ -209,15 +182,15 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
 
     def __init__(
         self,
-        store: TrajectoryStore,
+        source: Source,
         config: RunConfig,
         lengths: list[int],
         first_step: Callable[[], int],
         stack: Stack | None = None,
     ) -> None:
-        self.store, self.config, self.lengths, self.first_step = store, config, lengths, first_step
+        self.source, self.config, self.lengths, self.first_step = source, config, lengths, first_step
         self.stack = stack
-        self.table = None if stack is None or not stack.sees else LatentTable(stack, store)
+        self.table = None if stack is None or not stack.sees else LatentTable(stack, source)
 
     def __iter__(self) -> Iterator[list[Batch | CriticBatch]]:
         for step in range(self.first_step(), total_steps(self.config)):
@@ -225,34 +198,32 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
             if levels:
                 yield [self._draw(k, step) for k, _ in levels]
             else:
-                sight = None if self.stack is None else self.stack.world.sight
-                yield [draw_critic(self.store, self.config, step, sight, self.table)]
+                yield [draw_critic(self.source, self.config, step, self.table)]
 
     def _draw(self, k: int, step: int) -> Batch:
         length, stack = self.lengths[k], self.stack
-        if stack is None or stack.world.sight is None:
-            return draw(self.store, self.config, k, length, step)
+        if stack is None or not stack.sees:
+            return draw(self.source, self.config, k, length, step)
         settled = k and self.config.train.schedule == "sequential"
         table = self.table if settled else None
-        sight, every = stack.world.sight, stack.every(k)
-        return draw_seen(self.store, self.config, k, length, step, sight, every, table)
+        return draw(self.source, self.config, k, length, step, False, stack.every(k), table)
 
 
 class TrajectoryData(L.LightningDataModule):
     """Whole batches from a trajectory store; see `Batches`."""
 
     def __init__(
-        self, store: TrajectoryStore, config: RunConfig, lengths: list[int], stack: Stack | None = None
+        self, source: Source, config: RunConfig, lengths: list[int], stack: Stack | None = None
     ) -> None:
         super().__init__()
-        self.store, self.config, self.lengths, self.stack = store, config, lengths, stack
+        self.source, self.config, self.lengths, self.stack = source, config, lengths, stack
 
     def train_dataloader(self) -> DataLoader[list[Batch | CriticBatch]]:
         def first_step() -> int:
             return 0 if self.trainer is None else self.trainer.global_step
 
         # Loading is far faster than a training step: no worker processes.
-        batches = Batches(self.store, self.config, self.lengths, first_step, self.stack)
+        batches = Batches(self.source, self.config, self.lengths, first_step, self.stack)
         return DataLoader(batches, batch_size=None)
 
     def transfer_batch_to_device(

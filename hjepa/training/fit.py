@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
@@ -23,9 +25,7 @@ from hjepa.devices import fix_threads, precision_plugin
 from hjepa.errors import InputError
 from hjepa.evaluation.records import installed_versions
 from hjepa.locks import locked_folder
-from hjepa.model.calibration import calibrate
 from hjepa.model.checkpoints import DESCRIPTION, describe, load_stack, save_stack
-from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
 from hjepa.places import is_empty, output_folder
 from hjepa.training.batches import (
@@ -36,6 +36,7 @@ from hjepa.training.batches import (
     critic_progress,
     total_steps,
 )
+from hjepa.training.calibration import calibrate
 from hjepa.training.progress import (
     METRICS_FILE,
     RESUME,
@@ -46,8 +47,10 @@ from hjepa.training.progress import (
     remove_progress_of,
     same_run,
 )
+from hjepa.training.sources import Source, open_source
 from hjepa.training.trainer import run_trainer
-from tasks import TrajectoryStore, task_spec
+from levels.encoders.vector import VectorEncoder
+from levels.settings import World
 
 
 class TrainStack(L.LightningModule):
@@ -196,21 +199,24 @@ def fit(
         StoreError: the store cannot be read.
     """
     fix_threads()
-    out, store = output_folder(out), TrajectoryStore.open(data)
-    identity = {"config": to_plain(config), "data_sha256": store.sha256}
-    check_store(config, store)
+    out = output_folder(out)
+    source, world = open_source(data, config)
+    config = replace(config, task=source.facts["task"])
+    identity = {"config": to_plain(config), "data_sha256": source.sha256}
+    check_source(config, source)
     folder = out.with_name(f"{out.name}.partial")
     if not is_empty(out):
         return _finished(out, folder, identity)
     with locked_folder(folder, "another hjepa fit works in this folder"):
         if not is_empty(out):  # the other one has just finished
             return _finished(out, folder, identity)
-        return _fit(config, store, out, identity, device, precision, progress)
+        return _fit(config, source, world, out, identity, device, precision, progress)
 
 
 def _fit(
     config: RunConfig,
-    store: TrajectoryStore,
+    source: Source,
+    world: World,
     out: Path,
     identity: dict[str, Any],
     device: str,
@@ -220,45 +226,49 @@ def _fit(
     """Train in the folder beside ``out``, whose lock is held."""
     folder = out.with_name(f"{out.name}.partial")
     claim(folder, config, identity)
-    spec = task_spec(config.task)
     torch.manual_seed(config.train.seed)
-    stack = Stack(config, world_of(spec, config.levels[0].encoder))
+    stack = Stack(config, world)
+    standardise(stack, source)
     module = TrainStack(stack, config)
-    _train(module, store, folder, device, precision, progress)
+    _train(module, source, folder, device, precision, progress)
     stack = stack.cpu().eval()
     append_metrics(folder / METRICS_FILE, module.rows)
-    plans = min(config.train.plans, store.plans)
-    calibrate(stack, store, config.train.seed, config.train.metric_trajectories, plans)
-    facts = {"data_sha256": store.sha256, "train_seed": config.train.seed, "versions": installed_versions()}
-    facts |= {"task": config.task, "data": store.meta["arguments"]}
+    plans = min(config.train.plans, source.layouts)
+    calibrate(stack, source, config.train.seed, config.train.metric_trajectories, plans)
+    facts = {"data_sha256": source.sha256, "train_seed": config.train.seed, "versions": installed_versions()}
+    facts |= source.facts
     finish(folder, out, lambda made: save_stack(stack, made, facts))
     return stack.requires_grad_(False)
 
 
-def check_store(config: RunConfig, store: TrajectoryStore) -> None:
-    """Raise InputError when a store cannot train a configuration."""
-    made_for = store.meta["task"]
-    if made_for != config.task:
-        raise InputError(
-            f"holds {made_for}, not {config.task}", str(store.path), "collect for the preset's task"
-        )
+def check_source(config: RunConfig, source: Source) -> None:
+    """Raise InputError when data cannot train a configuration."""
     needed = config.spans[-1] * config.levels[-1].rollout + 1
-    if int(store.lengths.max()) < needed:
+    if source.clip < needed:
         raise InputError(
-            f"has clips of {store.lengths.max()} observations, the top level needs {needed}",
-            str(store.path),
+            f"has clips of {source.clip} observations, the top level needs {needed}",
+            str(source.path),
             "collect longer clips or shorten strides and rollouts",
         )
-    if store.plans < config.train.plans:
+    if source.layouts < config.train.plans:
         raise InputError(
-            f"has {store.plans} floor plans, a batch takes {config.train.plans}",
-            str(store.path),
+            f"has {source.layouts} floor plans, a batch takes {config.train.plans}",
+            str(source.path),
             "collect more plans or lower train.plans",
         )
 
 
+def standardise(stack: Stack, source: Source) -> None:
+    """Tell an encoder of vectors what its numbers are like in the training data."""
+    encoder = stack.level(0).encoder
+    if isinstance(encoder, VectorEncoder):
+        rng = np.random.Generator(np.random.Philox(key=[stack.config.train.seed, 1 << 41]))
+        rows = rng.integers(0, source.observations, min(source.observations, 20_000))
+        encoder.standardise(torch.from_numpy(source.show(rows)).float())
+
+
 def _train(
-    module: TrainStack, store: TrajectoryStore, folder: Path, device: str, precision: str, progress: bool
+    module: TrainStack, source: Source, folder: Path, device: str, precision: str, progress: bool
 ) -> None:
     config, stack = module.config, module.stack
     lengths = [stack.window_length(k) for k in range(stack.depth)]
@@ -276,7 +286,7 @@ def _train(
             "gradient_clip_val": config.train.clip,
             "default_root_dir": folder,
         },
-        datamodule=TrajectoryData(store, config, lengths, stack),
+        datamodule=TrajectoryData(source, config, lengths, stack),
         ckpt_path=resume if resume.exists() else None,
         weights_only=True,
     )

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hjepa.model.perception import draw
 from hjepa.model.stack import Stack
-from tasks import TrajectoryStore
+from hjepa.training.sources import Source
 
 BLOCK = 1024
 """Pictures that are seen at once."""
@@ -23,11 +22,11 @@ class LatentTable:
 
     Args:
         stack: whose level 1 sees.
-        store: trajectories.
+        source: of what is seen.
     """
 
-    def __init__(self, stack: Stack, store: TrajectoryStore) -> None:
-        self.stack, self.store = stack, store
+    def __init__(self, stack: Stack, source: Source) -> None:
+        self.stack, self.source = stack, source
         self._table: Tensor | None = None
 
     def look_up(self, rows: np.ndarray) -> Tensor:
@@ -38,12 +37,13 @@ class LatentTable:
 
     @torch.no_grad()
     def _see(self) -> Tensor:
-        level, sight, store = self.stack.level(0), self.stack.world.sight, self.store
-        assert sight is not None
-        device, count = self.stack.step_distance.device, store.observations
+        level = self.stack.level(0)
+        device, count = self.stack.step_distance.device, self.source.observations
         table = torch.empty(count, level.settings.latent_dim)
         for first in range(0, count, BLOCK):
-            rows = slice(first, min(first + BLOCK, count))
-            frames = draw(sight, store.grids[store.grid_index[rows]], store.agent[rows])
-            table[rows] = level.encode(torch.from_numpy(frames)[None].to(device), None)[0].cpu()
+            rows = np.arange(first, min(first + BLOCK, count))
+            frames = self.source.show(rows)
+            table[rows[0] : rows[-1] + 1] = level.encode(torch.from_numpy(frames)[None].to(device), None)[
+                0
+            ].cpu()
         return table

@@ -31,7 +31,8 @@ from hjepa.model.checkpoints import copy_checkpoint, describe, folder_to_add_to,
 from hjepa.model.pixels import Pixels, save_pixels
 from hjepa.model.stack import Stack
 from hjepa.tensors import as_tensor
-from hjepa.training.fit import check_store
+from hjepa.training.fit import check_source
+from hjepa.training.sources import told_source
 from hjepa.training.trainer import run_trainer
 from levels.grid.agent_encoders import HEADINGS, AgentEncoder
 from levels.grid.memory import SYMBOLS, MemoryWriter
@@ -148,7 +149,7 @@ def learn_to_see(
     fix_threads()
     described, folder = describe(checkpoint), folder_to_add_to(checkpoint, out)
     stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
-    check_store(stack.config, store)
+    check_source(stack.config, told_source(store, stack.config))
     if store.meta["split"] != "train":
         raise InputError(
             f"holds plans of split {store.meta['split']}", str(store.path), "give a training store"

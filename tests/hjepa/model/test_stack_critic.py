@@ -16,6 +16,7 @@ from hjepa.figures.landscape import landscape
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
 from hjepa.training.batches import active_levels, critic_progress, draw_critic, total_steps
+from hjepa.training.sources import StateSource
 from planners.level_costs import LevelCosts
 from tasks import EpisodeBatch, TrajectoryStore, collect, make_batched, sample_episodes, task_spec
 
@@ -135,8 +136,11 @@ def test_critics_train_after_the_levels_and_leave_them_alone(judged: Stack, tmp_
     ]
     assert active_levels(config, levels - 1) and not active_levels(config, levels)
     collect(TASK, tmp_path / "data", plans=3, episodes_per_plan=3, length=20, seed=0)
-    store = TrajectoryStore.open(tmp_path / "data")
-    batch, again = draw_critic(store, config, levels), draw_critic(store, config, levels)
+    store = StateSource(TrajectoryStore.open(tmp_path / "data"), None)
+    batch, again = (
+        draw_critic(store, config, levels),
+        draw_critic(store, config, levels),
+    )
     assert torch.equal(batch.agent, again.agent) and batch.agent.shape[:3] == (2, 2, 20)
     assert not torch.equal(batch.agent, draw_critic(store, config, levels + 1).agent)
     torch.manual_seed(0)

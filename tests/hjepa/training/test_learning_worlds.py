@@ -19,6 +19,7 @@ from hjepa.model.perception import see, world_of
 from hjepa.model.stack import Stack
 from hjepa.training.batches import draw
 from hjepa.training.fit import fit
+from hjepa.training.sources import StateSource
 from levels.settings import World
 from tasks import TrajectoryStore, collect, compose_image, sample_episodes, task_spec
 
@@ -53,7 +54,7 @@ def untrained(task: str) -> Stack:
 def test_a_stack_learns_from_trajectories_of_the_world(task: str, store: TrajectoryStore) -> None:
     stack = untrained(task)
     for k in range(stack.depth):
-        batch = draw(store, stack.config, k, stack.window_length(k), 0)
+        batch = draw(StateSource(store, None), stack.config, k, stack.window_length(k), 0)
         loss, terms = stack.loss(k, batch.agent, batch.action, stack.write(batch.grid), 0.5)
         loss.backward()
         assert all(bool(value.isfinite()) for value in terms.values())

@@ -8,32 +8,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hjepa.model.perception import draw
 from hjepa.model.stack import QUANTILES, Stack
 from hjepa.tensors import as_tensor
+from hjepa.training.sources import Source
 from levels.metrics import DISTANCES, commute_metric, squared_distance
-from tasks import TrajectoryStore, Windows
 
 
 @torch.no_grad()
-def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int, plans: int) -> None:
+def calibrate(stack: Stack, source: Source, seed: int, trajectories: int, plans: int) -> None:
     """Fill the buffers of a stack from random trajectories of its training data.
 
     Args:
         stack: changed in place.
-        store: training trajectories.
+        source: training trajectories.
         seed: which ones are drawn.
         trajectories: how many.
         plans: from how many floor plans.
     """
-    length = int(store.lengths.max())
+    length = source.clip
     length = (length - 1) // stack.config.spans[-1] * stack.config.spans[-1] + 1
     rng = np.random.Generator(np.random.Philox(key=[seed, 1 << 40]))
     each = max(trajectories // plans, 1)
-    windows = store.windows(rng, each * plans, length, plans=plans)
+    pieces = source.pieces(rng, each * plans, length, plans)
     device = stack.step_distance.device
-    grid, agent = _shown(stack, store, windows, plans, each)
-    action = as_tensor(windows.action)
+    moments = pieces.rows.reshape(plans, each, length)
+    shown = source.show(moments)
+    agent = (torch.from_numpy(shown) if stack.sees else as_tensor(shown)).to(device)
+    grid = torch.from_numpy(source.layout(moments[:, 0, 0])).to(device)
+    action = as_tensor(pieces.action)
     action = action.view(plans, each, length - 1, *action.shape[2:]).to(device)
     memories = stack.write(grid)
     latents = _encode(stack, agent, memories)
@@ -54,23 +56,6 @@ def calibrate(stack: Stack, store: TrajectoryStore, seed: int, trajectories: int
     changed = (agent[:, :, 1:] != agent[:, :, :-1]).flatten(3).any(-1)
     step = squared_distance(latents[0][:, :, 1:], latents[0][:, :, :-1])[changed]
     stack.step_distance.copy_(_quantile(step.unsqueeze(1), 0.1)[0])
-
-
-def _shown(
-    stack: Stack, store: TrajectoryStore, windows: Windows, plans: int, each: int
-) -> tuple[Tensor, Tensor]:
-    """What memories are written from (P, ...), and what level 1 encodes (P, n, L, ...)."""
-    device, sight = stack.step_distance.device, stack.world.sight
-    length = windows.agent.shape[1]
-    if sight is None:
-        grid = np.ascontiguousarray(store.grids[windows.grid_index[::each, 0]])
-        agent = as_tensor(windows.agent).view(plans, each, length, -1)
-        return torch.from_numpy(grid).to(device), agent.to(device)
-    frames = draw(
-        sight, store.grids[windows.grid_index.reshape(-1)], windows.agent.reshape(plans * each * length, -1)
-    )
-    agent = torch.from_numpy(frames).view(plans, each, length, *sight.shape).to(device)
-    return agent[:, 0, 0].contiguous(), agent
 
 
 def _encode(stack: Stack, agent: Tensor, memories: Sequence[Tensor | None]) -> list[Tensor]:
