@@ -18,6 +18,7 @@ from hjepa.commands._options import (
     usable_cpus,
     words,
 )
+from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
 from hjepa.places import output_file
 
@@ -41,6 +42,19 @@ def add_arguments(parser: Any) -> None:
         choices=list(TASK_KINDS),
         help="start and goal; default: the task's first, far on our floor plans",
     )
+    add(
+        "--goals",
+        metavar="world|offset:K",
+        help="in worlds that were learned from a store of observations: what the world shows as its goal (default), or"
+        " what was seen K steps later in held-out trajectories",
+    )
+    add("--data", metavar="DIR", help="the held-out trajectories that goals are drawn from")
+    add(
+        "--success",
+        metavar="same|distance:X|world",
+        help="when such a goal is reached; default: same, where vectors are seen distance:0.1",
+    )
+    add("--step-budget", type=int, metavar="N", help="of such a world; default: its own, or 2 K steps")
     add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
     add(
         "--planner",
@@ -98,13 +112,27 @@ def run(options: Any) -> None:
     progress = None if file is None else file.with_name(f"{file.name}.partial")
     fields = PlanRequest.__dataclass_fields__.keys() - {"progress"}
     request = PlanRequest(**{name: options[name] for name in fields}, progress=progress)
-    known_task(request.task)
 
     from hjepa.evaluation.records import write_json
     from hjepa.evaluation.tables import table
-    from hjepa.sweeps.plan_cells import plan_command
+    from hjepa.model.checkpoints import describe
 
-    records = plan_command(request)
+    asked = {name: options[name] for name in ("goals", "data", "success", "step_budget")}
+    if describe(request.checkpoint).get("played") is not None:
+        from hjepa.sweeps.plan_worlds import plan_in_world
+
+        records = plan_in_world(request, **asked)
+    else:
+        for name, value in asked.items():
+            if value is not None:
+                where = f"--{name.replace('_', '-')}"
+                raise InputError(
+                    where, "plan", "it goes with checkpoints of a store of observations; leave it out"
+                )
+        known_task(request.task)
+        from hjepa.sweeps.plan_cells import plan_command
+
+        records = plan_command(request)
     print(table(records))
     if file is not None and progress is not None:
         write_json(file, records)

@@ -1,0 +1,102 @@
+"""``hjepa plan`` in worlds that were learned from a store of observations."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+from hjepa.config import with_plan
+from hjepa.devices import fix_threads, torch_device
+from hjepa.errors import InputError
+from hjepa.evaluation.plan_request import PlanRequest
+from hjepa.evaluation.records import Record
+from hjepa.evaluation.worlds import evaluate_world
+from hjepa.model.checkpoints import describe, load_stack
+from hjepa.model.worlds import played_in, world_played_in
+from tasks import ObservationStore, StoreError, world_spec
+
+LEFT_OUT = ("tasks", "oracle", "zones", "unguarded", "mission", "memory", "diagnostics")
+"""What `hjepa plan` knows of worlds of cells alone."""
+
+
+def plan_in_world(
+    request: PlanRequest,
+    goals: str | None = None,
+    data: str | None = None,
+    success: str | None = None,
+    step_budget: int | None = None,
+) -> list[Record]:
+    """The records of a request: one per seed, metric, planner, budget and number of levels.
+
+    Args:
+        request: what is asked.
+        goals, success, step_budget: see `hjepa.evaluation.worlds.evaluate_world`.
+        data: folder of the held-out trajectories.
+
+    Raises:
+        InputError: what cannot work together.
+    """
+    fix_threads()
+    for name in LEFT_OUT:
+        if getattr(request, name):
+            raise InputError(f"--{name}", "plan", "it is for worlds of cells that are told; leave it out")
+    stack = load_stack(request.checkpoint, str(torch_device(request.device)))
+    content = describe(request.checkpoint)
+    played = _named(content["played"], request.task)
+    try:
+        store = None if data is None else ObservationStore.open(data)
+    except StoreError as error:
+        raise InputError(str(error), "plan") from None
+    if store is not None and store.sha256 == content.get("data_sha256"):
+        raise InputError("--data is what the stack was trained on", str(data), "give held-out trajectories")
+    for count in request.levels or ():
+        if not 1 <= count <= stack.depth:
+            raise InputError(
+                f"{count} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
+            )
+    config = with_plan(stack.config, request.overrides)
+    records: list[Record] = []
+    asked = (
+        request.seed,
+        request.metric or (None,),
+        request.planner or (None,),
+        request.budget_tflops or (None,),
+    )
+    for seed, metric, planner, budget in itertools.product(*asked):
+        plan = replace(
+            config.plan, metric=metric or config.plan.metric, planner=planner or config.plan.planner
+        )
+        records += evaluate_world(
+            stack,
+            played,
+            request.levels,
+            request.episodes,
+            seed,
+            goals or "world",
+            store,
+            success,
+            request.split,
+            budget,
+            plan,
+            step_budget,
+            {"train_seed": content["train_seed"], "checkpoint_sha256": content["sha256"]},
+        )
+    return records
+
+
+def _named(played: dict[str, object], task: str) -> dict[str, object]:
+    """The world that was named, which has to show and do what the stack was trained on."""
+    try:
+        spec, name, spread = world_played_in(played)
+        if task == spec.id:
+            return played
+        named = world_spec(task, spec.observe or None, step_budget=spec.step_budget, **spec.arguments)
+    except ValueError as error:
+        raise InputError(str(error), "plan") from None
+    if named.senses != spec.senses or named.actions != spec.actions:
+        raise InputError(
+            f"{task} shows and does something else than {spec.id}, which the stack was trained in",
+            "plan",
+            "give a checkpoint of that world",
+        )
+    return played_in(named, name, {key: values.tolist() for key, values in spread.items()})
