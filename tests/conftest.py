@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts tests in the background ignores Ctrl-C for them and all they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports matplotlib or pygame: no test needs a screen.
 os.environ.setdefault("MPLBACKEND", "Agg")
