@@ -7,6 +7,8 @@ where it stopped.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from hjepa.commands._options import (
@@ -20,7 +22,9 @@ from hjepa.commands._options import (
 )
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
-from hjepa.places import output_file
+from hjepa.places import output_file, plain_name
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 def add_arguments(parser: Any) -> None:
@@ -113,12 +117,8 @@ def run(options: Any) -> None:
     fields = PlanRequest.__dataclass_fields__.keys() - {"progress"}
     request = PlanRequest(**{name: options[name] for name in fields}, progress=progress)
 
-    from hjepa.evaluation.records import write_json
-    from hjepa.evaluation.tables import table
-    from hjepa.model.checkpoints import describe
-
     asked = {name: options[name] for name in ("goals", "data", "success", "step_budget")}
-    if describe(request.checkpoint).get("played") is not None:
+    if _saw_a_world(request.checkpoint):
         from hjepa.sweeps.plan_worlds import plan_in_world
 
         records = plan_in_world(request, **asked)
@@ -133,7 +133,24 @@ def run(options: Any) -> None:
         from hjepa.sweeps.plan_cells import plan_command
 
         records = plan_command(request)
+
+    from hjepa.evaluation.records import write_json
+    from hjepa.evaluation.tables import table
+
     print(table(records))
     if file is not None and progress is not None:
         write_json(file, records)
         remove_progress(progress)
+
+
+def _saw_a_world(checkpoint: str) -> bool:
+    """Whether a checkpoint was trained on what a world showed, so far as its description can be read: what is
+    wrong with
+    one is for those to say who load it."""
+    for folder in (Path(checkpoint), WEIGHTS / plain_name(checkpoint)):
+        try:
+            content = json.loads((folder / "model.json").read_text())
+            return isinstance(content, dict) and content.get("played") is not None
+        except (OSError, ValueError, RecursionError):
+            continue
+    return False
