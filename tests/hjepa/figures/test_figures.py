@@ -75,7 +75,7 @@ def trace() -> Trace:
             decisions.append(Decision(level, rows, time_now, level == 3, plan, latents[:, 0], skipped))
     ones = np.ones(2, dtype=np.int64)
     results = Results(
-        ones, steps, ones.astype(float), ones, ones, ones, np.zeros_like(ones), ones.astype(float)
+        ones, steps, ones.astype(float), ones, ones, ones, np.zeros_like(ones), ones.astype(float), ones * 0
     )
     stack: Any = SimpleNamespace(depth=3, probes=[PlainProbe()] * 3, config=SimpleNamespace(task=TASK))
     return Trace(batch, agent, results, decisions, stack)
