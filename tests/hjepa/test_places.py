@@ -26,32 +26,32 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_name_of_shipped_weights_and_of_a_folder_is_refused() -> None:
-    assert checkpoint_folder("nested-d2") == SHIPPED / "nested-d2"
-    Path("nested-d2").mkdir()
-    with pytest.raises(InputError, match=r"write \./nested-d2 for the folder, or shipped:nested-d2"):
-        checkpoint_folder("nested-d2")
-    assert checkpoint_folder("shipped:nested-d2") == SHIPPED / "nested-d2"
-    for local in ("./nested-d2", Path("nested-d2")):
+    assert checkpoint_folder("told-nested-d2") == SHIPPED / "told-nested-d2"
+    Path("told-nested-d2").mkdir()
+    with pytest.raises(InputError, match=r"write \./told-nested-d2 for the folder, or shipped:told-nested-d2"):
+        checkpoint_folder("told-nested-d2")
+    assert checkpoint_folder("shipped:told-nested-d2") == SHIPPED / "told-nested-d2"
+    for local in ("./told-nested-d2", Path("told-nested-d2")):
         with pytest.raises(InputError, match="no checkpoint"):
             checkpoint_folder(local)
-        (Path("nested-d2") / "model.json").write_text("{}")
-        assert checkpoint_folder(local).samefile("nested-d2")
-        (Path("nested-d2") / "model.json").unlink()
+        (Path("told-nested-d2") / "model.json").write_text("{}")
+        assert checkpoint_folder(local).samefile("told-nested-d2")
+        (Path("told-nested-d2") / "model.json").unlink()
 
 
 def test_a_path_is_never_the_name_of_shipped_weights() -> None:
-    for path in (Path("nested-d2"), "./nested-d2", "x/../nested-d2", ".", "..", "", "shipped:", "shipped:.."):
+    for path in (Path("told-nested-d2"), "./told-nested-d2", "x/../told-nested-d2", ".", "..", "", "shipped:", "shipped:.."):
         with pytest.raises(InputError, match="no checkpoint"):
             checkpoint_folder(path)
 
 
-@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "\udcff", "nested-d2/model.json"])
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "\udcff", "told-nested-d2/model.json"])
 def test_names_that_no_file_has(name: str) -> None:
     for read in (checkpoint_folder, load_preset):
         with pytest.raises(InputError) as caught:
             read(name)
         assert len(str(caught.value)) < 600
-    if name != "nested-d2/model.json":
+    if name != "told-nested-d2/model.json":
         for write in (output_file, output_folder):
             with pytest.raises(InputError):
                 write(f"{name}/{name}" if "\0" not in name else name)
@@ -71,7 +71,7 @@ def test_a_name_of_a_preset_and_of_a_file_is_refused() -> None:
 
 
 def test_the_package_is_never_written() -> None:
-    for place in (SHIPPED / "new", SHIPPED / "nested-d2", Path(hjepa.__file__).parent / "presets" / "x"):
+    for place in (SHIPPED / "new", SHIPPED / "told-nested-d2", Path(hjepa.__file__).parent / "presets" / "x"):
         for write in (output_file, output_folder):
             with pytest.raises(InputError, match="comes with the package"):
                 write(place)
@@ -79,25 +79,25 @@ def test_the_package_is_never_written() -> None:
     with pytest.raises(InputError, match="comes with the package"):
         output_folder("link/new")
     with pytest.raises(InputError, match="--out DIR"):
-        folder_to_add_to("nested-d2", None)
+        folder_to_add_to("told-nested-d2", None)
     with pytest.raises(InputError, match="--out DIR"):
-        folder_to_add_to("./link/nested-d2", None)
+        folder_to_add_to("./link/told-nested-d2", None)
 
 
 def test_a_copy_of_a_checkpoint_is_made_once() -> None:
-    folder = folder_to_add_to("nested-d2", "copy")
+    folder = folder_to_add_to("told-nested-d2", "copy")
     assert not os.path.lexists("copy"), "nothing is made before the work"
-    copy_checkpoint("nested-d2", folder)
-    assert describe("./copy") == describe("nested-d2") and [*Path().iterdir()] == [Path("copy")]
+    copy_checkpoint("told-nested-d2", folder)
+    assert describe("./copy") == describe("told-nested-d2") and [*Path().iterdir()] == [Path("copy")]
     (folder / "more").touch()
-    copy_checkpoint("nested-d2", folder_to_add_to("nested-d2", "copy"))
+    copy_checkpoint("told-nested-d2", folder_to_add_to("told-nested-d2", "copy"))
     assert (folder / "more").exists()
     with pytest.raises(InputError, match="holds something else"):
-        folder_to_add_to("nested-d3", "copy")
+        folder_to_add_to("told-nested-d3", "copy")
     Path("other").mkdir()
     Path("other/file").touch()
     with pytest.raises(InputError, match="holds something else"):
-        folder_to_add_to("nested-d2", "other")
+        folder_to_add_to("told-nested-d2", "other")
 
 
 def test_links_are_followed_before_the_work(tmp_path: Path) -> None:

@@ -22,11 +22,17 @@ def latent_at(*cells: tuple[float, float]) -> Tensor:
     return torch.tensor([places])
 
 
+def sure(head: FieldCost) -> FieldCost:
+    """A head that takes the first place."""
+    head.share[0] = 1.0
+    return head
+
+
 @pytest.fixture
 def cost() -> FieldCost:
     """A head to which every move costs 1, and one into a wall (code 1) far more."""
     torch.manual_seed(0)
-    head = FieldCost(SIGHT, 2, 1)
+    head = sure(FieldCost(SIGHT, 2, 1))
 
     def costs(picture: Tensor) -> Tensor:
         wall = (picture[..., 0] == 1).float()
@@ -75,7 +81,7 @@ def test_it_learns_a_wall_from_trajectories_that_walk_around_it() -> None:
     way = [(2, 0), (2, 1), (2, 2), (2, 3), (2, 4), (3, 4), (4, 4), (4, 3), (4, 2), (4, 1), (4, 0)]
     there, back = latent_at(*way)[0], latent_at(*reversed(way))[0]
     latent = torch.stack([there, back])[None]
-    head = FieldCost(SIGHT, 2, 1, hidden=16)
+    head = sure(FieldCost(SIGHT, 2, 1, hidden=16))
     optimiser = torch.optim.Adam(head.parameters(), lr=1e-2)
     for step in range(200):
         goal = (torch.tensor([step % 2]), torch.tensor([10 - step % 5]))
@@ -91,12 +97,30 @@ def test_it_learns_a_wall_from_trajectories_that_walk_around_it() -> None:
 
 def test_gradients_never_reach_the_latents() -> None:
     latent = latent_at((0, 0), (1, 0), (2, 0))[None].requires_grad_(True)
-    head = FieldCost(SIGHT, 2, 1)
+    head = sure(FieldCost(SIGHT, 2, 1))
     picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
     loss, _ = head.loss(latent, picture, (torch.tensor([0]), torch.tensor([2])), 8, 0.1)
     loss.backward()
     assert latent.grad is None
-    assert head.place.weight.grad is not None
+    assert all(weight.grad is not None for weight in head.parameters())
+
+
+def test_the_place_that_wanders_as_actions_have_it_is_taken() -> None:
+    """Of four: one that stands still, one that jumps, one that walks by itself, one that actions move."""
+    generator = torch.Generator().manual_seed(0)
+    steps = 0.25 * torch.randint(-1, 2, (2, 3, 40, 2), generator=generator).float().cumsum(2)
+    drifting = torch.linspace(0, 4, 40)[:, None].expand(2, 3, 40, 2)
+    still, jumping = torch.zeros_like(steps), torch.randn(steps.shape, generator=generator)
+    along = torch.stack([still, jumping, drifting, steps], -1).flatten(-2)  # x of each, y of each
+    now = along[:, :, 0].unsqueeze(-2).expand(-1, -1, 3, -1).clone()
+    later = now.unflatten(-1, (2, 4)).clone()
+    later[..., 0, 3] += torch.tensor([-0.25, 0.0, 0.25])  # three actions
+    later[..., 0, 1] += torch.tensor([-1.0, 0.0, 1.0])
+    later[..., 0, 2] += 0.1
+    head = FieldCost(SIGHT, 8, 1)
+    assert not head.chosen
+    head.choose(along, later.flatten(-2))
+    assert head.chosen and head.share.tolist() == [0, 0, 0, 1]
 
 
 def test_latents_without_places_are_refused() -> None:

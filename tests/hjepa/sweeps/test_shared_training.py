@@ -51,6 +51,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     stand_in(
         "tasks",
         collect=lambda task, out, **_: calls.append(("collect", task, out)),
+        sample_episodes=lambda *_, **__: None,
         StoreError=type("StoreError", (ValueError,), {}),
     )
     return calls

@@ -16,7 +16,7 @@ from hjepa.sweeps.grid import Grid, expand
 from tasks import sample_episodes, task_spec
 from tasks.batched import BatchedGridWorld
 
-TINY = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
+TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 FOUR = "MiniGrid-FourRooms-v0"
 
 WORLDS = """
@@ -57,7 +57,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_a_record_says_what_was_stepped_and_success_is_the_environments(worlds: str) -> None:
-    stack = load_stack("four-rooms")
+    stack = load_stack("told-four-rooms")
     names = (FOUR, *(f"{worlds}{name}-v0" for name in ("Penalty", "Swapped", "Stuck")))
     plain, penalty, swapped, stuck = (evaluate(stack, name, 1, episodes=2) for name in names)
     assert (plain["stepped"], plain["replayed"], plain["placed"]) == ("twin", 2, 0)
@@ -70,7 +70,7 @@ def test_a_record_says_what_was_stepped_and_success_is_the_environments(worlds: 
 
 
 def test_a_twin_that_differs_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    stack, task = load_stack("nested-d2"), "hjepa/NestedRooms-d2-v0"
+    stack, task = load_stack("told-nested-d2"), "hjepa/NestedRooms-d2-v0"
     right = BatchedGridWorld._advance
     monkeypatch.setattr(BatchedGridWorld, "_advance", lambda self, action: right(self, np.zeros_like(action)))
     agent = make_agent(stack, task_spec(task), 1)
@@ -94,7 +94,7 @@ def test_episodes_that_cannot_be_drawn_are_refused_before_work(
     codes, lines = [], ""
     for split in ("train", "validation", "test"):
         out = tmp_path / f"{split}.json"
-        words = ["--checkpoint", "four-rooms", "--task", named, "--split", split, "--json", str(out)]
+        words = ["--checkpoint", "told-four-rooms", "--task", named, "--split", split, "--json", str(out)]
         if task == FOUR or not _has_layouts(named, split):
             codes.append(main(["plan", *words, "--episodes", "2", *more]))
             lines += capsys.readouterr().err

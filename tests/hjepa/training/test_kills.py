@@ -16,10 +16,10 @@ from hjepa.locks import locked_folder
 from hjepa.model.beside import load_beside, save_beside
 from hjepa.training.progress import append_metrics, claim, drop_metrics, finish, remove_progress_of
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from killed import contents, killed_everywhere
 
-CONFIG = load_preset(str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"))
+CONFIG = load_preset(str(Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"))
 IDENTITY: dict[str, Any] = {"config": to_plain(CONFIG), "data_sha256": "0" * 64}
 
 
