@@ -95,7 +95,9 @@ class FieldCost(nn.Module):
         along = latent[..., : 2 * self.maps].unflatten(-1, (2, self.maps))
         step = (along[:, :, 1:] - along[:, :, :-1]).square().mean((0, 1, 2)).sum(0)
         far = along.var(2).mean((0, 1)).sum(0)
-        moved = later[..., : 2 * self.maps].unflatten(-1, (2, self.maps)).var(-3).sum(-2).flatten(0, -2).mean(0)
+        moved = (
+            later[..., : 2 * self.maps].unflatten(-1, (2, self.maps)).var(-3).sum(-2).flatten(0, -2).mean(0)
+        )
         wanders = far / step.clamp_min(1e-6) * (moved > MOVED * step)
         self.share.copy_(F.one_hot(wanders.argmax(), self.maps))
 
