@@ -108,7 +108,7 @@ def add_arguments(parser: Any) -> None:
 
 def continues(options: Any) -> bool:
     """Whether the same command goes on where an interrupted one stopped."""
-    return options.json is not None
+    return options.json is not None and not _saw_a_world(options.checkpoint)
 
 
 def run(options: Any) -> None:
