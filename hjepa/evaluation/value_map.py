@@ -20,7 +20,8 @@ from hjepa.agent.episodes import Episodes
 from hjepa.errors import InputError
 from hjepa.gridworld.guardrails import without_lava
 from hjepa.model.perception import Observation
-from levels.grid.critic import FAR, Critic
+from levels.costs.hindsight import FAR
+from levels.grid.critic import Critic
 from tasks import TaskSpec
 from tasks.missions import MissionBatch
 from tasks.observations import FORWARD, HEADINGS, LEFT, RIGHT

@@ -14,7 +14,8 @@ from hjepa.errors import InputError
 from hjepa.model.perception import Perception
 from levels.actor import Actor
 from levels.costs.field import FieldCost
-from levels.grid.critic import LOOK_AHEAD, Critic
+from levels.costs.hindsight import LOOK_AHEAD
+from levels.grid.critic import Critic
 from levels.level import Level
 from levels.metrics_names import DISTANCES, distance_of
 from levels.probes import PositionProbe

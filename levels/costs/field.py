@@ -19,12 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
 from levels.encoders.picture import PLACE
 from levels.pictures import Stem, near
 from levels.settings import Sight
-
-FAR = 500.0
-"""Steps to go that stand for no way at all."""
 
 SLOPE = 8.0
 """Steps by which the field begins to rise with each place that is further from the goal's."""
@@ -37,12 +35,6 @@ SAME = 0.35
 
 MOVED = 0.05
 """Of the squared step of a place along trajectories, what actions have to account for."""
-
-LOOK_AHEAD = 2
-"""Steps that a claim is tested over."""
-
-HINDSIGHT = 4.0
-"""Steps at which the error of an estimate begins to be measured relative to the root of the time."""
 
 Ahead = tuple[Tensor, Tensor, float]
 
@@ -206,10 +198,8 @@ class FieldCost(nn.Module):
             # The goal itself, or a mean of nothing would be no number.
             known[layout, trajectory, moment] = True
             taken[layout, trajectory, moment] = 0.0
-        error = estimate[known] - taken[known]
-        weight = torch.where(error > 0, 1.0, under)
-        total = (error.square() / (HINDSIGHT + taken[known]) * weight).mean()
-        terms = {"steps": error.detach().abs().mean()}
+        total = hindsight_loss(estimate[known], taken[known], under)
+        terms = {"steps": (estimate[known] - taken[known]).detach().abs().mean()}
         if ahead is not None:
             now, later, share = ahead
             claims = self.claims(now, later, field)
@@ -217,33 +207,17 @@ class FieldCost(nn.Module):
         return total, terms
 
     def claims(self, now: Tensor, later: Tensor, field: Tensor) -> Tensor:
-        """The loss of claiming to be nearer to the goal than imagined actions bear out (half of Bellman's equation).
-
-        Trajectories say that a way is no longer than the time they took, and not that there is none through a wall;
-        where they cannot go, a level's model can tell.
+        """The loss of claims that imagined actions do not bear out, see `claim_loss`.
 
         Args:
             now: (P, M, D) latents.
             later: (P, M, S, D), where each of them may be `LOOK_AHEAD` steps later.
             field: (P, 1, W, H).
-
-        Returns:
-            scalar, the mean over latents that are no step from the goal.
         """
         with torch.no_grad():
             best = self(later, field).amin(-1) + LOOK_AHEAD
-        claimed = self(now.detach(), field)
-        known = (claimed > 2 * LOOK_AHEAD) & (best < FAR / 2)
-        short = (best - claimed).clamp_min(0).square() / (HINDSIGHT + best)
-        return (short * known).sum() / known.sum().clamp_min(1)
+        return claim_loss(self(now.detach(), field), best)
 
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what reading the picture takes comes on top."""
         return 2.0 * sweeps * size[0] * size[1] * 4
-
-
-def times_taken(there: Tensor) -> Tensor:
-    """Steps from each moment to the first later one that is there: (..., L) bool -> (..., L), infinite for none."""
-    moment = torch.arange(there.shape[-1], device=there.device, dtype=torch.float32)
-    arrivals = torch.where(there, moment, torch.inf)
-    return arrivals.flip(-1).cummin(-1).values.flip(-1) - moment

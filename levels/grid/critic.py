@@ -20,25 +20,17 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
 from levels.grid.agent_encoders import HEADINGS
 from levels.grid.memory import SYMBOLS
 from levels.networks import mlp
 from levels.settings import World
-
-FAR = 500.0
-"""Steps to go that stand for no way at all."""
 
 SHARPNESS = 8.0
 """Steps that a nat less of belief that the goal is there puts a cell away from it."""
 
 HEAD_HIDDEN = 64
 """Width of the network that tells where a latent is."""
-
-LOOK_AHEAD = 2
-"""Steps that a claim is tested over: opening a door and walking through takes two."""
-
-HINDSIGHT = 4.0
-"""Steps at which the error of an estimate begins to be measured relative to the root of the time."""
 
 
 class Critic(nn.Module):
@@ -208,12 +200,11 @@ class Critic(nn.Module):
             # The goals themselves, or a mean of nothing would be no number.
             known[plan, trajectory, moment] = True
         error = estimate[known] - taken[known]
-        scaled = (error.square() / (HINDSIGHT + taken[known])) * torch.where(error > 0, 1.0, under)
         # Of a single heading there is none to tell.
         shown = zip(self._where(latent.flatten(1, 2)), place.flatten(0, 2).long().unbind(-1))
         look = torch.stack([F.nll_loss(belief.flatten(0, 1), true) for belief, true in shown]).sum()
         terms = {"steps": error.detach().abs().mean(), "look": look.detach()}
-        total = look if idle else scaled.mean() + look
+        total = look if idle else hindsight_loss(estimate[known], taken[known], under) + look
         if ahead is not None:
             now, later, weight = ahead
             claims = self.claims(now, later, field)
@@ -228,27 +219,18 @@ class Critic(nn.Module):
         return torch.stack(right).sum(0) > math.log(0.5)
 
     def claims(self, now: Tensor, later: Tensor, field: Tensor) -> Tensor:
-        """The loss of claiming to be nearer to the goal than imagined actions bear out (half of Bellman's equation).
-
-        Trajectories say that a way is no longer than the time they took, and not that there is none through a wall;
-        where they cannot go, a level's model can tell.
+        """The loss of claims that imagined actions do not bear out, see `levels.costs.hindsight.claim_loss`.
 
         Args:
             now: (P, M, D) latents.
             later: (P, M, S, D), where each of them may be `LOOK_AHEAD` steps later.
             field: (P, C, W, H).
-
-        Returns:
-            scalar, the mean over latents that are no step from the goal.
         """
         # The costs have to answer for a claim, not the belief where the latent is.
         with torch.no_grad():
             where = self._where(now)
             best = self(later, field).amin(-1) + LOOK_AHEAD
-        claimed = self._read(field, *where)
-        known = (claimed > 2 * LOOK_AHEAD) & (best < FAR / 2)
-        short = (best - claimed).clamp_min(0).square() / (HINDSIGHT + best)
-        return (short * known).sum() / known.sum().clamp_min(1)
+        return claim_loss(self._read(field, *where), best)
 
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what the plan's reading takes comes on top."""
@@ -277,7 +259,4 @@ def hindsight(place: Tensor, goal: Tensor) -> Tensor:
         (P, n, L) float, from each moment to the first one there that is not before it; infinite if there is none.
     """
     there = (place == goal[:, None, None]).all(-1)
-    moment = torch.arange(place.shape[2], device=place.device, dtype=torch.float32)
-    arrivals = torch.where(there, moment, torch.inf)
-    # The first arrival from each moment on: a running minimum from the end.
-    return arrivals.flip(-1).cummin(-1).values.flip(-1) - moment
+    return times_taken(there)

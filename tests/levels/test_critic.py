@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
-from levels.grid.critic import FAR, Critic, hindsight
+from levels.costs.hindsight import FAR
+from levels.grid.critic import Critic, hindsight
 
 NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from levels.costs.field import CLIFF, FAR, FieldCost, times_taken
+from levels.costs.field import CLIFF, FieldCost
+from levels.costs.hindsight import FAR, times_taken
 from levels.encoders.picture import PLACE
 from levels.settings import Sight
 

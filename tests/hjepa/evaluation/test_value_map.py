@@ -14,7 +14,8 @@ from hjepa.config import with_plan
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.evaluation.value_map import NEIGHBOURS, action_values
-from levels.grid.critic import FAR, Critic
+from levels.costs.hindsight import FAR
+from levels.grid.critic import Critic
 from levels.settings import World
 from tasks import distances, sample_episodes, shortest_actions, step_agents, task_spec
 from tasks.observations import FORWARD, HEADINGS, LEFT, RIGHT
