@@ -1,0 +1,105 @@
+"""Sources of windows: states that are told or drawn, and stores of what was seen; level 1's latents looked up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hjepa.config import load_preset
+from hjepa.errors import InputError
+from hjepa.model.perception import world_of
+from hjepa.model.stack import Stack
+from hjepa.training.batches import draw
+from hjepa.training.latents import LatentTable
+from hjepa.training.sources import SeenSource, StateSource, open_source
+from tasks import (
+    ObservationStore,
+    TrajectoryStore,
+    collect,
+    collect_world,
+    compose_image,
+    make_world,
+    task_spec,
+)
+
+TASK = "hjepa/NestedRooms-d2-v0"
+SMALL = [
+    "train.plans=2",
+    "train.batch=64",
+    "levels.0.channels=8",
+    "levels.1.memory.wide=0",
+    "levels.2.memory.wide=0",
+]
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> TrajectoryStore:
+    folder = tmp_path_factory.mktemp("states") / "store"
+    collect(TASK, folder, plans=3, episodes_per_plan=2, length=40, seed=0)
+    return TrajectoryStore.open(folder)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    torch.manual_seed(0)
+    return Stack(load_preset("nested-d2", SMALL), world_of(task_spec(TASK), "symbols"))
+
+
+def test_states_are_drawn_as_the_world_shows_them(states: TrajectoryStore) -> None:
+    sight = world_of(task_spec(TASK), "symbols").sight
+    source = StateSource(states, sight)
+    pieces = source.pieces(np.random.default_rng(0), 4, 9, 2)
+    assert pieces.rows.shape == (4, 9) and (np.diff(pieces.rows, axis=1) == 1).all()
+    assert np.array_equal(pieces.action, states.action[pieces.rows[:, :-1]])
+    shown = source.show(pieces.rows)
+    drawn = compose_image(states.grids[states.grid_index[pieces.rows]], states.agent[pieces.rows])
+    assert np.array_equal(shown, drawn)
+    assert np.array_equal(source.layout(pieces.rows[:, 0]), drawn[:, 0]), (
+        "a memory is written from a picture too"
+    )
+    told = StateSource(states, None)
+    assert np.array_equal(told.show(pieces.rows), states.agent[pieces.rows])
+    assert np.array_equal(told.layout(pieces.rows[:, 0]), states.grids[states.grid_index[pieces.rows[:, 0]]])
+
+
+def test_upper_levels_look_up_what_level_1_would_have_seen(states: TrajectoryStore, stack: Stack) -> None:
+    source, k = StateSource(states, stack.world.sight), 1
+    length, every = stack.window_length(k), stack.every(k)
+    seen = draw(source, stack.config, k, length, 7, told=False, every=every)
+    table = LatentTable(stack, source)
+    known = draw(source, stack.config, k, length, 7, told=False, every=every, table=table)
+    assert known.encoded and not seen.encoded
+    with torch.no_grad():
+        latent = stack.encode(seen.agent, [None], upto=1)[0]
+    assert torch.allclose(latent, known.agent, atol=1e-5)
+    assert torch.equal(seen.grid, known.grid) and torch.equal(seen.action, known.action)
+    memories = stack.write(seen.grid)
+    torch.manual_seed(1)
+    one, _ = stack.loss(k, seen.agent, seen.action, memories, 0.5, state=seen.state, every=every)
+    torch.manual_seed(1)
+    other, _ = stack.loss(
+        k, known.agent, known.action, memories, 0.5, state=known.state, every=every, encoded=True
+    )
+    assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_observations_of_any_world(tmp_path: Path) -> None:
+    world = make_world("Pendulum-v1")
+    collect_world(world, tmp_path / "data", "random", episodes=6, length=30, seed=0)
+    store = ObservationStore.open(tmp_path / "data")
+    source = SeenSource(store, "vector")
+    pieces = source.pieces(np.random.default_rng(0), 8, 9, 4)
+    assert np.array_equal(source.show(pieces.rows), store.observation["vector"][pieces.rows])
+    assert np.allclose(2 * pieces.action, store.action[pieces.rows[:, :-1]]), (
+        "torques from -2 to 2 become -1 to 1"
+    )
+    assert source.state(pieces.rows) is None, "no probe reads a pendulum"
+    config = load_preset("vector")
+    opened, seen = open_source(tmp_path / "data", config)
+    assert opened.sha256 == store.sha256
+    assert seen.continuous and seen.actions == 1 and seen.sight is not None and seen.sight.shape == (3,)
+    with pytest.raises(InputError, match="holds Pendulum-v1, not CartPole-v1"):
+        open_source(tmp_path / "data", load_preset("vector", ["task=CartPole-v1"]))
