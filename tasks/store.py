@@ -228,7 +228,8 @@ class ObservationStore:
             count: B, number of windows.
             length: L, rows per window; L - 1 transitions.
             groups: draw from this many random groups only, count / groups windows each and side by side, so that
-                what is computed once per layout is computed few times.
+                what is computed once per layout is computed few times. Where the store has one group, all windows
+                are from it.
             stride: rows from one observation that is read to the next; actions are read at every row.
 
         Raises:
@@ -243,14 +244,16 @@ class ObservationStore:
         else:
             low, high = total[self._group_first[:-1]], total[self._group_first[1:]]
             usable = np.flatnonzero(high > low)
-            if not 1 <= groups <= len(usable):
+            again = self.groups == 1 < groups
+            if not again and not 1 <= groups <= len(usable):
                 raise ValueError(
                     f"groups is {groups}, but {len(usable)} groups of {self.path} have windows of {length}"
                     " observations; ask for fewer groups or shorter windows"
                 )
             if count % groups:
                 raise ValueError(f"count {count} is not a multiple of groups {groups}; change one of them")
-            chosen = np.repeat(rng.choice(usable, groups, replace=False), count // groups)
+            drawn = usable.repeat(groups) if again else rng.choice(usable, groups, replace=False)
+            chosen = np.repeat(drawn, count // groups)
             place = rng.integers(low[chosen], high[chosen])
         episode = np.searchsorted(total, place, side="right") - 1
         first = place - total[episode]

@@ -103,7 +103,8 @@ def check_rows(contents: StoreContents, block: EpisodeRows) -> None:
             most = block.observation[name].max(axis=(0, 1, 2))
             if (most >= np.array(sense.codes)).any():
                 raise StoreError(
-                    f"{name} of {contents.world} has codes up to {most}, not below {sense.codes}"
+                    f"{name} of {contents.world} has codes up to {most.tolist()}, not below {list(sense.codes)};"
+                    " let its observation space say how many there are"
                 )
     for name, array in block.state.items():
         if len(array) != rows or array.dtype.kind not in "biuf":

@@ -42,6 +42,7 @@ def write_store(
     contents: StoreContents,
     blocks: Callable[[int], Iterable[EpisodeRows]],
     rows: int = 0,
+    state_bytes: int = 0,
 ) -> ObservationStore:
     """Write a store, or go on where a killed writer stopped, or open what was complete before.
 
@@ -51,6 +52,7 @@ def write_store(
         blocks: called with the number of blocks that are written already; gives the others in order. The same
             arguments must give the same blocks.
         rows: as many as there can be, to see beforehand whether the disk holds them.
+        state_bytes: of one row's state, for the same.
 
     Raises:
         StoreError: ``out`` holds something else, cannot be written to, has not the space, is being written by another
@@ -65,7 +67,7 @@ def write_store(
         return finished
     partial = partial_folder(folder)
     kept = sum(file.stat().st_size for file in partial.rglob("*.npy")) if partial.exists() else 0
-    require_space(partial, rows * contents.row_bytes(), kept)
+    require_space(partial, rows * (contents.row_bytes() + state_bytes), kept)
     with _full_disk(folder):
         partial.mkdir(parents=True, exist_ok=True)
         with locked(partial):

@@ -85,7 +85,16 @@ def collect_world(
     }
     seeds, group = reset_seeds(spec, split, seed, layouts, episodes // layouts)
     plan = _Plan(world, acting, seeds, group, length, seed, progress or (lambda finished, total: None))
-    return write_store(out, _contents(spec, arguments), plan.blocks, rows=episodes * length)
+    contents = _contents(spec, arguments)
+    return write_store(
+        out, contents, plan.blocks, rows=episodes * length, state_bytes=_state_bytes(world, seeds)
+    )
+
+
+def _state_bytes(world: World, seeds: np.ndarray) -> int:
+    """Bytes of what the simulator knows at one moment; begins the first episode to see it."""
+    world.reset(plain_tasks(seeds[:1]))
+    return sum(array[0].nbytes for array in world.state().values())
 
 
 def _contents(spec: WorldSpec, arguments: dict[str, Any]) -> StoreContents:

@@ -123,7 +123,8 @@ class SeenSource:
         self.path, self.sha256 = store.path, store.sha256
         # Where there is no picture there is no layout to write a memory of, and windows may come from anywhere.
         self.together = store.senses[name].kind != "vector"
-        self.layouts = store.groups if self.together else store.episodes
+        # Windows of a store of one group are all from it, however many layouts are asked for: its episodes stand in.
+        self.layouts = store.groups if self.together and store.groups > 1 else store.episodes
         self.clip = int(np.quantile(store.lengths, 0.5, method="lower"))
         self.observations = len(self.seen)
         self.facts = {

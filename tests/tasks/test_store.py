@@ -137,6 +137,21 @@ def test_windows_are_uniform_over_every_place_they_fit(tmp_path: Path) -> None:
     assert (balanced.group == 0).sum() == 5_000
 
 
+def test_all_windows_of_a_store_of_one_group_are_from_it(tmp_path: Path) -> None:
+    opened = save(tmp_path / "store", [4, 2, 7], [3, 3, 3])
+    windows = opened.windows(np.random.default_rng(0), 21_000, 3, groups=7)
+    places, counts = np.unique(np.stack([windows.episode, windows.first], -1), axis=0, return_counts=True)
+    assert len(places) == (4 - 2) + 0 + (7 - 2) and np.abs(counts - 3000).max() < 300
+    assert (windows.group == 3).all()
+    with pytest.raises(ValueError, match="count 20 is not a multiple of groups 7"):
+        opened.windows(np.random.default_rng(0), 20, 3, groups=7)
+    with pytest.raises(ValueError, match="groups is 0"):
+        opened.windows(np.random.default_rng(0), 20, 3, groups=0)
+    two = save(tmp_path / "two", [4, 2, 7], [3, 3, 4])
+    with pytest.raises(ValueError, match="groups is 3, but 2 groups"):
+        two.windows(np.random.default_rng(0), 21, 3, groups=3)
+
+
 def test_without_state_everything_else_is_the_same(store: ObservationStore, tmp_path: Path) -> None:
     before = store.windows(np.random.default_rng(3), 60, 5, 3, 2)
     hashed, described = store.sha256, contents(store.path)["meta.json"]
@@ -303,7 +318,7 @@ def test_rows_that_do_not_fit_are_refused(tmp_path: Path, rows: EpisodeRows, mes
     [
         ("place", np.zeros((5, 2)), "observation/place of made-up came as float64"),
         ("place", np.full((5, 2), np.nan, np.float32), "is not finite in row 0 of 5"),
-        ("map", np.full((5, 2, 2, 1), 9, np.uint8), r"has codes up to \[9\], not below \(9,\)"),
+        ("map", np.full((5, 2, 2, 1), 9, np.uint8), r"has codes up to \[9\], not below \[9\]; let its"),
         ("picture", np.zeros((5, 4, 4, 3), np.uint8), "observation/picture of made-up came as uint8"),
     ],
 )

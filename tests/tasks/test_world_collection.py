@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from minigrid.wrappers import FullyObsWrapper, RGBImgObsWrapper
 
 from tasks import make_world
 from tasks.store import ObservationStore
@@ -21,7 +22,7 @@ from tasks.store_files import StoreError
 from tasks.world_collection import collect_world
 from tasks.worlds import Actions, Observation, Sense, Step, TaskBatch, WorldSpec
 
-PENDULUM, EMPTY = "Pendulum-v1", "MiniGrid-Empty-5x5-v0"
+PENDULUM, EMPTY, DOOR = "Pendulum-v1", "MiniGrid-Empty-5x5-v0", "MiniGrid-DoorKey-5x5-v0"
 
 
 class Counter:
@@ -110,7 +111,9 @@ def test_layouts_are_reset_to_again_and_stand_together(tmp_path: Path) -> None:
     assert validation.seed.min() >= 1_000_000_000 > store.seed.max()
 
 
-@pytest.mark.parametrize(("env_id", "policy"), [(PENDULUM, "persistent"), (EMPTY, "random")])
+@pytest.mark.parametrize(
+    ("env_id", "policy"), [(PENDULUM, "persistent"), (EMPTY, "random"), (DOOR, "random")]
+)
 def test_replaying_the_actions_in_the_environment_shows_the_same(
     tmp_path: Path, env_id: str, policy: str
 ) -> None:
@@ -143,6 +146,27 @@ def test_a_bare_environment_confirms_a_collection_of_vectors(tmp_path: Path) -> 
         shown = [env.reset(seed=int(store.seed[episode]))[0]]
         shown += [env.step(action)[0] for action in store.action[rows[:-1]]]
         np.testing.assert_array_equal(np.stack(shown), store.observation["vector"][rows])
+
+
+@pytest.mark.parametrize("observe", ["symbols", "image"])
+def test_a_bare_environment_confirms_a_collection_with_keys_and_doors(tmp_path: Path, observe: str) -> None:
+    """Without any code of ours but the choice of seeds: what is carried and what is open is the same."""
+    wrap = {"symbols": FullyObsWrapper, "image": lambda env: RGBImgObsWrapper(env, tile_size=8)}[observe]
+    store = collect_world(make_world(DOOR, observe), tmp_path / "s", "persistent", episodes=8, seed=1)
+    env = wrap(gymnasium.make(DOOR, highlight=False))
+    changed = 0
+    for episode in range(store.episodes):
+        first, length = int(store.start[episode]), int(store.lengths[episode])
+        shown, done = [env.reset(seed=int(store.seed[episode]))[0]["image"]], (False, False)
+        for action in store.action[first : first + length - 1]:
+            assert not any(done)
+            raw, _, *done, _ = env.step(int(action))
+            shown.append(raw["image"])
+        np.testing.assert_array_equal(np.stack(shown), store.observation["image"][first : first + length])
+        assert (done[0], done[1]) == (store.terminated[episode], store.truncated[episode])
+        assert any(done), "an episode ends where the environment ends it"
+        changed += int(store.state["carried"][first : first + length].any())
+    assert changed, "nobody picked up a key"
 
 
 KILLED = """
@@ -188,6 +212,29 @@ def test_a_killed_collection_goes_on_to_the_same_bytes(tmp_path: Path, whole: Pa
     assert seen[0] == min(-(-at // 64) * 64, 150), "finished blocks are not made again"
     assert contents(tmp_path / "s") == contents(whole)
     assert [file.name for file in tmp_path.iterdir()] == ["s"]
+
+
+REAL = """
+import os, signal, sys
+import tasks
+
+world = tasks.make_world(sys.argv[2])
+kill = lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done == 64 else None
+tasks.collect_world(world, sys.argv[1], "persistent", episodes=70, length=12, seed=3, progress=kill)
+"""
+
+
+@pytest.mark.parametrize("env_id", [PENDULUM, DOOR])
+def test_environments_begun_anew_after_a_kill_go_on_to_the_same_bytes(tmp_path: Path, env_id: str) -> None:
+    arguments: dict[str, Any] = {"policy": "persistent", "episodes": 70, "length": 12, "seed": 3}
+    whole = collect_world(make_world(env_id), tmp_path / "whole", **arguments).path
+    words = [sys.executable, "-c", REAL, str(tmp_path / "s"), env_id]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "s").exists()
+    seen: list[int] = []
+    arguments["progress"] = lambda done, _: seen.append(done)
+    collect_world(make_world(env_id), tmp_path / "s", **arguments)
+    assert seen == [64, 70] and contents(tmp_path / "s") == contents(whole)
 
 
 def test_a_kill_in_the_middle_of_writing_goes_on_to_the_same_bytes(tmp_path: Path, whole: Path) -> None:
@@ -266,6 +313,13 @@ def test_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
         patch.setattr(shutil, "disk_usage", lambda _: free._replace(free=1000))
         with pytest.raises(StoreError, match=r"needs up to .* KiB and 1000 bytes are free; free some space"):
             collect_world(Counter(), tmp_path / "x", episodes=200)
+    # A row is 3 numbers, a picture of 6 bytes and an action; the step that only the simulator knows is 8 bytes more.
+    without, whole = 40 * (12 + 6 + 1), 40 * (12 + 6 + 1 + 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: free._replace(free=whole - 1))
+        with pytest.raises(StoreError, match=r"needs up to 1 KiB and 1 KiB are free"):
+            collect_world(Counter(), tmp_path / "x", episodes=4, length=10)
+        assert without < whole - 1, "state counts"
     assert not (tmp_path / "x").exists() and not (tmp_path / "x.partial").exists()
 
 
