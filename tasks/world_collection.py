@@ -83,18 +83,13 @@ def collect_world(
         "split": split,
         "seed": int(seed),
     }
-    seeds, group = reset_seeds(spec, split, seed, layouts, episodes // layouts)
-    plan = _Plan(world, acting, seeds, group, length, seed, progress or (lambda finished, total: None))
-    contents = _contents(spec, arguments)
-    return write_store(
-        out, contents, plan.blocks, rows=episodes * length, state_bytes=_state_bytes(world, seeds)
+    _check_split(spec, split, layouts)
+    plan = _Plan(
+        world, acting, split, layouts, episodes, length, seed, progress or (lambda finished, total: None)
     )
-
-
-def _state_bytes(world: World, seeds: np.ndarray) -> int:
-    """Bytes of what the simulator knows at one moment; begins the first episode to see it."""
-    world.reset(plain_tasks(seeds[:1]))
-    return sum(array[0].nbytes for array in world.state().values())
+    return write_store(
+        out, _contents(spec, arguments), plan.blocks, rows=episodes * length, state_bytes=plan.state_bytes()
+    )
 
 
 def _contents(spec: WorldSpec, arguments: dict[str, Any]) -> StoreContents:
@@ -124,12 +119,7 @@ def reset_seeds(
     from tasks.suite import task_spec
     from tasks.twin_worlds import drawn_episodes, has_twin
 
-    own = spec.arguments.get("split", "train")
-    if draws_split(spec.id) and own != split:
-        raise ValueError(
-            f"{spec.id} draws its floor plans from split {own}, not {split}; make the world with split={split!r}"
-        )
-    allowed = split_seeds(split)
+    allowed = _check_split(spec, split, layouts)
     key = ("collect world", spec.id, split, int(seed))
     seeds = spread(layouts, allowed.start, allowed.stop, *key)
     group = seeds
@@ -144,6 +134,19 @@ def reset_seeds(
     return np.repeat(seeds[order], repeats), np.repeat(group[order], repeats)
 
 
+def _check_split(spec: WorldSpec, split: str, layouts: int) -> range:
+    """The seeds of a split; ValueError where a world draws from another one, or for more layouts than seeds."""
+    own = spec.arguments.get("split", "train")
+    if draws_split(spec.id) and own != split:
+        raise ValueError(
+            f"{spec.id} draws its floor plans from split {own}, not {split}; make the world with split={split!r}"
+        )
+    allowed = split_seeds(split)
+    if layouts > len(allowed):
+        raise ValueError(f"layouts is {layouts}, but split {split} has {len(allowed)} seeds; ask for fewer")
+    return allowed
+
+
 def draws_split(env_id: str) -> bool:
     """Whether a world is one of ours that an argument ``split`` tells where its floor plans come from."""
     return env_id.startswith("hjepa/Nested")
@@ -155,22 +158,30 @@ class _Plan:
 
     world: World
     policy: Policy
-    seeds: np.ndarray
-    group: np.ndarray
+    split: str
+    layouts: int
+    episodes: int
     length: int
     seed: int
     progress: Callable[[int, int], None]
 
     def blocks(self, done: int) -> Iterator[EpisodeRows]:
         """All blocks from number ``done`` on."""
-        spec, total = self.world.spec, len(self.seeds)
+        spec, total = self.world.spec, self.episodes
         size = block_episodes(spec, self.length)
+        # Only now, when the disk is known to hold them all.
+        seeds, group = reset_seeds(spec, self.split, self.seed, self.layouts, total // self.layouts)
         self.progress(min(done * size, total), total)
         for block in range(done, -(-total // size)):
             part = slice(block * size, min((block + 1) * size, total))
             rng = keyed_generator("collect world", spec.id, self.policy.name, int(self.seed), block)
-            yield play(self.world, self.policy, self.seeds[part], self.group[part], self.length, rng)
+            yield play(self.world, self.policy, seeds[part], group[part], self.length, rng)
             self.progress(part.stop, total)
+
+    def state_bytes(self) -> int:
+        """Bytes of what the simulator knows at one moment; begins an episode to see it."""
+        self.world.reset(plain_tasks(reset_seeds(self.world.spec, self.split, self.seed, 1)[0]))
+        return sum(array[0].nbytes for array in self.world.state().values())
 
 
 def block_episodes(spec: WorldSpec, length: int) -> int:

@@ -320,6 +320,8 @@ def test_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
         with pytest.raises(StoreError, match=r"needs up to 1 KiB and 1 KiB are free"):
             collect_world(Counter(), tmp_path / "x", episodes=4, length=10)
         assert without < whole - 1, "state counts"
+    with pytest.raises(StoreError, match=r"needs up to \d+ GiB and .* are free"):
+        collect_world(Counter(), tmp_path / "x", episodes=999_999_999, length=9_999_999)
     assert not (tmp_path / "x").exists() and not (tmp_path / "x.partial").exists()
 
 
@@ -356,6 +358,7 @@ def test_two_collections_into_one_folder_are_refused(tmp_path: Path) -> None:
         ({"length": 1}, "length is 1; at least 2"),
         ({"layouts": 3}, "episodes 4 is not a multiple of layouts 3"),
         ({"split": "dev"}, "unknown split 'dev'"),
+        ({"episodes": 2_000_000_000}, "layouts is 2000000000, but split train has 1000000000 seeds"),
         (
             {"policy": "clever"},
             "unknown policy 'clever'; choose random, persistent, explorer or module:function",
