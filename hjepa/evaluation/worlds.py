@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,6 @@ TFLOP_PER_STEP = 1e-4
 
 DEFAULT_BATCH = 50
 """Episodes planned at once, unless said otherwise."""
-
-HELD_OUT = 0.1
-"""Share of the groups of a store that goals are drawn from and nothing is learned from."""
 
 
 def make_tasks(
@@ -178,7 +176,7 @@ def evaluate_world(
         steps = spec.step_budget if step_budget is None else step_budget
         if step_budget is None and read_goals(goals):
             steps = min(steps, 2 * read_goals(goals))
-        world = open_world(_with_budget(spec, steps))
+        world = open_world(replace(spec, step_budget=steps))
     except ValueError as error:
         raise InputError(str(error), "plan") from None
     tasks = make_tasks(world, goals, data, success, spread, split, episodes, seed)
@@ -227,9 +225,3 @@ def evaluate_world(
         records.append(record)
     world.close()
     return records
-
-
-def _with_budget(spec: Any, steps: int) -> Any:
-    from dataclasses import replace
-
-    return replace(spec, step_budget=steps)
