@@ -93,8 +93,8 @@ def check(config: RunConfig, where: str = "configuration") -> None:
                 f"train.batch {train.batch} leaves level {number} fewer than two windows per floor plan",
                 f"set train.batch={2 * level.rollout * train.plans} or more",
             )
-    if min(train.steps) < 1:
-        refuse(f"train.steps {train.steps}", "give 1 or more per level")
+    if min(train.steps) < 0:
+        refuse(f"train.steps {train.steps}", "give 0 or more per level")
     critic = config.critic
     for name, value in vars(critic).items() if critic is not None else ():
         if value is not None and not value > 0 and name not in ("ahead", "apart"):
