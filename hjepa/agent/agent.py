@@ -22,7 +22,6 @@ from torch import Tensor
 from hjepa.agent.budget import Searches
 from hjepa.agent.encoding import Reader
 from hjepa.agent.episodes import Episodes
-from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.gridworld.configurator import Configurator, Course, LegByLeg
 from hjepa.gridworld.guardrails import Guardrail, Region, forbidden, without_lava
@@ -31,6 +30,7 @@ from hjepa.gridworld.short_term_memory import Remembering, believed
 from hjepa.model.level_model import LevelModel
 from hjepa.model.perception import Observation, Perception, Seen, Symbolic
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings
 from hjepa.tensors import as_tensor
 from planners.blocks import blocks
 from planners.rollouts import ALIGNED

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from hjepa.agent.agent import Agent
-from hjepa.config import PlanSettings
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.diagnostics import Finding, diagnose, join_findings
@@ -27,6 +26,7 @@ from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.perception import describe_world, world_of
 from hjepa.model.pixels import perception_of
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings
 from planners.noise import combine
 from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
 from tasks.mission_oracles import random_missions

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from hjepa.agent.agent import Agent
-from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.evaluation.playing import Results
 from hjepa.evaluation.records import Record, build_record
 from hjepa.model.perception import Seen
 from hjepa.model.stack import Stack
 from hjepa.model.worlds import from_bounds, world_played_in
+from hjepa.settings import PlanSettings
 from planners.noise import combine
 from tasks import (
     ObservationStore,

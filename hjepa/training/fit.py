@@ -20,7 +20,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from hjepa.config import RunConfig, to_plain
+from hjepa.config import to_plain
 from hjepa.devices import fix_threads, precision_plugin
 from hjepa.errors import InputError
 from hjepa.evaluation.records import installed_versions
@@ -28,6 +28,7 @@ from hjepa.locks import locked_folder
 from hjepa.model.checkpoints import DESCRIPTION, describe, load_stack, save_stack
 from hjepa.model.stack import Stack
 from hjepa.places import is_empty, output_folder
+from hjepa.settings import RunConfig
 from hjepa.training.batches import (
     Batch,
     CriticBatch,

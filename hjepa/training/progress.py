@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
-from hjepa.config import RunConfig, dump, parse_config
+from hjepa.config import dump, parse_config
 from hjepa.errors import InputError, one_line
 from hjepa.json_files import read_json, write_json, write_text
+from hjepa.settings import RunConfig
 
 NOTE, CONFIG, RESUME, METRICS_FILE, MADE = "run.json", "config.yaml", "resume.ckpt", "metrics.csv", "finished"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
