@@ -8,6 +8,7 @@ says what, where and the remedy; 130 interrupted by Ctrl-C. With HJEPA_TRACEBACK
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words behind ``hjepa``; by default those of this process.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # Where a locale has no letters but ASCII, a sign is better written otherwise than not at all.
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="backslashreplace")
     name = " ".join(["hjepa", *[word for word in arguments[:1] if word in COMMANDS]])
     hint = "the same command again begins anew"
     try:
@@ -88,7 +93,9 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(message, "", f"see {self.prog} --help")
+        raise InputError(
+            message if len(message) <= 400 else f"{message[:397]}...", "", f"see {self.prog} --help"
+        )
 
 
 def _module(command: str) -> ModuleType:

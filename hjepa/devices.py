@@ -6,13 +6,18 @@ import ctypes
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import torch
+from torch import nn
 
 from hjepa.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 THREADS = "OMP_NUM_THREADS"
 
@@ -81,6 +86,49 @@ def _keep_freed_memory() -> None:
     if hasattr(library, "gnu_get_libc_version"):
         library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
         library.mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BYTES - 1)
+
+
+@contextmanager
+def plain_modes() -> Iterator[None]:
+    """Torch as it begins: 32-bit floats on the CPU unless said otherwise, gradients possible, no automatic casts.
+
+    The modes that a caller has set are back afterwards.
+    """
+    default = torch.get_default_dtype()
+    with ExitStack() as modes:
+        if torch.is_inference_mode_enabled():
+            modes.enter_context(torch.inference_mode(False))
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                modes.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            modes.enter_context(torch.device("cpu"))
+        if default != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            modes.callback(torch.set_default_dtype, default)
+        yield
+
+
+def in_plain_modes(function: Callable[P, R]) -> Callable[P, R]:
+    """``function``, run in `plain_modes`."""
+
+    @wraps(function)
+    def run(*arguments: P.args, **named: P.kwargs) -> R:
+        with plain_modes():
+            return function(*arguments, **named)
+
+    return run
+
+
+def check_floats(module: nn.Module) -> None:
+    """Raise InputError for weights that are no 32-bit floats: what is computed with them is."""
+    for name, value in module.state_dict().items():
+        if value.is_floating_point() and value.dtype != torch.float32:
+            raise InputError(
+                f"weights of {str(value.dtype).removeprefix('torch.')}, first {name}",
+                "stack",
+                "call stack.float()",
+            )
 
 
 @contextmanager

@@ -30,6 +30,18 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise InputError(f"not JSON: {error}", str(path), "delete the file or write it anew") from error
 
 
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The content of a JSON file that holds one object.
+
+    Raises:
+        InputError: as `read_json`, or it holds something else.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError("holds no object", str(path), "delete the file or write it anew")
+    return content
+
+
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """Writes JSON so that a reader, or a crash, meets the old file or the new one and never half of it.
 

@@ -167,10 +167,12 @@ def _begin(partial: Path, arguments: dict[str, Any], shards: int) -> int:
             return shards
         return 0
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
         done = int(found["shards"])
         known = found["arguments"]
-    except (OSError, ValueError, KeyError, TypeError):
+        if not 0 <= done <= shards:
+            raise ValueError(done)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise StoreError(f"{file} cannot be read; remove {partial} and collect again") from None
     same_arguments(partial, known, arguments)
     return done

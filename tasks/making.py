@@ -154,7 +154,7 @@ def make_environment(env_id: str, arguments: Mapping[str, Any], longer: int = 0)
         raise ValueError(
             f"unknown environment {env_id!r} ({_line(error)}); give an id of gymnasium.registry, or module:Id-v0"
         ) from None
-    except TypeError as error:
+    except Exception as error:  # a constructor raises what it likes about its arguments
         raise ValueError(
             f"{env_id} cannot be made with {given} ({_line(error)}); leave out what it does not take"
         ) from None

@@ -24,6 +24,9 @@ VERBS = ("reach", "match", "fetch", "open")
 WORDS = ("goal", "key", "door", "somewhere")
 ACROSS = "across"
 
+MOST_LEGS, MOST_AREAS, FARTHEST = 32, 256, 4096
+"""The most legs and areas of a mission, and what the numbers of cells are below."""
+
 Place = str | tuple[int, int]
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -61,14 +64,18 @@ def parse_mission(description: Any) -> Mission:
         ValueError: what is wrong with it, where, and what may stand there.
     """
     if not isinstance(description, Mapping) or not set(description) <= {"do", "avoid"}:
-        raise ValueError(f"mission {description!r}: write a mapping with do, and avoid if there is something")
+        raise ValueError(f"mission {_shown(description)}: write a mapping with do, and avoid if there is something")
     legs = description.get("do")
     if not isinstance(legs, Sequence) or isinstance(legs, str) or not legs:
-        raise ValueError(f"mission do: {legs!r}; write a list of legs such as [{{reach: goal}}]")
+        raise ValueError(f"mission do: {_shown(legs)}; write a list of legs such as [{{reach: goal}}]")
+    if len(legs) > MOST_LEGS:
+        raise ValueError(f"mission do: {len(legs)} legs; write at most {MOST_LEGS}")
     avoid = description.get("avoid", ())
     across = avoid == ACROSS
     if not across and (not isinstance(avoid, Sequence) or isinstance(avoid, str)):
-        raise ValueError(f"mission avoid: {avoid!r}; write a list of cells and rectangles, or {ACROSS}")
+        raise ValueError(f"mission avoid: {_shown(avoid)}; write a list of cells and rectangles, or {ACROSS}")
+    if not across and len(avoid) > MOST_AREAS:
+        raise ValueError(f"mission avoid: {len(avoid)} areas; write at most {MOST_AREAS}")
     return Mission(
         tuple(_leg(number, leg) for number, leg in enumerate(legs, 1)),
         () if across else tuple(_rectangle(area) for area in avoid),
@@ -76,19 +83,28 @@ def parse_mission(description: Any) -> Mission:
     )
 
 
+def _shown(value: Any) -> str:
+    """A value of a description, short enough for a line."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python prints
+        text = "a number of thousands of digits"
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
 def _leg(number: int, leg: Any) -> tuple[str, Place]:
     where = f"mission, leg {number}"
     if not isinstance(leg, Mapping) or len(leg) != 1 or next(iter(leg)) not in VERBS:
         raise ValueError(
-            f"{where}: {leg!r}; write one of {', '.join(VERBS)} with a place, such as {{reach: goal}}"
+            f"{where}: {_shown(leg)}; write one of {', '.join(VERBS)} with a place, such as {{reach: goal}}"
         )
     verb, place = next(iter(leg.items()))
     if isinstance(place, str):
         if place not in WORDS:
-            raise ValueError(f"{where}: place {place!r}; write a cell [x, y], or one of {', '.join(WORDS)}")
+            raise ValueError(f"{where}: place {_shown(place)}; write a cell [x, y], or one of {', '.join(WORDS)}")
         return verb, place
     if verb == "match":
-        raise ValueError(f"{where}: match {place!r}; only the word goal names a whole state")
+        raise ValueError(f"{where}: match {_shown(place)}; only the word goal names a whole state")
     return verb, _numbers(where, place, 2)  # type: ignore[return-value]
 
 
@@ -97,14 +113,16 @@ def _rectangle(area: Any) -> tuple[int, int, int, int]:
     numbers = _numbers("mission avoid", area, 4 if size == 4 else 2)
     x, y, right, bottom = numbers if size == 4 else (*numbers, *numbers)
     if right < x or bottom < y:
-        raise ValueError(f"mission avoid: {area!r} ends before it begins; write [left, top, right, bottom]")
+        raise ValueError(f"mission avoid: {_shown(area)} ends before it begins; write [left, top, right, bottom]")
     return x, y, right, bottom
 
 
 def _numbers(where: str, values: Any, count: int) -> tuple[int, ...]:
     fits = isinstance(values, Sequence) and not isinstance(values, str) and len(values) == count
-    if not fits or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
-        raise ValueError(f"{where}: {values!r}; write {count} integers, counted in cells from 0")
+    if not fits or not all(
+        isinstance(value, int) and not isinstance(value, bool) and 0 <= value < FARTHEST for value in values
+    ):
+        raise ValueError(f"{where}: {_shown(values)}; write {count} integers, counted in cells from 0")
     return tuple(values)
 
 

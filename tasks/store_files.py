@@ -44,10 +44,10 @@ def read_description(folder: Path, kind: str, form: str, version: int) -> dict[s
     """
     file = folder / META
     try:
-        meta = json.loads(file.read_text())
+        meta = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"{folder} holds no {kind} ({META} is missing); collect one there") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{file} cannot be read ({error}); collect the store again") from None
     if not isinstance(meta, dict) or meta.get("format") != form:
         raise StoreError(f"{folder} is not {_a(kind)} of this project; choose another folder")

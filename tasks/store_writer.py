@@ -180,15 +180,20 @@ class _Writer:
         if not file.exists():
             return False
         try:
-            found = json.loads(file.read_text())
+            found = json.loads(file.read_text(encoding="utf-8"))
             blocks, counts = int(found["blocks"]), {name: int(n) for name, n in found["counts"].items()}
             kinds = {name: (str(descr), tuple(shape)) for name, (descr, shape) in found["kinds"].items()}
             known = found["arguments"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            ends = {
+                name: len(_header(descr, (0, *shape))) + counts[name] * _row_bytes(descr, shape)
+                for name, (descr, shape) in kinds.items()
+            }
+            if min((blocks, *counts.values(), *ends.values())) < 0 or counts.keys() != kinds.keys():
+                raise ValueError(blocks)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise StoreError(f"{file} cannot be read; remove {self.folder} and collect again") from None
         same_arguments(self.folder, known, self.arguments)
-        for name, (descr, shape) in kinds.items():
-            end = len(_header(descr, (0, *shape))) + counts[name] * _row_bytes(descr, shape)
+        for name, end in ends.items():
             if not self._file(name).exists() or self._file(name).stat().st_size < end:
                 return False
             os.truncate(self._file(name), end)

@@ -22,6 +22,7 @@ from torch import Tensor
 from hjepa.agent.budget import Searches
 from hjepa.agent.encoding import Reader
 from hjepa.agent.episodes import Episodes
+from hjepa.devices import check_floats, in_plain_modes
 from hjepa.errors import InputError
 from hjepa.gridworld.configurator import Configurator, Course, LegByLeg
 from hjepa.gridworld.guardrails import Guardrail, Region, forbidden, without_lava
@@ -68,9 +69,10 @@ class Agent:
 
     Raises:
         InputError: a budget below one candidate per plan, a search that does not fit the budget, or a metric that does
-            not fit a memory.
+            not fit a memory; weights that are no 32-bit floats.
     """
 
+    @in_plain_modes
     def __init__(
         self,
         stack: Stack,
@@ -84,6 +86,7 @@ class Agent:
         perception: Perception | None = None,
         configurator: Configurator | None = None,
     ) -> None:
+        check_floats(stack)
         self.stack = stack.truncate(levels or stack.depth)
         self.settings = settings or stack.config.plan
         if self.stack.depth == 1:
@@ -150,6 +153,7 @@ class Agent:
 
     # --- an episode: begin, act -----------------------------------------------------------------------------
 
+    @in_plain_modes
     def begin(self, observation: Observation, goal: Observation | MissionBatch, keys: Tensor) -> Episodes:
         """Perceive floor plans and goals.
 
@@ -187,6 +191,7 @@ class Agent:
         fresh = torch.zeros(self.depth, len(keys), dtype=torch.bool, device=self._device)
         return Episodes(state, memories, floor, aim, course, short_term, fresh, torch.zeros_like(keys))
 
+    @in_plain_modes
     @torch.no_grad()
     def act(self, episodes: Episodes, observation: Observation, active: Tensor | None = None) -> np.ndarray:
         """The next action of each episode: (E,) integers, or (E, 2) numbers in a continuous world.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hjepa.commands._options import assignment
+from hjepa.commands._options import assignment, between, whole
 from hjepa.errors import InputError
 
 ENGINES = ("local", "ray", "slurm")
@@ -21,21 +21,21 @@ def add_engine(parser: Any) -> None:
     add("--engine", choices=list(ENGINES), default="local", help="where cells run; default: local processes")
     add(
         "--workers",
-        type=int,
+        type=whole(1, 100_000),
         metavar="W",
         help="cells at once; default: local 2, else what there is room for",
     )
-    add("--cpus", type=int, default=1, metavar="C", help="CPUs and threads of a cell; default: 1")
+    add("--cpus", type=whole(1, 4096), default=1, metavar="C", help="CPUs and threads of a cell; default: 1")
     add(
         "--gpus",
-        type=float,
+        type=between(0, 1024),
         default=0,
         metavar="G",
         help="GPUs of a cell; with ray 0.5 puts two on one, local workers share all; default: 0, on the CPU",
     )
     add(
         "--retries",
-        type=int,
+        type=whole(0, 1000),
         default=3,
         metavar="R",
         help="of a cell whose machine is lost (ray) or whose time is up (slurm); default: 3",
@@ -49,9 +49,14 @@ def add_engine(parser: Any) -> None:
         help="local: the same jobs as processes here, to try things out; default: slurm",
     )
     add("--slurm-partition", metavar="NAME", help="default: the cluster's")
-    add("--slurm-time", type=int, metavar="MINUTES", help="limit of a cell; default: 240")
-    add("--slurm-mem", type=float, metavar="GB", help="memory of a cell; default: the cluster's")
-    add("--slurm-array", type=int, metavar="N", help="most cells in one job array; default: 1000")
+    add("--slurm-time", type=whole(1), metavar="MINUTES", help="limit of a cell; default: 240")
+    add(
+        "--slurm-mem",
+        type=between(0, 1e6, above=True),
+        metavar="GB",
+        help="memory of a cell; default: the cluster's",
+    )
+    add("--slurm-array", type=whole(1), metavar="N", help="most cells in one job array; default: 1000")
     add(
         "--slurm-set",
         dest="slurm_parameters",

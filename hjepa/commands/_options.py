@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hjepa.errors import InputError
+from hjepa.errors import InputError, one_line
+from levels.ranges import Range, shown
 
 
 class Separated:
@@ -49,6 +51,35 @@ def split_commas(text: str) -> list[str]:
 integers = Separated(int, "list of whole numbers")
 numbers = Separated(float, "list of numbers")
 words = Separated(str, "list of words")
+
+
+class Between:
+    """A number from a least to a most, as the type of an option."""
+
+    def __init__(self, kind: type, least: float, most: float, above: bool = False) -> None:
+        self.kind, self.within = kind, Range(least, most, above)
+
+    def __call__(self, value: str) -> Any:
+        try:
+            number = self.kind(value)
+        except (ValueError, OverflowError):
+            number = None
+        if not self.within.holds(number):
+            raise ArgumentTypeError(f"{shown(value)} is not {self.within.words(self.kind)}")
+        return number
+
+
+def whole(least: int, most: int = 1_000_000_000) -> Between:
+    """Whole numbers."""
+    return Between(int, least, most)
+
+
+def between(least: float, most: float, above: bool = False) -> Between:
+    """Numbers, without NaN and infinity."""
+    return Between(float, least, most, above)
+
+
+seeds = whole(0, 2**63 - 1)
 
 
 def usable_cpus() -> int:
@@ -105,6 +136,14 @@ def known_task(task_id: str) -> Any:
         return tasks.task_spec(task_id)
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def check_drawing() -> None:
+    """Raise InputError where the environment names a backend of matplotlib that there is not."""
+    try:
+        import matplotlib  # noqa: F401
+    except ValueError as error:
+        raise InputError(one_line(error), "MPLBACKEND", "unset it, or name another backend") from None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from hjepa.commands._options import add_overrides, known_task, progress_bar, words
+from hjepa.commands._options import add_overrides, known_task, progress_bar, seeds, whole, words
 from hjepa.errors import InputError
 from hjepa.places import output_folder
 
@@ -33,14 +33,14 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="the store")
     text = "with --env: random (default), persistent, explorer (the world's own) or module:function"
     parser.add_argument("--policy", metavar="POLICY", help=text)
-    parser.add_argument("--episodes", type=int, metavar="N", help=f"with --env; default: {EPISODES}")
+    parser.add_argument("--episodes", type=whole(1), metavar="N", help=f"with --env; default: {EPISODES}")
     text = "with --env: most observations of an episode; default: until the environment ends it"
-    parser.add_argument("--length", type=int, metavar="L", help=text)
+    parser.add_argument("--length", type=whole(2), metavar="L", help=text)
     text = (
         "with --env: different seeds to reset with, each for as many episodes; default: one for every episode"
     )
-    parser.add_argument("--layouts", type=int, metavar="N", help=text)
-    parser.add_argument("--seed", type=int, metavar="S", help="with --env: of all draws; default: 0")
+    parser.add_argument("--layouts", type=whole(1), metavar="N", help=text)
+    parser.add_argument("--seed", type=seeds, metavar="S", help="with --env: of all draws; default: 0")
     text = "with --env: image, symbols or vector; default: what the environment shows"
     parser.add_argument("--observe", choices=["image", "symbols", "vector"], help=text)
     text = "with --env: whose seeds to reset with; default: train"

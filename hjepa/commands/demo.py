@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hjepa.commands._options import check_drawing
+
 
 def add_arguments(parser: Any) -> None:
     parser.add_argument("--out", default="runs/demo", metavar="DIR", help="default: runs/demo")
@@ -17,6 +19,7 @@ def continues(_: Any) -> bool:
 
 
 def run(options: Any) -> None:
+    check_drawing()
     from hjepa.demo import run as run_demo
     from hjepa.evaluation.tables import table
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hjepa.commands._options import add_device
+from hjepa.commands._options import add_device, seeds, whole
 
 
 def add_arguments(parser: Any) -> None:
@@ -19,14 +19,14 @@ def add_arguments(parser: Any) -> None:
     add("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
     add(
         "--questions",
-        type=int,
+        type=whole(1, 10_000_000),
         default=6000,
         metavar="N",
         help="plans made with each number of levels; default: 6000",
     )
-    add("--steps", type=int, default=4000, metavar="N", help="of the optimiser; default: 4000")
-    add("--hidden", type=int, default=128, metavar="N", help="width of the actors; default: 128")
-    add("--seed", type=int, default=0, metavar="S", help="default: 0")
+    add("--steps", type=whole(1), default=4000, metavar="N", help="of the optimiser; default: 4000")
+    add("--hidden", type=whole(1, 16_384), default=128, metavar="N", help="width of the actors; default: 128")
+    add("--seed", type=seeds, default=0, metavar="S", help="default: 0")
     add(
         "--out", metavar="DIR", help="folder of a copy that gets them, as shipped weights need; default: none"
     )

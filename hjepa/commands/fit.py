@@ -30,10 +30,12 @@ def continues(_: Any) -> bool:
 
 def run(options: Any) -> None:
     from hjepa.config import load_preset
-    from hjepa.training.fit import fit
 
     config = load_preset(options.preset, options.overrides)
     out = output_folder(options.out)
+
+    from hjepa.training.fit import fit
+
     unfinished = out.with_name(f"{out.name}.partial")
     for folder in (out, unfinished):
         if options.fresh and folder.exists():

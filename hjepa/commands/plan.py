@@ -18,6 +18,7 @@ from hjepa.commands._options import (
     known_task,
     numbers,
     usable_cpus,
+    whole,
     words,
 )
 from hjepa.errors import InputError
@@ -58,7 +59,7 @@ def add_arguments(parser: Any) -> None:
         metavar="same|distance:X|world",
         help="when such a goal is reached; default: same, where vectors are seen distance:0.1",
     )
-    add("--step-budget", type=int, metavar="N", help="of such a world; default: its own, or 2 K steps")
+    add("--step-budget", type=whole(1), metavar="N", help="of such a world; default: its own, or 2 K steps")
     add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
     add(
         "--planner",
@@ -144,12 +145,11 @@ def run(options: Any) -> None:
 
 
 def _saw_a_world(checkpoint: str) -> bool:
-    """Whether a checkpoint was trained on what a world showed, so far as its description can be read: what is
-    wrong with
-    one is for those to say who load it."""
+    """Whether a checkpoint was trained on what a world showed, so far as its description can be read: what is wrong
+    with one is for those to say who load it."""
     for folder in (Path(checkpoint), WEIGHTS / plain_name(checkpoint)):
         try:
-            content = json.loads((folder / "model.json").read_text())
+            content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
             return isinstance(content, dict) and content.get("played") is not None
         except (OSError, ValueError, RecursionError):
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hjepa.commands._options import check_drawing
 from hjepa.errors import InputError
 from hjepa.places import output_file
 
@@ -36,6 +37,7 @@ def run(options: Any) -> None:
         )
     if options.json is not None:
         raise InputError("--json without --agent", "report", "records are what hjepa plan and ablate write")
+    check_drawing()
     from hjepa.report.page import write_report
 
     report = write_report(given, output_file(options.out))

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from hjepa.commands._options import add_device
+from hjepa.commands._options import add_device, seeds, whole
 
 
 def add_arguments(parser: Any) -> None:
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="NAME_OR_DIR", help="shipped weights, or a run folder")
     add("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
-    add("--steps", type=int, default=600, metavar="N", help="of the optimiser; default: 600")
-    add("--batch", type=int, default=64, metavar="N", help="scenes per step; default: 64")
-    add("--hidden", type=int, default=24, metavar="N", help="channels of the network; default: 24")
-    add("--tile", type=int, default=8, metavar="PIXELS", help="a side of one cell; default: 8")
+    add("--steps", type=whole(1), default=600, metavar="N", help="of the optimiser; default: 600")
+    add("--batch", type=whole(1, 100_000), default=64, metavar="N", help="scenes per step; default: 64")
+    add("--hidden", type=whole(1, 4096), default=24, metavar="N", help="channels of the network; default: 24")
+    add("--tile", type=whole(1, 256), default=8, metavar="PIXELS", help="a side of one cell; default: 8")
     add(
         "--lava",
         type=float,
@@ -27,7 +27,7 @@ def add_arguments(parser: Any) -> None:
         metavar="SHARE",
         help="of the floor that is lava on half of the plans; default: 0.1",
     )
-    add("--seed", type=int, default=0, metavar="S", help="default: 0")
+    add("--seed", type=seeds, default=0, metavar="S", help="default: 0")
     add(
         "--out", metavar="DIR", help="folder of a copy that gets them, as shipped weights need; default: none"
     )

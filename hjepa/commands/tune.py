@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from hjepa.commands._options import integers, known_task, usable_cpus, words
+from hjepa.commands._options import between, integers, known_task, seeds, usable_cpus, whole, words
 from hjepa.evaluation.plan_request import TASK_KINDS, remove_progress
 from hjepa.places import output_file
 
@@ -18,7 +18,7 @@ def add_arguments(parser: Any) -> None:
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="NAME_OR_DIR", help="shipped weights, or a run folder")
     add("--task", required=True, metavar="ID", help="`hjepa tasks` lists them")
-    add("--levels", type=int, default=1, metavar="N", help="of the agent; default: 1, the flat one")
+    add("--levels", type=whole(1, 32), default=1, metavar="N", help="of the agent; default: 1, the flat one")
     add("--metric", type=words, required=True, metavar="l2,commute", help="each is tuned by itself")
     add(
         "--horizons",
@@ -34,22 +34,33 @@ def add_arguments(parser: Any) -> None:
     )
     add(
         "--rounds",
-        type=int,
+        type=whole(1, 1000),
         default=1,
         metavar="N",
         help="how often the other settings are tried, each time on top of the best so far; default: 1",
     )
-    add("--episodes", type=int, default=48, metavar="N", help="validation tasks of a trial; default: 48")
-    add("--seed", type=int, default=0, metavar="S", help="of episodes and planner; default: 0")
+    add(
+        "--episodes",
+        type=whole(1, 1_000_000),
+        default=48,
+        metavar="N",
+        help="validation tasks of a trial; default: 48",
+    )
+    add("--seed", type=seeds, default=0, metavar="S", help="of episodes and planner; default: 0")
     add(
         "--tasks",
         choices=list(TASK_KINDS),
         help="start and goal; default: the task's first, far on our floor plans",
     )
-    add("--budget-tflops", type=float, metavar="X", help="per episode; default: the task's")
+    add(
+        "--budget-tflops",
+        type=between(0, 1e6, above=True),
+        metavar="X",
+        help="per episode; default: the task's",
+    )
     add(
         "--workers",
-        type=int,
+        type=whole(1, 1024),
         default=usable_cpus(),
         metavar="N",
         help="trials at once; default: one per core",

@@ -13,6 +13,7 @@ import torch
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.episodes import Episodes
+from hjepa.devices import in_plain_modes
 from hjepa.errors import InputError
 from hjepa.evaluation.oracles import OracleAgent
 from hjepa.model.stack import Stack
@@ -54,7 +55,18 @@ class Results:
 
     @staticmethod
     def from_plain(content: dict[str, Any]) -> Results:
-        return Results(**{name: np.asarray(value) for name, value in content.items()})
+        """What `to_plain` made.
+
+        Raises:
+            ValueError, TypeError: it is something else.
+        """
+        found = Results(**{name: np.asarray(value) for name, value in content.items()})
+        arrays = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+        for name, array in arrays.items():
+            axes = 2 if name in ("asked", "planned") else 1
+            if array.dtype.kind not in "iuf" or array.ndim != axes or len(array) != len(found.success):
+                raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
+        return found
 
     @staticmethod
     def join(parts: Sequence[Results]) -> Results:
@@ -81,6 +93,7 @@ class Trace:
     stack: Stack
 
 
+@in_plain_modes
 def play(
     agent: Agent,
     spec: TaskSpec,

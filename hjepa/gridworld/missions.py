@@ -44,7 +44,9 @@ def _description(asked: str) -> Any:
     named = file.suffix in (".yaml", ".yml", ".json")
     if not named and ":" not in asked:
         known = ", ".join(KINDS)
-        raise InputError(f"mission {asked!r}", "plan", f"choose from {known}, or give a YAML file or a line")
+        raise InputError(
+            f"mission {shown(asked)}", "plan", f"choose from {known}, or give a YAML file or a line"
+        )
     return read_yaml(file) if named else parse_yaml(asked, f"mission {shown(asked)}")
 
 
@@ -52,7 +54,7 @@ def _checked(description: Any, asked: str) -> Mission:
     try:
         return parse_mission(description)
     except ValueError as error:
-        raise InputError(str(error), f"mission {asked}", "see `tasks.missions`") from None
+        raise InputError(str(error), f"mission {shown(asked)}", "see `tasks.missions`") from None
 
 
 def sample_missions(

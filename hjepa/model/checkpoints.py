@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from hjepa.config import parse_config, to_plain
+from hjepa.devices import in_plain_modes
 from hjepa.errors import InputError
 from hjepa.json_files import write_json
 from hjepa.model.actors import load_actors
@@ -130,6 +131,7 @@ def describe(name: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
+@in_plain_modes
 def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
     """A trained stack, ready to plan.
 

@@ -98,8 +98,7 @@ def write_report(given: Sequence[str | os.PathLike[str]], out: str | os.PathLike
         f'<p class="kicker">hjepa report · {esc(kicker + failed)}</p>{head}<nav>{menu}</nav>{body}'
         "</main></body></html>\n"
     )
-    write_text(page, text)
-    folder = page.with_name(f"{page.stem}_figures")
-    written = pictures.write(folder)
+    written = pictures.write(page.with_name(f"{page.stem}_figures"))
+    write_text(page, text)  # last, so that a page that is there is whole
     words = " ".join([f"{title}.", *(plain(sentence(a)) for a in answers)])
     return Report(page, written, words, len(material.entries), len(material.files), len(material.failed))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
-from hjepa.errors import InputError
+from hjepa.errors import InputError, one_line
 from hjepa.evaluation.evaluate import Results, evaluate, make_agent
 from hjepa.evaluation.plan_request import SUBGOALS, PlanRequest
-from hjepa.evaluation.records import Record
+from hjepa.evaluation.records import Record, check_record
 from hjepa.gridworld.guardrails import sample_zones
 from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
-from hjepa.json_files import read_json, write_json
+from hjepa.json_files import read_object, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
 from hjepa.settings import PlanSettings, RunConfig
@@ -196,10 +196,24 @@ class _Kept:
             return
         self.file = request.progress / f"{digest(dataclasses.asdict(cell))[:16]}.json"
         if self.file.exists():
-            content = read_json(self.file)
-            if content.get("identity") == self.identity:
-                self.finished = content["record"]
-                self.parts = [Results.from_plain(part) for part in content["parts"]]
+            self._continue(self.file)
+
+    def _continue(self, file: Path) -> None:
+        """Take up what was finished, if it is of the same request."""
+        content = read_object(file)
+        if content.get("identity") != self.identity:
+            return
+        try:
+            self.parts = [Results.from_plain(part) for part in content["parts"]]
+            self.finished = content["record"]
+            if self.finished is not None:
+                check_record(self.finished)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"cannot be gone on with ({one_line(error)[:120]})",
+                str(file),
+                f"remove {file.parent} to begin anew",
+            ) from None
 
     def part(self, parts: list[Results]) -> None:
         self._write(parts, None)

@@ -15,7 +15,7 @@ from typing import Any
 from hjepa.devices import fix_threads
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate
-from hjepa.json_files import plain, read_json, write_json
+from hjepa.json_files import plain, read_object, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
 from hjepa.sweeps.workers import workers as worker_pool
@@ -181,9 +181,9 @@ class _Kept:
         self.file, self.identity = file, plain(identity)
         self.trials: list[tuple[str, Trial, Trial]] = []  # (metric, trial, what was measured)
         if file is not None and file.exists():
-            content = read_json(file)
+            content = read_object(file)
             if content.get("identity") == self.identity:
-                self.trials = [(metric, trial, measured) for metric, trial, measured in content["trials"]]
+                self.trials = _finished(content.get("trials"), file)
 
     def measured(self, metric: str, trial: Trial) -> Trial | None:
         """What a trial came to, None where it has not been finished."""
@@ -194,6 +194,18 @@ class _Kept:
         self.trials.append((metric, plain(trial), plain(measured)))
         if self.file is not None:
             write_json(self.file, {"identity": self.identity, "trials": self.trials})
+
+
+def _finished(found: Any, file: Path) -> list[tuple[str, Trial, Trial]]:
+    """Finished trials as they stand in a file."""
+    rows: list[Any] = found if isinstance(found, list) else [None]
+    for row in rows:
+        whole = (
+            isinstance(row, list) and len(row) == 3 and isinstance(row[1], dict) and isinstance(row[2], dict)
+        )
+        if not whole or not all(isinstance(row[2].get(name), (int, float)) for name in MEASURED):
+            raise InputError("cannot be gone on with", str(file), "remove it to begin anew")
+    return [(metric, trial, measured) for metric, trial, measured in rows]
 
 
 def _rank(row: Trial) -> tuple[float, float]:

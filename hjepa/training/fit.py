@@ -21,8 +21,8 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from hjepa.config import to_plain
-from hjepa.devices import fix_threads, precision_plugin
-from hjepa.errors import InputError
+from hjepa.devices import fix_threads, in_plain_modes, precision_plugin
+from hjepa.errors import InputError, one_line
 from hjepa.evaluation.records import installed_versions
 from hjepa.locks import locked_folder
 from hjepa.model.checkpoints import DESCRIPTION, describe, load_stack, save_stack
@@ -67,6 +67,7 @@ class TrainStack(L.LightningModule):
         self.stack = stack
         self.config = config
         self.rows: list[dict[str, Any]] = []
+        self.broken: Tensor | None = None
 
     def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
         torch.manual_seed(self.config.train.seed * 1_000_003 + self.global_step)
@@ -100,13 +101,20 @@ class TrainStack(L.LightningModule):
             if logging:
                 row = {"step": self.global_step + 1, "level": part.level + 1, "loss": loss.item()}
                 self.rows.append(row | {name: value.item() for name, value in terms.items()})
-        if logging and not math.isfinite(total.item()):
-            raise InputError(
-                f"the loss is {total.item()} at step {self.global_step + 1}",
-                "train",
-                "lower train.learning_rate or a loss weight",
-            )
+        self._watch(total.detach(), logging)
         return total
+
+    def _watch(self, loss: Tensor, now: bool) -> None:
+        """Notice the first step whose loss is no number; where asking would wait for a device, it is asked later."""
+        step = torch.where(torch.isfinite(loss), math.inf, float(self.global_step + 1))
+        self.broken = step if self.broken is None else torch.minimum(self.broken, step)
+        if now or loss.device.type == "cpu":
+            self.refuse_broken()
+
+    def refuse_broken(self) -> None:
+        """Raise InputError if a loss was no number, with the step at which it was."""
+        if self.broken is not None and math.isfinite(step := self.broken.item()):
+            raise _diverged(f"the loss is no number at step {int(step)}")
 
     def _log_critics(self, loss: Tensor, found: list[dict[str, Tensor]]) -> None:
         """Mean errors in steps, under the levels whose latents the critics read."""
@@ -144,6 +152,10 @@ class TrainStack(L.LightningModule):
         return _warm_and_decay(critic_progress(self.config, step))
 
 
+def _diverged(what: str) -> InputError:
+    return InputError(what, "train", "lower train.learning_rate or a loss weight")
+
+
 def _warm_and_decay(progress: float | None) -> float:
     """The share of the peak rate after a share of the training; 0 outside of it."""
     if progress is None:
@@ -169,6 +181,7 @@ class Keeper(Callback):
     ) -> None:
         assert isinstance(module, TrainStack)
         if trainer.global_step % self.every == 0:
+            module.refuse_broken()
             # Metrics first: rows beyond the checkpoint are dropped when the run goes on.
             append_metrics(self.folder / METRICS_FILE, module.rows)
             module.rows.clear()
@@ -177,6 +190,7 @@ class Keeper(Callback):
             new.replace(self.folder / RESUME)
 
 
+@in_plain_modes
 def fit(
     config: RunConfig,
     data: str | os.PathLike[str],
@@ -245,10 +259,16 @@ def _fit(
     claim(folder, config, identity)
     module = TrainStack(stack, config)
     _train(module, source, folder, device, precision, progress)
+    module.refuse_broken()
     stack = stack.cpu().eval()
     append_metrics(folder / METRICS_FILE, module.rows)
     plans = min(config.train.plans, source.layouts)
-    calibrate(stack, source, config.train.seed, config.train.metric_trajectories, plans)
+    if not all(bool(torch.isfinite(value).all()) for value in stack.state_dict().values()):
+        raise _diverged(f"the weights are no numbers after step {total_steps(config)}")
+    try:
+        calibrate(stack, source, config.train.seed, config.train.metric_trajectories, plans)
+    except torch.linalg.LinAlgError as error:
+        raise _diverged(f"what was learned has no metric ({one_line(error)[:80]})") from None
     facts = {"data_sha256": source.sha256, "train_seed": config.train.seed, "versions": installed_versions()}
     facts |= source.facts | {key: identity[key] for key in ("start_sha256",) if key in identity}
     finish(folder, out, lambda made: save_stack(stack, made, facts))

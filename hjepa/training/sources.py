@@ -17,8 +17,9 @@ from hjepa.errors import InputError
 from hjepa.model.perception import draw, world_of
 from hjepa.model.worlds import played_in, seen_world, within_bounds
 from hjepa.settings import ANY, RunConfig
+from hjepa.training.contents import check_seen, check_states
 from levels.settings import Sight, World
-from tasks import ObservationStore, TrajectoryStore, task_spec
+from tasks import ObservationStore, TaskSpec, TrajectoryStore, task_spec
 from tasks.store_files import META
 from tasks.store_layout import FORMAT
 
@@ -176,7 +177,9 @@ def open_source(data: str | os.PathLike[str], config: RunConfig) -> tuple[Source
     if _format(Path(data)) != FORMAT:
         states = TrajectoryStore.open(data)
         _same_task(config, states.meta["task"], states.path)
-        world = world_of(task_spec(config.task), encoder)
+        spec = _spec(states)
+        check_states(states, spec)
+        world = world_of(spec, encoder)
         return StateSource(states, world.sight), world
     store = ObservationStore.open(data)
     _same_task(config, store.meta["world"], store.path)
@@ -188,13 +191,23 @@ def open_source(data: str | os.PathLike[str], config: RunConfig) -> tuple[Source
             str(store.path),
             "choose the encoder of level 1 by what is there, of which there has to be one",
         )
+    check_seen(store, names[0])
     return SeenSource(store, names[0]), seen_world(store.world, names[0], config.levels[0].patch)
 
 
 def told_source(store: TrajectoryStore, config: RunConfig) -> StateSource:
     """A store of states as a stack that is told sees it; InputError where it is of another task."""
     _same_task(config, store.meta["task"], store.path)
+    check_states(store, _spec(store))
     return StateSource(store, None)
+
+
+def _spec(store: TrajectoryStore) -> TaskSpec:
+    """The task of a store; InputError where there is no such task."""
+    try:
+        return task_spec(store.meta["task"])
+    except ValueError as error:
+        raise InputError(str(error), str(store.path), "collect for a task that there is") from None
 
 
 def _same_task(config: RunConfig, made_for: str, path: Path) -> None:
@@ -205,7 +218,7 @@ def _same_task(config: RunConfig, made_for: str, path: Path) -> None:
 def _format(folder: Path) -> str | None:
     """The format that a store's description names, if it can be read."""
     try:
-        content = json.loads((folder / META).read_text())
+        content = json.loads((folder / META).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return content.get("format") if isinstance(content, dict) else None
