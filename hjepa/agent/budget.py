@@ -13,11 +13,11 @@ from functools import partial
 from torch import Tensor
 
 from hjepa.agent.imagination import imagined_flops
-from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.model.actors import LevelPolicy
 from hjepa.model.level_model import LevelModel, critic_flops, perception_flops, probe_flops, write_flops
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings
 from levels.metrics import squared_distance
 from planners.grounding import grounding_flops
 from planners.level_planner import LevelPlanner

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from hjepa.agent.budget import Searches
 from hjepa.agent.imagination import imagined_metrics
-from hjepa.config import PlanSettings
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings
 from planners.blocks import blocks, pad
 
 ENCODED = 64

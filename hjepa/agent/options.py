@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.gridworld.configurator import Configurator
 from hjepa.gridworld.guardrails import Guardrail
 from hjepa.gridworld.short_term_memory import Remembering
 from hjepa.model.perception import Perception
+from hjepa.settings import PlanSettings
 
 DEFAULT_TFLOPS = 0.01
 """Compute per episode where neither the options nor a task say how much."""

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hjepa.checks import QUANTILES
-from hjepa.config import RunConfig, with_levels
+from hjepa.config import with_levels
 from hjepa.errors import InputError
 from hjepa.model.perception import Perception
+from hjepa.settings import RunConfig
 from levels.actor import Actor
 from levels.costs.field import FieldCost
 from levels.costs.hindsight import LOOK_AHEAD

@@ -9,7 +9,7 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hjepa.config import PlanSettings, RunConfig, with_plan
+from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import Results, evaluate, make_agent
@@ -21,6 +21,7 @@ from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
 from hjepa.json_files import read_json, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings, RunConfig
 from hjepa.sweeps.cell import check_episodes, digest
 from hjepa.sweeps.workers import workers
 from tasks import task_spec

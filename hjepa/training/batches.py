@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from hjepa.config import RunConfig
 from hjepa.model.stack import Stack
+from hjepa.settings import RunConfig
 from hjepa.tensors import as_tensor
 from hjepa.training.latents import LatentTable
 from hjepa.training.sources import Source

@@ -12,7 +12,6 @@ import torch
 
 from hjepa.agent.options import AgentOptions
 from hjepa.cli import main
-from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, play
 from hjepa.gridworld.guardrails import Region, sample_zones
@@ -27,6 +26,7 @@ from hjepa.gridworld.short_term_memory import (
 )
 from hjepa.model.checkpoints import load_stack
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings
 from planners.noise import combine
 from tasks import EpisodeBatch, make_batched, sample_episodes, step_agents, task_spec
 from tasks.observations import (

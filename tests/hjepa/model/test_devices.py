@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from hjepa.agent.imagination import imagined_metrics
-from hjepa.config import WalkSettings, load_preset
+from hjepa.config import load_preset
 from hjepa.model.level_model import LevelModel
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
+from hjepa.settings import WalkSettings
 from levels.metrics import squared_distance
 from planners.grounding import GroundingCost, imagined_ends
 from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost

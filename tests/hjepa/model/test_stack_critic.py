@@ -10,12 +10,13 @@ import torch
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
-from hjepa.config import CriticSettings, load_preset, with_levels
+from hjepa.config import load_preset, with_levels
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import make_agent, play
 from hjepa.figures.landscape import landscape
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
+from hjepa.settings import CriticSettings
 from hjepa.training.batches import active_levels, critic_progress, draw_critic, total_steps
 from hjepa.training.sources import StateSource
 from planners.level_costs import LevelCosts
@@ -49,7 +50,9 @@ def test_a_stack_without_critics_says_so(judged: Stack) -> None:
         with pytest.raises(InputError, match=f"plan.{name} is 0.4; choose from 0.1, 0.25"):
             load_preset("demo", [f"plan.{name}=0.4"])
     for name in ("veto", "critic_veto"):
-        with pytest.raises(InputError, match=f"plan.{name} is 0.0; give a positive number, or null"):
+        with pytest.raises(
+            InputError, match=f"plan.{name} is 0.0; give a number above 0, up to 1000000, or null"
+        ):
             load_preset("demo", [f"plan.{name}=0.0"])
     bare = Stack(replace(judged.config, critic=None), judged.world)
     with pytest.raises(InputError, match="the stack has no critic"):

@@ -11,13 +11,14 @@ import torch
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
-from hjepa.config import RunConfig, load_preset
+from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, watch
 from hjepa.figures.walk import read_walk
 from hjepa.model.checkpoints import describe, load_stack, save_stack
 from hjepa.model.perception import see, world_of
 from hjepa.model.stack import Stack
+from hjepa.settings import RunConfig
 from hjepa.training.batches import draw
 from hjepa.training.fit import fit
 from hjepa.training.sources import StateSource
