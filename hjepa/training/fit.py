@@ -79,7 +79,7 @@ class TrainStack(L.LightningModule):
         for part in batch:
             if isinstance(part, CriticBatch):
                 done = critic_progress(self.config, self.global_step) or 0.0
-                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done, part.encoded)
+                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done, part.form)
                 total = total + loss
                 if logging:
                     self._log_critics(loss, found)
@@ -93,8 +93,7 @@ class TrainStack(L.LightningModule):
                 progress[part.level],
                 self.config.train.end_to_end,
                 part.state,
-                part.every,
-                part.encoded,
+                part.form,
             )
             total = total + loss
             if logging:
