@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import hjepa
-from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent
@@ -35,7 +35,7 @@ def stack() -> Stack:
 
 
 def test_the_cost_of_a_plan_is_the_steps_from_where_it_ends_to_the_subgoal(stack: Stack) -> None:
-    agent = make_agent(stack, task_spec(TASK), budget_tflops=0.01)
+    agent = make_agent(stack, task_spec(TASK), AgentOptions(budget_tflops=0.01))
     episodes = sample_episodes(TASK, "validation", episodes=3, seed=0)
     floor, show = episodes.grid, agent.perception.show
     goal = show(episodes.goal_observation, floor, episodes.goal)
@@ -69,4 +69,4 @@ def test_a_told_critic_is_refused_in_one_line() -> None:
     told = hjepa.load_stack("told-nested-d2")
     settings = replace(told.config.plan, subgoals="critic", metric="critic")
     with pytest.raises(InputError, match="a told critic measures goals alone"):
-        Agent(told, 64, budget_tflops=0.01, settings=settings)
+        make_agent(told, task_spec(TASK), AgentOptions(budget_tflops=0.01, settings=settings))
