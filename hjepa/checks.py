@@ -15,6 +15,7 @@ from levels.settings import SEEING
 
 SCHEDULES = ("sequential", "joint")
 STARTS = ("top", "distance")
+SUBGOALS = ("distance", "critic")
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Quantiles of one-stride distances that calibration keeps."""
@@ -134,6 +135,8 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
 def _check_plan(plan: PlanSettings, where: str, refuse: Refuse) -> None:
     """Refuse settings of planning that cannot work, of a stack (``plan``) or of one level alone."""
     _known(PLANNERS, plan.planner, refuse)
+    if plan.subgoals not in SUBGOALS:
+        refuse(f"{where}.subgoals {plan.subgoals!r}", f"choose from {', '.join(SUBGOALS)}")
     if plan.start not in STARTS:
         refuse(f"{where}.start {plan.start!r}", f"choose from {', '.join(STARTS)}")
     if plan.commit > plan.horizon[0]:

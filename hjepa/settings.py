@@ -179,6 +179,8 @@ class PlanSettings(_Ranged):
         reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
         critic_reached: the same under the metric ``critic``, which knows better than a distance when it is time to
             hand the goal down.
+        subgoals: under the metric ``critic``, what measures subgoals: ``distance``, that of latents, or ``critic``, the
+            steps to go to them, where the critic is a field that spreads from any latent.
         warm_start: try what is left of a level's last plan among its proposals.
         max_milliseconds: of one planner call, a block of episodes at one level: after that no further iteration
             begins, and the best plan so far is used. What is planned then depends on the machine, so results
@@ -220,6 +222,7 @@ class PlanSettings(_Ranged):
     critic_veto: float | None = ranged(None, 0, WEIGHT, above=True)
     reached: float = ranged(0.25, 0, 1)
     critic_reached: float = ranged(0.9, 0, 1)
+    subgoals: str = "distance"
     warm_start: bool = False
     max_milliseconds: float | None = ranged(None, 0, 1e9, above=True)
     max_rollouts: int | None = ranged(None, 1, 1_000_000_000)

@@ -166,6 +166,8 @@ class Agent:
         fields, metrics = self.reader.judge(known, ends, goals, memories, keys, zone)
         state = self.planner.start(goals, memories, keys, metrics, fields, zone)
         state.exact = exact
+        if self.searches.spreads:
+            state.layout = self.reader.layout(known)
         state.flops += self.searches.write_flops + self.searches.metric_flops
         fresh = torch.zeros(self.depth, len(keys), dtype=torch.bool, device=self._device)
         return Episodes(state, memories, floor, aim, course, short_term, fresh, torch.zeros_like(keys))
