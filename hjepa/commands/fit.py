@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hjepa.commands._options import add_device, add_preset
+from hjepa.commands._options import add_allow, add_device, add_preset
 from hjepa.places import output_folder
 
 
@@ -20,6 +20,7 @@ def add_arguments(parser: Any) -> None:
         "--start", metavar="RUN", help="begin with the weights of another run; levels with 0 steps keep them"
     )
     add_device(parser)
+    add_allow(parser)
     parser.add_argument("--fresh", action="store_true", help="start anew; moves an earlier run aside")
 
 

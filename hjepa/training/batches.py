@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from hjepa.model.stack import PLAIN, Form, Stack
+from hjepa.model.form import PLAIN, Form
+from hjepa.model.stack import Stack
 from hjepa.settings import RunConfig
 from hjepa.tensors import as_tensor
 from hjepa.training.latents import LatentTable

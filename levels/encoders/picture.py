@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from levels.encoders.given import Given
 from levels.networks import mlp
 from levels.pictures import Stem, near
 from levels.settings import LevelSettings, Sight
@@ -40,6 +41,9 @@ class PictureEncoder(nn.Module):
     Args:
         sight: what is seen.
         settings: channels, maps M, width and latent size.
+
+    Attributes:
+        places: 2 M.
     """
 
     sharpness: Tensor
@@ -47,6 +51,7 @@ class PictureEncoder(nn.Module):
     def __init__(self, sight: Sight, settings: LevelSettings) -> None:
         super().__init__()
         self.maps, channels = settings.maps, settings.channels
+        self.places = 2 * self.maps
         self.stem = Stem(sight, channels, settings.patch)
         self.features = near(channels, channels)
         self.attention = nn.Conv2d(channels, self.maps, 1)
@@ -72,6 +77,12 @@ class PictureEncoder(nn.Module):
     def settle(self) -> None:
         """Look sharply from now on: what is to be seen has been learned."""
         self.sharpness.fill_(SETTLED)
+
+
+def make_picture(given: Given) -> PictureEncoder:
+    """An encoder of what is seen."""
+    assert given.world.sight is not None
+    return PictureEncoder(given.world.sight, given.settings)
 
 
 def standing_out(features: Tensor) -> Tensor:
