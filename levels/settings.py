@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from levels.anti_collapse.kinds import KINDS
 
 SEEING = ("symbols", "image", "vector")
 """Encoders of level 1 that see what the environment shows; ``agent`` is told."""
 
 ENCODERS = ("agent", *SEEING, "mlp", "shared")
 MACRO_ACTIONS = ("primitive", "outcome", "chunk")
-ANTI_COLLAPSE = ("vicreg", "sigreg")
+ANTI_COLLAPSE = tuple(KINDS.ours)
 
 DOOR_STATES, KEY_STATES = 3, 2
 """States of a door and of a key in a world with keys."""
@@ -122,11 +125,15 @@ class LossWeights:
         prior: likelihood of the actions under the level's prior (level 1 and chunk macro-actions).
         variance, covariance: VICReg (arXiv 2105.04906), measured within each floor plan.
         sigreg: sketched isotropic Gaussian regularisation (arXiv 2511.08544).
+        rate_reduction: MCR² (arXiv 2006.08558).
+        barlow: Barlow twins (arXiv 2103.03230).
+        contrastive: InfoNCE (arXiv 1807.03748).
         similarity: squared change of the latent over one stride. Large values shrink the fast modes, so that
             plain distance in the latent orders states by the time it takes to get from one to the other.
         inverse: inverse dynamics, the action from two successive latents; outcome levels have none, their
             codes are inferred from latents anyway.
         look: where readers of the floor plan look, against where the observation shows the agent.
+        others: of terms that a user's own anti-collapse has, by name; 1 where none is given.
 
     Raises:
         ValueError: a weight that is negative or not finite.
@@ -140,11 +147,21 @@ class LossWeights:
     similarity: float = 1.0
     inverse: float = 1.0
     look: float = 1.0
+    rate_reduction: float = 1.0
+    barlow: float = 10.0
+    contrastive: float = 1.0
+    others: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        own = {name: value for name, value in vars(self).items() if name != "others"}
+        for name, value in (own | dict(self.others)).items():
             if not 0 <= value < float("inf"):
                 raise ValueError(f"loss weight {name} is {value}; give 0 or more")
+
+    def of(self, term: str) -> float:
+        """The weight of a term."""
+        weight: float = vars(self).get(term, self.others.get(term, 1.0))
+        return weight
 
 
 @dataclass(frozen=True)
@@ -167,7 +184,8 @@ class LevelSettings:
         macro_dim: numbers in a chunk macro-action.
         sigma: smallest scale at which outcome codes tell latents apart.
         rollout: steps imagined in training; nothing longer can be planned.
-        anti_collapse: ``vicreg`` or ``sigreg``.
+        anti_collapse: a name of `levels.anti_collapse.kinds`, or a class of one's own as ``module:Name``.
+        anti_collapse_with: numbers that it takes beside its weights, such as ``momentum`` or ``temperature``.
         expander: width of the expander that anti-collapse looks through; 0: none.
         channels: of the features that encoders symbols and image look at.
         maps: places that they find in a picture.
@@ -193,6 +211,7 @@ class LevelSettings:
     sigma: float = 0.2
     rollout: int = 4
     anti_collapse: str = "vicreg"
+    anti_collapse_with: Mapping[str, float] = field(default_factory=dict)
     expander: int = 0
     channels: int = 32
     maps: int = 2
@@ -205,10 +224,10 @@ class LevelSettings:
         for name, allowed in (
             ("encoder", ENCODERS),
             ("macro_action", MACRO_ACTIONS),
-            ("anti_collapse", ANTI_COLLAPSE),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"level {name} is {getattr(self, name)!r}; choose from {', '.join(allowed)}")
+        KINDS.check(self.anti_collapse)
         for name in (
             "stride",
             "latent_dim",

@@ -204,6 +204,7 @@ def fit(
     config = replace(config, task=source.facts["task"])
     identity = {"config": to_plain(config), "data_sha256": source.sha256}
     check_source(config, source)
+    check_parts(config, world)
     folder = out.with_name(f"{out.name}.partial")
     if not is_empty(out):
         return _finished(out, folder, identity)
@@ -256,6 +257,15 @@ def check_source(config: RunConfig, source: Source) -> None:
             str(source.path),
             "collect more plans or lower train.plans",
         )
+
+
+def check_parts(config: RunConfig, world: World) -> None:
+    """Raise InputError where a part of a level does not take what it is given; nothing is made."""
+    try:
+        with torch.device("meta"):
+            Stack(config, world)
+    except ValueError as error:
+        raise InputError(str(error), "levels", "mend the settings of the level") from None
 
 
 def standardise(stack: Stack, source: Source) -> None:
