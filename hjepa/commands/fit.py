@@ -17,6 +17,9 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
     parser.add_argument("--out", required=True, metavar="DIR", help="the run folder")
     add_device(parser)
+    parser.add_argument(
+        "--logger", choices=["tensorboard", "wandb"], help="gets what stands in metrics.csv as well"
+    )
     parser.add_argument("--fresh", action="store_true", help="start anew; moves an earlier run aside")
 
 
@@ -35,7 +38,8 @@ def run(options: Any) -> None:
     for folder in (out, unfinished):
         if options.fresh and folder.exists():
             print(f"moved the earlier {folder} to {set_aside(folder)}")
-    fit(config, Path(options.data), out, device=options.device, precision=options.precision)
+    chosen = {"device": options.device, "precision": options.precision, "logger": options.logger}
+    fit(config, Path(options.data), out, **chosen)
     print(options.out)
 
 

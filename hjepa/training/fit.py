@@ -18,6 +18,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from hjepa.config import RunConfig, to_plain
@@ -37,6 +38,8 @@ from hjepa.training.batches import (
     total_steps,
 )
 from hjepa.training.calibration import calibrate
+from hjepa.training.collapse import CollapseMonitor
+from hjepa.training.loggers import check_logger, make_logger
 from hjepa.training.progress import (
     METRICS_FILE,
     RESUME,
@@ -47,6 +50,7 @@ from hjepa.training.progress import (
     remove_progress_of,
     same_run,
 )
+from hjepa.training.signals import signals
 from hjepa.training.sources import Source, open_source
 from hjepa.training.trainer import run_trainer
 from levels.encoders.vector import VectorEncoder
@@ -66,6 +70,7 @@ class TrainStack(L.LightningModule):
         self.stack = stack
         self.config = config
         self.rows: list[dict[str, Any]] = []
+        self.monitor = CollapseMonitor()
 
     def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
         torch.manual_seed(self.config.train.seed * 1_000_003 + self.global_step)
@@ -97,8 +102,7 @@ class TrainStack(L.LightningModule):
             )
             total = total + loss
             if logging:
-                row = {"step": self.global_step + 1, "level": part.level + 1, "loss": loss.item()}
-                self.rows.append(row | {name: value.item() for name, value in terms.items()})
+                self._log_level(part, memories, progress[part.level], {"loss": loss, **terms})
         if logging and not math.isfinite(total.item()):
             raise InputError(
                 f"the loss is {total.item()} at step {self.global_step + 1}",
@@ -107,11 +111,26 @@ class TrainStack(L.LightningModule):
             )
         return total
 
+    def _log_level(
+        self, part: Batch, memories: list[Tensor | None], progress: float, terms: dict[str, Tensor]
+    ) -> None:
+        found, k = signals(self.stack, part, memories), part.level
+        self._log(k, {name: value.item() for name, value in terms.items()} | found)
+        if k in self.stack.own_latents():
+            latent_dim = self.config.levels[k].latent_dim
+            self.monitor.look(self.global_step + 1, k + 1, latent_dim, progress, found)
+
+    def _log(self, k: int, values: dict[str, float]) -> None:
+        """A row of the table, and the same for the loggers that were asked for."""
+        step = self.global_step + 1
+        self.rows.append({"step": step, "level": k + 1, **values})
+        for logger in self.loggers:
+            logger.log_metrics({f"level_{k + 1}/{name}": value for name, value in values.items()}, step)
+
     def _log_critics(self, loss: Tensor, found: list[dict[str, Tensor]]) -> None:
         """Mean errors in steps, under the levels whose latents the critics read."""
         for k, terms in zip(self.stack.own_latents(), found):
-            row = {"step": self.global_step + 1, "level": k + 1, "loss": loss.item()}
-            self.rows.append(row | {"critic": terms["steps"].item()})
+            self._log(k, {"loss": loss.item(), "critic": terms["steps"].item()})
 
     def configure_optimizers(self) -> Any:
         """AdamW, a group per level and one of the critics; each one's rate warms up and decays within its own steps."""
@@ -183,6 +202,7 @@ def fit(
     device: str = "auto",
     precision: str = "32",
     progress: bool = True,
+    logger: str | None = None,
 ) -> Stack:
     """Train a stack and save it as a checkpoint.
 
@@ -193,6 +213,7 @@ def fit(
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``32`` or ``bf16``.
         progress: show a bar.
+        logger: ``tensorboard`` or ``wandb``, which get what stands in metrics.csv as well; None: nobody does.
 
     Raises:
         InputError: the folder holds something else, or data or configuration cannot work.
@@ -200,6 +221,7 @@ def fit(
     """
     fix_threads()
     out = output_folder(out)
+    check_logger(logger)
     source, world = open_source(data, config)
     config = replace(config, task=source.facts["task"])
     identity = {"config": to_plain(config), "data_sha256": source.sha256}
@@ -211,7 +233,7 @@ def fit(
     with locked_folder(folder, "another hjepa fit works in this folder"):
         if not is_empty(out):  # the other one has just finished
             return _finished(out, folder, identity)
-        return _fit(config, source, world, out, identity, device, precision, progress)
+        return _fit(config, source, world, out, identity, device, precision, progress, logger)
 
 
 def _fit(
@@ -223,6 +245,7 @@ def _fit(
     device: str,
     precision: str,
     progress: bool,
+    logger: str | None,
 ) -> Stack:
     """Train in the folder beside ``out``, whose lock is held."""
     folder = out.with_name(f"{out.name}.partial")
@@ -231,7 +254,8 @@ def _fit(
     stack = Stack(config, world)
     standardise(stack, source)
     module = TrainStack(stack, config)
-    _train(module, source, folder, device, precision, progress)
+    logs = make_logger(logger, folder, out.name)
+    _train(module, source, folder, device, precision, progress, logs)
     stack = stack.cpu().eval()
     append_metrics(folder / METRICS_FILE, module.rows)
     plans = min(config.train.plans, source.layouts)
@@ -278,7 +302,13 @@ def standardise(stack: Stack, source: Source) -> None:
 
 
 def _train(
-    module: TrainStack, source: Source, folder: Path, device: str, precision: str, progress: bool
+    module: TrainStack,
+    source: Source,
+    folder: Path,
+    device: str,
+    precision: str,
+    progress: bool,
+    logs: Logger | None,
 ) -> None:
     config, stack = module.config, module.stack
     lengths = [stack.window_length(k) for k in range(stack.depth)]
@@ -295,6 +325,7 @@ def _train(
             "precision": precision_plugin(precision),
             "gradient_clip_val": config.train.clip,
             "default_root_dir": folder,
+            "logger": logs or False,
         },
         datamodule=TrajectoryData(source, config, lengths, stack),
         ckpt_path=resume if resume.exists() else None,

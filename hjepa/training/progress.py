@@ -22,7 +22,11 @@ from hjepa.json_files import read_json, write_json, write_text
 
 NOTE, CONFIG, RESUME, METRICS_FILE, MADE = "run.json", "config.yaml", "resume.ckpt", "metrics.csv", "finished"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
-           "inverse", "look", "probe", "critic")  # fmt: skip
+           "inverse", "look", "probe", "critic", "rate_reduction", "barlow", "contrastive", "effective_rank", "spread",
+           "position_error", "ahead_1", "ahead_4", "ahead_8")  # fmt: skip
+
+LOG_FOLDERS = ("tensorboard", "wandb")
+"""Of loggers that a run was asked for."""
 
 # In the order in which they are removed: without its note, what is left belongs to nobody.
 OWN = (f"{RESUME}.new", RESUME, METRICS_FILE, CONFIG, NOTE)
@@ -73,6 +77,9 @@ def finish(folder: Path, out: Path, save: Callable[[Path], None]) -> None:
     made.mkdir()
     for name in (CONFIG, METRICS_FILE):
         shutil.copyfile(folder / name, made / name)
+    for name in LOG_FOLDERS:
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, made / name, symlinks=True)
     save(made)
     made.rename(out)
     _clear(folder)
@@ -125,11 +132,18 @@ def check_resume(file: Path, wanted: Mapping[str, torch.Tensor]) -> None:
 
 
 def append_metrics(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Append rows to a table with a header."""
-    new = not file.exists() or not file.stat().st_size
+    """Append rows to a table with a header; columns that it lacks are added behind the others."""
+    with file.open(newline="") if file.exists() else io.StringIO() as stream:
+        given = next(csv.reader(stream), [])
+    known = given or list(COLUMNS)
+    columns = list(dict.fromkeys([*known, *(name for row in rows for name in row)]))
+    if given and columns != given:
+        with file.open(newline="") as stream:
+            old = list(csv.DictReader(stream))
+        write_text(file, _table(columns, old))
     with file.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, restval="")
-        if new:
+        writer = csv.DictWriter(stream, columns, restval="")
+        if not given:
             writer.writeheader()
         writer.writerows(rows)
 
@@ -138,16 +152,20 @@ def drop_metrics(file: Path, step: int) -> None:
     """Keep only the whole rows up to a step; a kill meets the old table or the new one."""
     if not file.exists():
         return
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, restval="")
-    writer.writeheader()
     with file.open(newline="", encoding="utf-8", errors="replace") as stream:
-        for row in csv.DictReader(stream):
-            # A row that a kill has cut off lacks columns, and may have lost digits of its step.
-            complete = set(row) == set(COLUMNS) and None not in row.values() and row["step"].isdigit()
-            if complete and int(row["step"]) <= step:
-                writer.writerow(row)
-    write_text(file, text.getvalue())
+        # A row that a kill has cut off lacks columns, and may have lost digits of its step.
+        whole = [row for row in csv.DictReader(stream) if None not in row and None not in row.values()]
+    kept = [row for row in whole if row.get("step", "").isdigit() and int(row["step"]) <= step]
+    columns = list(dict.fromkeys([*COLUMNS, *(name for row in kept[:1] for name in row)]))
+    write_text(file, _table(columns, kept))
+
+
+def _table(columns: list[str], rows: list[dict[str, str]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _broken(file: Path, why: str) -> InputError:
@@ -156,12 +174,13 @@ def _broken(file: Path, why: str) -> InputError:
 
 def _own(name: str) -> bool:
     temporary = name.startswith(".") and name.endswith(".tmp")
-    return name in (*OWN, MADE) or temporary
+    return name in (*OWN, MADE, *LOG_FOLDERS) or temporary
 
 
 def _clear(folder: Path) -> None:
     """Remove what a run keeps, its note last."""
-    shutil.rmtree(folder / MADE, ignore_errors=True)
+    for name in (MADE, *LOG_FOLDERS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for item in folder.glob(".*.tmp"):
         item.unlink(missing_ok=True)
     for name in OWN:

@@ -54,8 +54,8 @@ class Distillation(AntiCollapse):
 
     def _follow(self) -> None:
         (pupil,) = self._pupil
-        for slow, fast in zip(self.teacher.parameters(), pupil.parameters()):
-            slow.lerp_(fast, 1 - self.momentum)
+        for slow, weight in zip(self.teacher.parameters(), pupil.parameters()):
+            slow.lerp_(weight, 1 - self.momentum)
         # What is measured, such as the spread of the data, is no weight: it is taken over as it is.
-        for slow, fast in zip(self.teacher.buffers(), pupil.buffers()):
-            slow.copy_(fast)
+        for kept, measured in zip(self.teacher.buffers(), pupil.buffers()):
+            kept.copy_(measured)
