@@ -1,6 +1,6 @@
 """How every level of a trained stack notices broken rules of its world, level by violation.
 
-    python hjepa/published/learning/measure_surprise.py --checkpoint RUN --json FILE [--kinds teleport,through-wall,door]
+    python hjepa/published/learning/measure_surprise.py --checkpoint RUN --json FILE [--kinds teleport,door]
 
 Trajectories are collected beside the results, on floor plans that the stack has not been trained on: those of the
 validation split calibrate, those of the test split are broken.
