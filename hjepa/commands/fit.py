@@ -16,6 +16,9 @@ def add_arguments(parser: Any) -> None:
     add_preset(parser)
     parser.add_argument("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
     parser.add_argument("--out", required=True, metavar="DIR", help="the run folder")
+    parser.add_argument(
+        "--start", metavar="RUN", help="begin with the weights of another run; levels with 0 steps keep them"
+    )
     add_device(parser)
     parser.add_argument(
         "--logger", choices=["tensorboard", "wandb"], help="gets what stands in metrics.csv as well"
@@ -38,8 +41,15 @@ def run(options: Any) -> None:
     for folder in (out, unfinished):
         if options.fresh and folder.exists():
             print(f"moved the earlier {folder} to {set_aside(folder)}")
-    chosen = {"device": options.device, "precision": options.precision, "logger": options.logger}
-    fit(config, Path(options.data), out, **chosen)
+    fit(
+        config,
+        Path(options.data),
+        out,
+        device=options.device,
+        precision=options.precision,
+        start=options.start,
+        logger=options.logger,
+    )
     print(options.out)
 
 

@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
-from hjepa.config import RunConfig, to_plain
+from hjepa.config import to_plain
 from hjepa.devices import fix_threads, precision_plugin
 from hjepa.errors import InputError
 from hjepa.evaluation.records import installed_versions
@@ -29,6 +29,7 @@ from hjepa.locks import locked_folder
 from hjepa.model.checkpoints import DESCRIPTION, describe, load_stack, save_stack
 from hjepa.model.stack import Stack
 from hjepa.places import is_empty, output_folder
+from hjepa.settings import RunConfig
 from hjepa.training.batches import (
     Batch,
     CriticBatch,
@@ -52,6 +53,7 @@ from hjepa.training.progress import (
 )
 from hjepa.training.signals import signals
 from hjepa.training.sources import Source, open_source
+from hjepa.training.start import start_from
 from hjepa.training.trainer import run_trainer
 from levels.encoders.vector import VectorEncoder
 from levels.settings import World
@@ -83,7 +85,7 @@ class TrainStack(L.LightningModule):
         for part in batch:
             if isinstance(part, CriticBatch):
                 done = critic_progress(self.config, self.global_step) or 0.0
-                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done, part.encoded)
+                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done, part.form)
                 total = total + loss
                 if logging:
                     self._log_critics(loss, found)
@@ -97,8 +99,7 @@ class TrainStack(L.LightningModule):
                 progress[part.level],
                 self.config.train.end_to_end,
                 part.state,
-                part.every,
-                part.encoded,
+                part.form,
             )
             total = total + loss
             if logging:
@@ -202,6 +203,7 @@ def fit(
     device: str = "auto",
     precision: str = "32",
     progress: bool = True,
+    start: str | os.PathLike[str] | None = None,
     logger: str | None = None,
 ) -> Stack:
     """Train a stack and save it as a checkpoint.
@@ -213,6 +215,7 @@ def fit(
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``32`` or ``bf16``.
         progress: show a bar.
+        start: a checkpoint to begin with, see `hjepa.training.start`; levels with 0 steps stay as they are in it.
         logger: ``tensorboard`` or ``wandb``, which get what stands in metrics.csv as well; None: nobody does.
 
     Raises:
@@ -226,20 +229,32 @@ def fit(
     config = replace(config, task=source.facts["task"])
     identity = {"config": to_plain(config), "data_sha256": source.sha256}
     check_source(config, source)
-    check_parts(config, world)
+    begun = None if start is None else load_stack(start)
+    if begun is not None:
+        identity["start_sha256"] = describe(str(start))["sha256"]
+    elif not all(config.train.steps):
+        raise InputError(
+            f"train.steps {list(config.train.steps)} leaves a level untrained",
+            "train.steps",
+            "give 1 or more per level, or begin with a trained one (--start RUN)",
+        )
+    torch.manual_seed(config.train.seed)
+    stack = make_stack(config, world)
+    standardise(stack, source)
+    if begun is not None:
+        start_from(stack, begun, str(start))
     folder = out.with_name(f"{out.name}.partial")
     if not is_empty(out):
         return _finished(out, folder, identity)
     with locked_folder(folder, "another hjepa fit works in this folder"):
         if not is_empty(out):  # the other one has just finished
             return _finished(out, folder, identity)
-        return _fit(config, source, world, out, identity, device, precision, progress, logger)
+        return _fit(stack, source, out, identity, device, precision, progress, logger)
 
 
 def _fit(
-    config: RunConfig,
+    stack: Stack,
     source: Source,
-    world: World,
     out: Path,
     identity: dict[str, Any],
     device: str,
@@ -248,11 +263,9 @@ def _fit(
     logger: str | None,
 ) -> Stack:
     """Train in the folder beside ``out``, whose lock is held."""
+    config = stack.config
     folder = out.with_name(f"{out.name}.partial")
     claim(folder, config, identity)
-    torch.manual_seed(config.train.seed)
-    stack = Stack(config, world)
-    standardise(stack, source)
     module = TrainStack(stack, config)
     logs = make_logger(logger, folder, out.name)
     _train(module, source, folder, device, precision, progress, logs)
@@ -261,7 +274,7 @@ def _fit(
     plans = min(config.train.plans, source.layouts)
     calibrate(stack, source, config.train.seed, config.train.metric_trajectories, plans)
     facts = {"data_sha256": source.sha256, "train_seed": config.train.seed, "versions": installed_versions()}
-    facts |= source.facts
+    facts |= source.facts | {key: identity[key] for key in ("start_sha256",) if key in identity}
     finish(folder, out, lambda made: save_stack(stack, made, facts))
     return stack.requires_grad_(False)
 
@@ -283,11 +296,10 @@ def check_source(config: RunConfig, source: Source) -> None:
         )
 
 
-def check_parts(config: RunConfig, world: World) -> None:
-    """Raise InputError where a part of a level does not take what it is given; nothing is made."""
+def make_stack(config: RunConfig, world: World) -> Stack:
+    """A stack to be trained; InputError where a part of a level does not take what it is given."""
     try:
-        with torch.device("meta"):
-            Stack(config, world)
+        return Stack(config, world)
     except ValueError as error:
         raise InputError(str(error), "levels", "mend the settings of the level") from None
 

@@ -37,17 +37,17 @@ def signals(stack: Stack, part: Batch, memories: Sequence[Tensor | None]) -> dic
         part: the batch.
         memories: from `Stack.write`, of its layouts.
     """
-    k, every = part.level, part.every
+    k = part.level
     level, seen, action = stack.level(k), part.agent[:, :WINDOWS], part.action[:, :WINDOWS]
-    moments = seen[:, :, :: stack.config.spans[k] // every]
-    latent = stack.encode(moments, memories, upto=k + 1, encoded=part.encoded)[-1]
+    moments = seen[:, :, :: stack.config.spans[k] // part.form.every]
+    latent = stack.encode(moments, memories, upto=k + 1, form=part.form)[-1]
     flat = latent.flatten(1, 2)
     found = {"effective_rank": effective_rank(flat).item(), "spread": spread(flat).item()}
     state = moments if not stack.sees else None if part.state is None else part.state[:, :WINDOWS]
     if state is not None:
         cell, read = state[..., :2].long(), stack.probe(k)(latent)[..., :2]
         found["position_error"] = (read - cell).float().norm(dim=-1).mean().item()
-    actions = stack.window_actions(k, seen, action, memories, every, part.encoded)
+    actions = stack.window_actions(k, seen, action, memories, part.form)
     imagined = latent[:, :, 0]
     for step in range(1, latent.shape[2]):
         imagined = level.advance(imagined, level.condition(imagined, memories[k]), actions[:, :, step - 1])
