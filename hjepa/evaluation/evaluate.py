@@ -26,6 +26,7 @@ from hjepa.gridworld.short_term_memory import Remembering, memory_for
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.perception import describe_world, world_of
 from hjepa.model.pixels import perception_of
+from hjepa.model.resizing import misfit, resized
 from hjepa.model.stack import Stack
 from planners.noise import combine
 from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
@@ -60,6 +61,8 @@ def make_agent(
 ) -> Agent:
     """An agent for a task, with the task's default budget, guardrails and memory unless others are given.
 
+    A stack that sees and knows no absolute places plans on grids of every size, see `hjepa.model.resizing`.
+
     Raises:
         InputError: a stack of another grid, more levels than it has, a perception that it has not, or a memory that
             does not fit.
@@ -67,11 +70,15 @@ def make_agent(
     encoder = stack.config.levels[0].encoder
     shown = world_of(spec, encoder)
     if stack.world != shown:
-        raise InputError(
-            f"the stack was made for {describe_world(stack.world)}; {spec.id} has {describe_world(shown)}",
-            "",
-            "give a checkpoint that was trained for the task",
-        )
+        reason = misfit(stack, shown)
+        if reason is not None:
+            raise InputError(
+                f"the stack was made for {describe_world(stack.world)}; {spec.id} has {describe_world(shown)}, and"
+                f" {reason}",
+                "",
+                "give a checkpoint that was trained for the task",
+            )
+        stack = resized(stack, shown)
     if levels is not None and not 1 <= levels <= stack.depth:
         raise InputError(
             f"{levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
@@ -168,6 +175,8 @@ def evaluate(
     )
     if diagnostics and spec.view:
         raise InputError(f"diagnostics on {task}", "plan", "they know the whole floor plan; plan without")
+    if diagnostics:
+        agent.stack.probe(0)  # for its refusal
     parts, begun = list(done), time.perf_counter()
     first = sum(len(part.success) for part in parts)
     planned_now = episodes - first
@@ -228,6 +237,8 @@ def evaluate(
         record["memory"] = agent.memory.name
     if perception != "symbolic":
         record |= {"perception": perception, "perception_sha256": agent.perception.sha256}
+    if agent.stack.world != stack.world:
+        record["trained_size"] = list(stack.world.size)
     if diagnostics:
         watcher = make_agent(
             stack, spec, levels, budget_tflops, settings, True, oracle, perception=perception

@@ -42,6 +42,8 @@ class Stack(nn.Module):
         actors: what each level does at a glance, where they have been distilled (`hjepa.model.actors`); else none.
         critics: estimate steps to the goal, one for each latent that levels do not share; none without
             `RunConfig.critic`.
+        probed: whether the probes know anything; those of a stack for pictures of another size do not
+            (`hjepa.model.resizing`).
         pixels: sees pictures, where it has learned to (`hjepa.model.pixels`); else None.
     """
 
@@ -80,6 +82,7 @@ class Stack(nn.Module):
                 self.critics.append(FieldCost(world.sight, built[k].places, patch, critic.hidden))
         self.actors = nn.ModuleList()
         self.pixels: Perception | None = None
+        self.probed = True
 
     @property
     def depth(self) -> int:
@@ -99,7 +102,18 @@ class Stack(nn.Module):
         return part
 
     def probe(self, k: int) -> PositionProbe:
-        """The probe of level k + 1's latent."""
+        """The probe of level k + 1's latent.
+
+        Raises:
+            InputError: a stack for pictures of another size, whose probes know nothing.
+        """
+        if not self.probed:
+            size = "x".join(map(str, self.world.size))
+            raise InputError(
+                f"no probe knows the cells of {size} grids",
+                "the stack",
+                "leave out guardrails, diagnostics and pictures of plans, or give a checkpoint trained for the task",
+            )
         part = self.probes[k]
         assert isinstance(part, PositionProbe)
         return part
@@ -156,7 +170,7 @@ class Stack(nn.Module):
         part.levels, part.probes = self.levels[:count], self.probes[:count]
         part.critics = self.critics[: len(part.critics)]
         part.actors = self.actors[:count]
-        part.pixels = self.pixels
+        part.pixels, part.probed = self.pixels, self.probed
         for name, _ in list(part.named_buffers(recurse=False)):
             whole = getattr(self, name)
             setattr(part, name, whole[:, :count] if name == "stride_distance" else whole)
