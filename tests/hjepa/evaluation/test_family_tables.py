@@ -82,7 +82,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(InputError, match="no records"):
         by_family([])
     with pytest.raises(
-        InputError, match="2 levels critic abab did not play hjepa/Layouts-maze-s9-v0 with seed 0"
+        InputError, match="1 level critic abab did not play hjepa/Layouts-cave-s9-v0 with seed 0"
     ):
         by_family([outcome("hjepa/Layouts-maze-s9-v0", 1, ()), outcome("hjepa/Layouts-cave-s9-v0", 2, ())])
     foreign = outcome(MIXED, 1, ()) | {"task": "MiniGrid-FourRooms-v0"}
