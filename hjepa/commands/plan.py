@@ -123,7 +123,7 @@ def run(options: Any) -> None:
     if _saw_a_world(request.checkpoint):
         from hjepa.sweeps.plan_worlds import plan_in_world
 
-        records = plan_in_world(request, **asked)
+        records, mixed = plan_in_world(request, **asked), False
     else:
         for name, value in asked.items():
             if value is not None:
@@ -133,13 +133,20 @@ def run(options: Any) -> None:
                 )
         known_task(request.task)
         from hjepa.sweeps.plan_cells import plan_command
+        from tasks import task_spec
+        from tasks.layouts import MIXTURES
 
         records = plan_command(request)
+        mixed = task_spec(request.task).layout in MIXTURES and request.mission is None and not request.zones
 
     from hjepa.evaluation.records import write_json
     from hjepa.evaluation.tables import table
 
     print(table(records))
+    if mixed:
+        from hjepa.evaluation.families import family_table
+
+        print(f"\n{family_table(records)}")
     if file is not None and progress is not None:
         write_json(file, records)
         remove_progress(progress)
