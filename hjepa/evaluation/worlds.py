@@ -29,6 +29,7 @@ from tasks import (
     trajectory_tasks,
     world_tasks,
 )
+from tasks.field.registry import published_budget
 from tasks.gymnasium_world import draw_actions
 
 TFLOP_PER_STEP = 1e-4
@@ -163,9 +164,8 @@ def evaluate_world(
         goals, data, success: see `make_tasks`.
         budget_tflops: per episode; None: `TFLOP_PER_STEP` for each step of the budget.
         settings: of planning; None: the stack's own.
-        step_budget: steps of an episode; None: the world's, and with goals from trajectories twice as many as
-            those took,
-            if that is less.
+        step_budget: steps of an episode; None: the world's, and with goals from trajectories as many as are published
+            for the task, else twice as many as those took, if that is less.
         facts: further entries of the records.
 
     Raises:
@@ -175,7 +175,8 @@ def evaluate_world(
         spec, name, spread = world_played_in(played)
         steps = spec.step_budget if step_budget is None else step_budget
         if step_budget is None and read_goals(goals):
-            steps = min(steps, 2 * read_goals(goals))
+            offset = read_goals(goals)
+            steps = min(steps, published_budget(spec.id, offset) or 2 * offset)
         world = open_world(replace(spec, step_budget=steps))
     except ValueError as error:
         raise InputError(str(error), "plan") from None
