@@ -43,7 +43,12 @@ def blend(
         centre: (E, 2) x and y in pixels, where pixel k has its middle at k.
         shape: of `gaussian` or `disc`.
         colour: red, green and blue.
+
+    Raises:
+        ValueError: frames that are not contiguous, which could not be drawn into.
     """
+    if not frames.flags.c_contiguous:
+        raise ValueError(f"frames {frames.shape} are not contiguous; pass np.ascontiguousarray of them")
     share, reach = shape
     height, width = frames.shape[1:3]
     span = np.arange(2 * int(np.ceil(reach)) + 2)

@@ -18,8 +18,8 @@ from tasks.worlds import Sense
 class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
     """One episode of a task of the field; observations are dictionaries of what its world shows.
 
-    ``info["success"]`` says whether the goal is reached, which ends the episode with a reward of 1. ``info["goal"]`` of
-    a reset is what is seen at the goal, and ``info["goal_state"]`` its state.
+    ``info["success"]`` says whether the goal is reached, for a reward of 1; where it is published so, that ends the
+    episode. ``info["goal"]`` of a reset is what is seen at the goal, and ``info["goal_state"]`` its state.
 
     Args:
         task_id: one of `tasks.field.registry.FIELD_TASKS`.
@@ -103,7 +103,8 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         success = bool(self.simulator.reached(self._state, self._goal)[0])
         truncated = self._steps >= self.max_steps
         seen = _single(self.simulator.show(self._state))
-        return seen, float(success), success, truncated, {"success": success}
+        ended = success and self.simulator.ends_at_goal
+        return seen, float(success), ended, truncated, {"success": success}
 
     def render(self) -> np.ndarray | None:
         """The picture (H, W, 3) uint8 that the task is seen in."""

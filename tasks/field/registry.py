@@ -56,6 +56,37 @@ FIELD_TASKS = {
             25,
             "a point in two rooms, the goal in the other one, as stable-worldmodel and Dual-WM have it; continuous",
         ),
+        FieldTask(
+            "hjepa/DiverseMaze-v0",
+            "tasks.field.diverse_maze:DiverseMaze",
+            10,
+            10,
+            500,
+            0.05,
+            None,
+            "a point mass in mazes of 8x8 cells, those of the test split unseen, as HWM has them; continuous",
+        ),
+        FieldTask(
+            "hjepa/SokobanLong-v0",
+            "tasks.field.sokoban:SokobanLong",
+            10,
+            10,
+            158,
+            0.0158,
+            25,
+            "Sokoban with two boxes on one board of 10x10 cells, as Dual-WM has it",
+            actions=5,
+        ),
+        FieldTask(
+            "hjepa/FourRoomDistractors-v0",
+            "tasks.field.four_room:FourRoomDistractors",
+            224,
+            224,
+            400,
+            0.04,
+            135,
+            "a point in four rooms with a moving distractor, one door perhaps closed, as H-JEPA has them; continuous",
+        ),
     )
 }
 

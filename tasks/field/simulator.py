@@ -29,12 +29,14 @@ class Simulator(Protocol):
         senses: of an observation, by name.
         actions: what can be done.
         step_budget: steps of an episode.
+        ends_at_goal: whether an episode is over where its goal is reached, as published.
     """
 
     observe: str
     senses: dict[str, Sense]
     actions: Actions
     step_budget: int
+    ends_at_goal: bool
 
     def draw(self, seeds: np.ndarray) -> tuple[State, State]:
         """Start and goal states of seeds (E,), each a function of its seed alone."""

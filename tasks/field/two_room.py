@@ -76,7 +76,7 @@ class TwoRoom:
         self.observe, self.pixels = observe, pixels
         self.senses = {"image": Sense("image", (pixels, pixels, 3))}
         self.actions = Actions(2, (-1.0, -1.0), (1.0, 1.0))
-        self.step_budget = 125
+        self.step_budget, self.ends_at_goal = 125, True
         self._empty = average(background(), pixels, pixels)
         self._dot = gaussian(RADIUS * pixels / SIDE)
 

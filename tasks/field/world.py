@@ -54,7 +54,7 @@ class FieldWorld:
         self._state: State = {}
         self._goal: State = {}
         self._steps = np.zeros(0, dtype=np.int64)
-        self._terminated, self._truncated = np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+        self._succeeded, self._terminated, self._truncated = np.zeros((3, 0), dtype=bool)
 
     def reset(self, tasks: TaskBatch) -> Observation:
         """Begin the tasks: what their seeds draw, and act their prefixes.
@@ -111,9 +111,10 @@ class FieldWorld:
             reached = self._tasks.reached(seen, self._tasks.goal)
         else:
             reached = self.simulator.reached(self._state, self._goal)
-        self._terminated |= running & reached
+        self._succeeded |= running & reached
+        self._terminated |= self._succeeded & self.simulator.ends_at_goal
         self._truncated |= running & (self._steps >= self.spec.step_budget)
-        return Step(seen, self._terminated.copy(), self._terminated.copy(), self._truncated.copy())
+        return Step(seen, self._succeeded.copy(), self._terminated.copy(), self._truncated.copy())
 
     def goal(self) -> Observation | None:
         """The goals of the tasks begun: theirs, or what is seen at those that their seeds draw."""
@@ -146,7 +147,7 @@ class FieldWorld:
     def _begin(self, tasks: TaskBatch, start: State, goal: State) -> None:
         self._tasks, self._state, self._goal = tasks, start, goal
         self._steps = np.zeros(len(tasks), dtype=np.int64)
-        self._terminated, self._truncated = np.zeros((2, len(tasks)), dtype=bool)
+        self._succeeded, self._terminated, self._truncated = np.zeros((3, len(tasks)), dtype=bool)
 
     def _seen(self) -> Observation:
         return self.simulator.show(self._state)

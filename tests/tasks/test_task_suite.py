@@ -36,8 +36,8 @@ def assert_equal(first: EpisodeBatch, second: EpisodeBatch) -> None:
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
 
 
-CONTINUOUS = {"hjepa/TwoRoom-v0"}
-SYMBOLIC: dict[str, int] = {}
+CONTINUOUS = {"hjepa/TwoRoom-v0", "hjepa/DiverseMaze-v0", "hjepa/FourRoomDistractors-v0"}
+SYMBOLIC = {"hjepa/SokobanLong-v0": 5}
 
 
 def test_registered_tasks() -> None:
@@ -60,6 +60,9 @@ def test_registered_tasks() -> None:
         "MiniGrid-FourRooms-v0": (19, 19, 100),
         "MiniGrid-MultiRoom-N6-v0": (25, 25, 120),
         "hjepa/TwoRoom-v0": (224, 224, 125),
+        "hjepa/DiverseMaze-v0": (10, 10, 500),
+        "hjepa/SokobanLong-v0": (10, 10, 158),
+        "hjepa/FourRoomDistractors-v0": (224, 224, 400),
     }
     for spec in tasks.list_tasks():
         continuous = "Point" in spec["id"] or spec["id"] in CONTINUOUS
