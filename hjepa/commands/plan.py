@@ -115,9 +115,9 @@ def run(options: Any) -> None:
     file = None if options.json is None else output_file(options.json)
     progress = None if file is None else file.with_name(f"{file.name}.partial")
     fields = PlanRequest.__dataclass_fields__.keys() - {"progress"}
-    request = PlanRequest(**{name: options[name] for name in fields}, progress=progress)
+    request = PlanRequest(**{name: getattr(options, name) for name in fields}, progress=progress)
 
-    asked = {name: options[name] for name in ("goals", "data", "success", "step_budget")}
+    asked = {name: getattr(options, name) for name in ("goals", "data", "success", "step_budget")}
     if _saw_a_world(request.checkpoint):
         from hjepa.sweeps.plan_worlds import plan_in_world
 

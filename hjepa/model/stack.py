@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hjepa.checks import QUANTILES
-from hjepa.config import RunConfig, with_levels
+from hjepa.config import with_levels
 from hjepa.errors import InputError
 from hjepa.model.perception import Perception
+from hjepa.settings import RunConfig
 from levels.actor import Actor
 from levels.costs.field import FieldCost
 from levels.costs.hindsight import LOOK_AHEAD
@@ -27,6 +29,23 @@ CLAIMS_FROM = 0.75
 
 DIRECTIONS = 16
 """Of a continuous action, that claims of the critic are tested with."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How observations of a window are given.
+
+    Attributes:
+        every: environment steps between two of them.
+        encoded: whether level 1's latents (P, n, F, D) stand in their place, because it does not change any more.
+    """
+
+    every: int = 1
+    encoded: bool = False
+
+
+PLAIN = Form()
+"""All of them, as they are."""
 
 
 class Stack(nn.Module):
@@ -178,16 +197,16 @@ class Stack(nn.Module):
         memories: Sequence[Tensor | None],
         detach: bool = False,
         upto: int | None = None,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> list[Tensor]:
         """Latents of up to ``upto`` levels: observations or told agents (P, ..., A) -> [(P, ..., D_1), ...].
 
-        With ``detach`` no gradient flows from a level into the one below; with ``encoded`` level 1's latents are given.
+        With ``detach`` no gradient flows from a level into the one below; ``form`` says if level 1's latents are given.
         """
         latents: list[Tensor] = []
         below = agent
         for k in range(self.depth if upto is None else upto):
-            if k or not encoded:
+            if k or not form.encoded:
                 below = self.level(k).encode(below, memories[k])
             latents.append(below)
             below = below.detach() if detach else below
@@ -214,30 +233,28 @@ class Stack(nn.Module):
         progress: float,
         end_to_end: bool = False,
         state: Tensor | None = None,
-        every: int = 1,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of level k + 1 and of its probe on windows.
 
         Args:
             k: which level, from 0.
-            agent: (P, n, L, ...) observations or told agents, L from `window_length`; of them every ``every``-th.
+            agent: (P, n, L, ...) observations or told agents, L from `window_length`; of them those that ``form`` says.
             action: (P, n, L - 1) primitive actions, or (P, n, L - 1, 2) continuous ones.
             memories: from `write`.
             progress: share of the level's training done.
             end_to_end: let the gradient reach the levels below.
             state: agents (P, n, F, A) at the level's own moments, for the probe alone; None: who is told is it, and who
                 sees trains no probe.
-            every: steps between two of the observations.
-            encoded: whether ``agent`` is level 1's latents; of upper levels alone.
+            form: how observations are given; latents of upper levels alone.
 
         Returns:
             scalar, and its terms by name.
         """
-        moments = agent[:, :, :: self.config.spans[k] // every]
+        moments = agent[:, :, :: self.config.spans[k] // form.every]
         with torch.set_grad_enabled(end_to_end or k == 0):
-            below = self.encode(moments, memories, upto=k, encoded=encoded)[-1] if k else moments
-            chunks = self._chunks(k, agent, action, memories, every, encoded)
+            below = self.encode(moments, memories, upto=k, form=form)[-1] if k else moments
+            chunks = self._chunks(k, agent, action, memories, form)
         level = self.level(k)
         place = None if self.sees else moments[..., :2]
         total, terms = level.losses(below, chunks, memories[k], progress, place)
@@ -255,7 +272,7 @@ class Stack(nn.Module):
         agent: Tensor,
         goal: tuple[Tensor, Tensor],
         progress: float = 1.0,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Loss of all critics on whole trajectories; the gradient reaches them alone.
 
@@ -264,7 +281,7 @@ class Stack(nn.Module):
             agent: observations or told agents (P, n, L, ...).
             goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
             progress: share of the critics' training done.
-            encoded: whether ``agent`` is level 1's latents.
+            form: how observations are given, all of them.
 
         Returns:
             scalar, and per critic its terms.
@@ -273,7 +290,7 @@ class Stack(nn.Module):
         assert settings is not None
         with torch.no_grad():
             memories = self.write(grid)
-            latents = self.encode(agent, memories, encoded=encoded)
+            latents = self.encode(agent, memories, form=form)
             claims = settings.ahead > 0 and progress >= CLAIMS_FROM
             heads = [self.critic(k) for k in self.own_latents()]
             unsure = any(isinstance(head, FieldCost) and not head.chosen for head in heads)
@@ -338,8 +355,7 @@ class Stack(nn.Module):
         agent: Tensor,
         action: Tensor,
         memories: Sequence[Tensor | None],
-        every: int = 1,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> Tensor | None:
         """What level k + 1 learns its actions from: one-hot primitives, chunks of the level below, or nothing."""
         kind = self.config.levels[k].macro_action
@@ -348,7 +364,7 @@ class Stack(nn.Module):
         if kind == "primitive":
             continuous = self.world.continuous
             return action if continuous else F.one_hot(action.long(), self.world.actions).float()
-        lower = self.window_actions(k - 1, agent, action, memories, every, encoded)
+        lower = self.window_actions(k - 1, agent, action, memories, form)
         return lower.unflatten(2, (-1, self.config.levels[k].stride))
 
     def window_actions(
@@ -357,18 +373,17 @@ class Stack(nn.Module):
         agent: Tensor,
         action: Tensor,
         memories: Sequence[Tensor | None],
-        every: int = 1,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> Tensor:
         """The actions of level k + 1 along a window of whole strides: (P, n, M, A_k); arguments as in `loss`."""
         level = self.level(k)
         if level.settings.macro_action == "outcome":
-            moments = agent[:, :, :: self.config.spans[k] // every]
-            latent = self.encode(moments, memories, upto=k + 1, encoded=encoded)[-1]
+            moments = agent[:, :, :: self.config.spans[k] // form.every]
+            latent = self.encode(moments, memories, upto=k + 1, form=form)[-1]
             pairs = [latent[:, :, :-1].flatten(1, 2), latent[:, :, 1:].flatten(1, 2)]
             codes = level.infer(pairs[0], pairs[1], memories[k])
             return codes.unflatten(1, (agent.shape[1], -1))
-        chunks = self._chunks(k, agent, action, memories, every, encoded)
+        chunks = self._chunks(k, agent, action, memories, form)
         assert chunks is not None
         return chunks if level.chunk_encoder is None else level.chunk_encoder(chunks)
 

@@ -31,7 +31,7 @@ from hjepa.evaluation.plan_request import PlanRequest
 from hjepa.json_files import plain
 
 if TYPE_CHECKING:
-    from hjepa.config import RunConfig
+    from hjepa.settings import RunConfig
 
 Spec = dict[str, Any]
 

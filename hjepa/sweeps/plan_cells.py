@@ -9,10 +9,11 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hjepa.config import PlanSettings, RunConfig, with_plan
+from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import Results, evaluate, make_agent
+from hjepa.evaluation.held_out import Evaluation
 from hjepa.evaluation.plan_request import SUBGOALS, PlanRequest
 from hjepa.evaluation.records import Record
 from hjepa.gridworld.guardrails import sample_zones
@@ -20,6 +21,7 @@ from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
 from hjepa.json_files import read_json, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings, RunConfig
 from hjepa.sweeps.cell import check_episodes, digest
 from hjepa.sweeps.workers import workers
 from tasks import task_spec
@@ -64,19 +66,8 @@ def plan_command(request: PlanRequest) -> list[Record]:
     for seed in request.seed:
         check_episodes(request.task, request.split, request.tasks, request.episodes, seed)
     for cell in cells:
-        settings = _settings(with_plan(stack.config, request.overrides), cell)
-        guardrails = None if not request.unguarded else ()
-        make_agent(
-            stack,
-            spec,
-            cell.levels,
-            cell.budget_tflops,
-            settings,
-            oracle=cell.oracle,
-            guardrails=guardrails,
-            memory=cell.memory,
-            perception=request.perception,
-        )
+        asked = _asked(request, cell, stack)
+        make_agent(stack, spec, asked.agent, asked.oracle)
     if request.mission is not None:
         sample_missions(
             request.task, read_mission(request.mission), request.split, request.tasks, 1, request.seed[0]
@@ -102,32 +93,34 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
     kept = _Kept(request, cell, described["sha256"], config)
     if kept.finished is not None:
         return kept.finished
-    record = evaluate(
-        stack,
-        request.task,
-        cell.levels,
-        request.episodes,
-        cell.seed,
-        request.split,
-        request.tasks,
-        cell.budget_tflops,
-        _settings(config, cell),
-        request.episode_batch,
-        oracle=cell.oracle,
-        zones=request.zones,
-        unguarded=request.unguarded,
-        mission=request.mission,
-        memory=cell.memory,
-        perception=request.perception,
-        diagnostics=request.diagnostics,
-        facts=facts,
-        keep=kept.part,
-        done=kept.parts,
-    )
+    record = evaluate(stack, _asked(request, cell, stack), facts=facts, progress=kept)
     if request.overrides:
         record["overrides"] = list(request.overrides)
     kept.record(record)
     return record
+
+
+def _asked(request: PlanRequest, cell: Cell, stack: Stack) -> Evaluation:
+    """What a cell of a request asks of a stack."""
+    return Evaluation.of(
+        stack,
+        request.task,
+        levels=cell.levels,
+        budget_tflops=cell.budget_tflops,
+        settings=_settings(with_plan(stack.config, request.overrides), cell),
+        memory=cell.memory,
+        perception=request.perception,
+        unguarded=request.unguarded,
+        episodes=request.episodes,
+        seed=cell.seed,
+        split=request.split,
+        tasks=request.tasks,
+        oracle=cell.oracle,
+        zones=request.zones,
+        mission=request.mission,
+        diagnostics=request.diagnostics,
+        episode_batch=request.episode_batch,
+    )
 
 
 def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
@@ -200,7 +193,8 @@ class _Kept:
                 self.finished = content["record"]
                 self.parts = [Results.from_plain(part) for part in content["parts"]]
 
-    def part(self, parts: list[Results]) -> None:
+    def keep(self, parts: list[Results]) -> None:
+        """See `hjepa.evaluation.evaluate.Progress`."""
         self._write(parts, None)
 
     def record(self, record: Record) -> None:

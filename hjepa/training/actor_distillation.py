@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.devices import fix_threads, torch_device
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.evaluation.records import installed_versions
@@ -129,7 +130,7 @@ def lectures(stack: Stack, store: TrajectoryStore, questions: int, seed: int, pr
         levels, batch = number // batches + 1, number % batches
         rng = np.random.Generator(np.random.Philox(key=[seed, (batch << 8) | 254]))
         if batch == 0:
-            agent = make_agent(stack, spec, levels, record=True)
+            agent = make_agent(stack, spec, AgentOptions(levels, record=True))
         length = int(store.lengths.max())
         windows = store.windows(rng, plans * EACH, length, plans=plans)
         floor = store.grids[windows.grid_index[:, 0]]

@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
-from hjepa.config import RunConfig, dump, parse_config
+from hjepa.config import dump, parse_config
 from hjepa.errors import InputError, one_line
 from hjepa.json_files import read_json, write_json, write_text
+from hjepa.settings import RunConfig
 
 NOTE, CONFIG, RESUME, METRICS_FILE, MADE = "run.json", "config.yaml", "resume.ckpt", "metrics.csv", "finished"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
@@ -34,7 +35,7 @@ def claim(folder: Path, config: RunConfig, identity: dict[str, Any]) -> None:
     Args:
         folder: of the run in progress, locked.
         config: of the run.
-        identity: configuration and hash of the data.
+        identity: configuration, and hashes of the data and of what it starts with.
 
     Raises:
         InputError: progress of another run, or that cannot be read, or anything else.
@@ -95,7 +96,7 @@ def same_run(found: Any, identity: dict[str, Any]) -> bool:
     """Whether a folder is of a run. Configurations are parsed first, so that later settings have defaults."""
     if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
         return False
-    if found.get("data_sha256") != identity["data_sha256"]:
+    if any(found.get(key) != identity.get(key) for key in ("data_sha256", "start_sha256")):
         return False
     return parse_config(found["config"], "run folder") == parse_config(identity["config"], "run")
 

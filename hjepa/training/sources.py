@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hjepa.config import ANY, RunConfig
 from hjepa.errors import InputError
 from hjepa.model.perception import draw, world_of
 from hjepa.model.worlds import played_in, seen_world, within_bounds
+from hjepa.settings import ANY, RunConfig
 from levels.settings import Sight, World
 from tasks import ObservationStore, TrajectoryStore, task_spec
 from tasks.store_files import META

@@ -108,7 +108,10 @@ class FieldCost(nn.Module):
             sweeps: moves of the longest way that is found.
             closed: (P, W, H) bool, places that ways must not lead through; None: none.
         """
-        moves = self.costs(picture)
+        return self.spread(self.costs(picture), goal, sweeps, closed)
+
+    def spread(self, moves: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
+        """The same from what moves cost, (P, 4, W, H) from `costs`."""
         width, height = moves.shape[-2:]
         x, y = (self.where(goal) + goal.new_tensor([(width - 1) / 2, (height - 1) / 2])).unbind(-1)
         along_x = (torch.arange(width, device=goal.device) - x[:, None]).abs()

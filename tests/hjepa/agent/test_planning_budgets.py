@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.checks import least_rollouts
 from hjepa.config import load_preset
 from hjepa.errors import InputError
@@ -28,7 +29,7 @@ TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 def agent_of(stack: Stack, **settings: object) -> Agent:
     """An agent that records its decisions, with some settings of planning replaced."""
     plan = replace(stack.config.plan, **settings)
-    return Agent(stack, 64, budget_tflops=0.2, settings=plan, record=True)
+    return Agent(stack, 64, AgentOptions(budget_tflops=0.2, settings=plan, record=True))
 
 
 def test_warm_starts_are_a_setting(stack: Stack) -> None:
@@ -43,7 +44,14 @@ def test_a_warm_agent_offers_its_last_plan(stack: Stack) -> None:
     image = compose_image(episodes.grid, episodes.start)
     for warm_start in (False, True):
         part = Agent(
-            stack, 64, 1, 0.2, replace(stack.config.plan, warm_start=warm_start, commit=1), record=True
+            stack,
+            64,
+            AgentOptions(
+                1,
+                budget_tflops=0.2,
+                settings=replace(stack.config.plan, warm_start=warm_start, commit=1),
+                record=True,
+            ),
         )
         level, seen = part.planner.levels[0], []
         propose = level.to_goal.propose
@@ -99,16 +107,16 @@ def test_the_clock_reaches_every_search(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        (["max_milliseconds=0"], "give a positive number"),
-        (["max_milliseconds=-2.5"], "give a positive number"),
+        (["max_milliseconds=0"], "give a number above 0"),
+        (["max_milliseconds=-2.5"], "give a number above 0"),
         (["max_milliseconds=10", "planner=sampling"], "no iterations to stop"),
-        (["max_rollouts=0"], "give 4 or more"),
+        (["max_rollouts=0"], "give a whole number from 1 to"),
         (["max_rollouts=3"], "takes 4 for one candidate"),
         (["max_rollouts=4", "warm_start=true"], "takes 5 for one candidate"),
         (["max_rollouts=3", "elites=1"], "give 4 or more"),
         (["max_rollouts=6", "planner=cem", "iterations=6"], "give 7 or more"),
         (["max_rollouts=1", "planner=sampling"], "give 2 or more"),
-        (["patience=0", "iterations=8"], "give 1 or more"),
+        (["patience=0", "iterations=8"], "give a whole number from 1 to"),
         (["patience=7", "iterations=8"], "set plan.iterations=9 or more"),
         (["patience=2", "iterations=8", "planner=mppi"], "no gradient steps"),
     ],
@@ -134,19 +142,23 @@ def test_the_least_limit_is_what_one_candidate_takes(stack: Stack, planner: str,
 def test_the_budget_that_a_refusal_names_is_enough(stack: Stack, planner: str, front: float) -> None:
     settings = replace(stack.config.plan, planner=planner, front=front)
     with pytest.raises(InputError, match="TFLOP") as refused:
-        Agent(stack, 32, 1, 1e-9, settings)
+        Agent(stack, 32, AgentOptions(1, budget_tflops=1e-9, settings=settings))
     enough = float(str(refused.value).split("give ")[1].split()[0])
-    assert Agent(stack, 32, 1, enough, settings).searches.phases
+    assert Agent(stack, 32, AgentOptions(1, budget_tflops=enough, settings=settings)).searches.phases
     with pytest.raises(InputError, match="TFLOP"):
-        Agent(stack, 32, 1, 0.9 * enough, settings)
+        Agent(stack, 32, AgentOptions(1, budget_tflops=0.9 * enough, settings=settings))
 
 
 def test_an_exhaustive_search_beyond_the_limit_is_refused(stack: Stack) -> None:
     settings = replace(stack.config.plan, planner="exhaustive", max_rollouts=20)
     with pytest.raises(InputError, match=r"plan\.max_rollouts: exhaustive search of"):
-        Agent(stack, 64, 1, 10.0, settings)
+        Agent(stack, 64, AgentOptions(1, budget_tflops=10.0, settings=settings))
     with pytest.raises(InputError, match=r"2 rollouts do not pay for one candidate per plan at level 1"):
-        Agent(stack, 64, 1, 10.0, replace(stack.config.plan, max_rollouts=2))
+        Agent(
+            stack,
+            64,
+            AgentOptions(1, budget_tflops=10.0, settings=replace(stack.config.plan, max_rollouts=2)),
+        )
 
 
 def test_patience_saves_operations_and_is_per_episode(stack: Stack) -> None:
