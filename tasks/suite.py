@@ -13,6 +13,7 @@ from tasks.batched import BatchedMiniGrid, BatchedNestedRooms
 from tasks.batched_world import BatchedWorld
 from tasks.episode_batches import EpisodeBatch
 from tasks.episodes import check_tasks, draw_episode, fixed_pairs
+from tasks.field.registry import FIELD_TASKS, register_field_tasks
 from tasks.floorplans import grid_side, plan_walls, split_seeds
 from tasks.key_oracles import key_arrival
 from tasks.layouts import layout_walls
@@ -126,8 +127,9 @@ def _generic(registration: Registration) -> TaskSpec:
 
 
 def list_tasks() -> list[dict[str, Any]]:
-    """Every registered task as a plain dictionary of :class:`TaskSpec`'s fields, for tables and JSON."""
-    return [asdict(spec) for spec in _SPECS.values()]
+    """Every registered task as a plain dictionary for tables and JSON: :class:`TaskSpec`'s fields, and those of
+    `tasks.field.registry.FieldTask`, whose ``family`` is ``field``."""
+    return [asdict(spec) for spec in _SPECS.values()] + [asdict(task) for task in FIELD_TASKS.values()]
 
 
 def register_tasks() -> None:
@@ -138,6 +140,7 @@ def register_tasks() -> None:
             gymnasium.register(
                 spec.id, entry_point=single, vector_entry_point=batched, kwargs=spec.make_kwargs()
             )
+    register_field_tasks()
 
 
 def make_batched(spec: TaskSpec, num_envs: int, **arguments: Any) -> BatchedWorld:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.field.registry import is_field, layout_groups
 from tasks.floorplans import split_seeds
 from tasks.goals import plain_tasks
 from tasks.policies import Policy
@@ -123,7 +124,7 @@ def reset_seeds(
     allowed = _check_split(spec, split, layouts)
     key = ("collect world", spec.id, split, int(seed))
     seeds = spread(layouts, allowed.start, allowed.stop, *key)
-    group = seeds
+    group = layout_groups(spec, seeds) if is_field(spec.id) else seeds
     if draws_split(spec.id) and has_twin(spec.id):  # of all others a seed is a layout
         task, part = task_spec(spec.id), range(0, layouts, DRAWN)
         drawn = [drawn_episodes(task, seeds[i : i + DRAWN], spec.arguments).plan_seed for i in part]

@@ -28,6 +28,7 @@ from tasks import (
     trajectory_tasks,
     world_tasks,
 )
+from tasks.field.registry import published_budget
 from tasks.gymnasium_world import draw_actions
 
 TFLOP_PER_STEP = 1e-4
@@ -191,7 +192,7 @@ def evaluate_world(
         spec, name, spread = world_played_in(asked.played)
         steps = spec.step_budget if asked.step_budget is None else asked.step_budget
         if asked.step_budget is None and asked.offset:
-            steps = min(steps, 2 * asked.offset)
+            steps = min(steps, published_budget(spec.id, asked.offset) or 2 * asked.offset)
         world = open_world(replace(spec, step_budget=steps))
     except ValueError as error:
         raise InputError(str(error), "plan") from None

@@ -24,7 +24,7 @@ def twin(count: int = 6, **arguments: object) -> BatchedNestedRooms:
 OURS = [
     spec["id"]
     for spec in tasks.list_tasks()
-    if spec["id"].startswith("hjepa/") and (spec["family"] != "layouts" or spec["width"] == 9)
+    if spec["id"].startswith("hjepa/Nested") or (spec["family"] == "layouts" and spec["width"] == 9)
 ]
 
 
