@@ -252,7 +252,10 @@ def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(task["default_budget_tflops"] > 0 and task["step_budget"] > 0 for task in tasks_json)
     assert run("tasks") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + len(tasks_json) and lines[0].startswith("id")
+    assert lines[0].startswith("id") and max(map(len, lines)) <= 100
+    assert [line.split()[0] for line in lines[1:] if line[0] != " "] == [task["id"] for task in tasks_json]
+    said = " ".join(" ".join(lines).split())
+    assert all(task["description"] in said for task in tasks_json)
 
 
 PLAN = ["plan", "--checkpoint", "x", "--task", TASK]
