@@ -21,7 +21,20 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from hjepa.errors import InputError, one_line
 
-COMMANDS = ("demo", "collect", "fit", "distill", "see", "plan", "tune", "ablate", "report", "explore", "bench", "tasks")
+COMMANDS = (
+    "demo",
+    "collect",
+    "fit",
+    "distill",
+    "see",
+    "plan",
+    "tune",
+    "ablate",
+    "report",
+    "explore",
+    "bench",
+    "tasks",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

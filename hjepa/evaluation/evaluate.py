@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,7 @@ def evaluate(
     facts: dict[str, Any] | None = None,
     keep: Callable[[list[Results]], None] | None = None,
     done: Sequence[Results] = (),
+    tell: Callable[[int, int], None] | None = None,
 ) -> Record:
     """Plan held-out episodes with one agent; the record of ``hjepa plan``.
 
@@ -145,6 +147,7 @@ def evaluate(
         facts: `train_seed` and `checkpoint_sha256` for the record.
         keep: called with all results so far after each batch.
         done: results of batches finished earlier.
+        tell: called after every step with the episodes that are over and those of them that were solved.
 
     Raises:
         InputError: what cannot work together.
@@ -178,7 +181,9 @@ def evaluate(
         if own is not None and not unguarded:
             agent.guard([Region(own)])
         orders = None if missions is None else missions.select(rows)
-        parts.append(play(agent, spec, batch.select(rows), first, seed, own, orders).results)
+        solved = sum(int(part.success.sum()) for part in parts)
+        further = None if tell is None else partial(_further, tell, first, solved)
+        parts.append(play(agent, spec, batch.select(rows), first, seed, own, orders, further).results)
         first += len(rows)
         if keep is not None:
             keep(parts)
@@ -234,6 +239,10 @@ def evaluate(
         )
         record["diagnostics"] = _diagnose(watcher, spec, batch, seed)
     return record
+
+
+def _further(tell: Callable[[int, int], None], first: int, before: int, over: int, solved: int) -> None:
+    tell(first + over, before + solved)
 
 
 def _random_success(spec: TaskSpec, batch: EpisodeBatch, missions: MissionBatch | None, seed: int) -> float:

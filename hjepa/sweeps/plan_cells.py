@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hjepa.config import PlanSettings, RunConfig, with_plan
@@ -21,6 +22,7 @@ from hjepa.json_files import read_json, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
 from hjepa.sweeps.cell import check_episodes, digest
+from hjepa.sweeps.plan_progress import Board, Tell, posted
 from hjepa.sweeps.workers import workers
 from tasks import task_spec
 
@@ -45,10 +47,14 @@ class Cell:
     memory: str | None = None
 
 
-def plan_command(request: PlanRequest) -> list[Record]:
+def plan_command(request: PlanRequest, tell: Tell | None = None) -> list[Record]:
     """One record per seed, oracle, number of levels, metric, planner, budget and memory; see `PlanRequest`.
 
     Everything that cannot work is refused before the first episode.
+
+    Args:
+        request: what to plan.
+        tell: how far it is, see `hjepa.sweeps.plan_progress`.
 
     Raises:
         InputError: a checkpoint, task or setting that cannot work.
@@ -64,7 +70,7 @@ def plan_command(request: PlanRequest) -> list[Record]:
     for seed in request.seed:
         check_episodes(request.task, request.split, request.tasks, request.episodes, seed)
     for cell in cells:
-        settings = _settings(with_plan(stack.config, request.overrides), cell)
+        settings = settings_of(with_plan(stack.config, request.overrides), cell)
         guardrails = None if not request.unguarded else ()
         make_agent(
             stack,
@@ -84,16 +90,17 @@ def plan_command(request: PlanRequest) -> list[Record]:
     if request.zones:
         sample_zones(request.task, request.split, request.tasks, 1, request.seed[0])
     count = min(request.workers, len(cells))
-    if count == 1 or device.type != "cpu":
-        return [plan_cell(request, cell) for cell in cells]
-    with workers(count) as pool:
-        jobs = {pool.submit(plan_cell, request, cell): cell for cell in cells}
-        records = {jobs[job]: job.result() for job in as_completed(jobs)}
-    return [records[cell] for cell in cells]
+    with posted(len(cells), request.episodes, tell) as board:
+        if count == 1 or device.type != "cpu":
+            return [plan_cell(request, cell, board, row) for row, cell in enumerate(cells)]
+        with workers(count) as pool:
+            jobs = {pool.submit(plan_cell, request, cell, board, row): cell for row, cell in enumerate(cells)}
+            records = {jobs[job]: job.result() for job in as_completed(jobs)}
+        return [records[cell] for cell in cells]
 
 
-def plan_cell(request: PlanRequest, cell: Cell) -> Record:
-    """One cell of a request."""
+def plan_cell(request: PlanRequest, cell: Cell, board: Board | None = None, row: int = 0) -> Record:
+    """One cell of a request, which notes in its row of a board how far it is."""
     fix_threads()
     described = describe(request.checkpoint)
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
@@ -101,6 +108,8 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
     facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
     kept = _Kept(request, cell, described["sha256"], config)
     if kept.finished is not None:
+        if board is not None:
+            board.note(row, request.episodes, round(request.episodes * kept.finished["success_rate"]))
         return kept.finished
     record = evaluate(
         stack,
@@ -111,7 +120,7 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         request.split,
         request.tasks,
         cell.budget_tflops,
-        _settings(config, cell),
+        settings_of(config, cell),
         request.episode_batch,
         oracle=cell.oracle,
         zones=request.zones,
@@ -123,6 +132,7 @@ def plan_cell(request: PlanRequest, cell: Cell) -> Record:
         facts=facts,
         keep=kept.part,
         done=kept.parts,
+        tell=None if board is None else partial(board.note, row),
     )
     if request.overrides:
         record["overrides"] = list(request.overrides)
@@ -170,7 +180,7 @@ def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:
     return found
 
 
-def _settings(config: RunConfig, cell: Cell) -> PlanSettings:
+def settings_of(config: RunConfig, cell: Cell) -> PlanSettings:
     """The plan settings of a configuration with a cell's metric and planner, checked."""
     planner = [] if cell.planner is None else [f"plan.planner={cell.planner}"]
     return with_plan(config, [f"plan.metric={cell.metric}", *planner]).plan

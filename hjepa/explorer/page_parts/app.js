@@ -117,7 +117,7 @@ function outcomeText(side) {
   const how = walk.success ? `reached the goal in ${walk.steps} steps` : `did not reach the goal in ${walk.steps} steps`;
   const kind = agent.depth === "trained" ? "" : ` of a stack of ${agent.of}`;
   return [make("b", {}, `${plural(agent.levels)}${kind}: ${how}`),
-    ` (shortest way ${shortest}). Of the ${agent.episodes.length} episodes here it solves ${solved}.`];
+    ` (shortest way ${shortest}).` + (agent.episodes.length > 1 ? ` It solves ${solved} of the ${agent.episodes.length} episodes here.` : "")];
 }
 
 function readingText(side) {
@@ -139,7 +139,7 @@ function captions(side) {
   const kind = { plain: "Floor plan", truth: "Colour: true steps to the goal" }[state.layer];
   const rank = map && map.rank !== null ? `, rank correlation with true steps ${map.rank.toFixed(2)}` : "";
   views[side].mapText.textContent = kind || (map ? `Colour: cost of level ${level} (${map.unit}${rank})` : "Costs are not known here");
-  views[side].latentText.textContent = `Latents of level ${level}` + (map ? `, flattened: ${Math.round(100 * map.shown)} % of their variance is shown` : "");
+  views[side].latentText.textContent = `Latents of level ${level}` + (map ? `, in two dimensions (${Math.round(100 * map.shown)} % of the variance)` : "");
   views[side].map.setAttribute("aria-label", `floor plan; ${readingText(side)}`);
   views[side].latents.setAttribute("aria-label", `latents of level ${level}`);
 }
