@@ -1,10 +1,8 @@
 """The command line. `hjepa --help` imports neither torch nor numpy: each command loads what it needs when
 it runs.
 
-Exit codes: 0 done; 1 some of the work failed, or a bug (with its traceback); 2 the input cannot work, and
-    one line
-says what, where and the remedy; 130 interrupted by Ctrl-C. With HJEPA_TRACEBACK=1 every error shows its
-traceback.
+Exit codes: 0 done; 1 some of the work failed, or a bug (with its traceback); 2 the input cannot work, and one line
+says what, where and the remedy; 130 interrupted by Ctrl-C. With HJEPA_TRACEBACK=1 every error shows its traceback.
 """
 
 from __future__ import annotations
@@ -15,11 +13,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
-from typing import Any
-
-from jsonargparse import ArgumentError, ArgumentParser
+from typing import Any, NoReturn
 
 from hjepa.errors import InputError, one_line
+from hjepa.own_code import allow
 
 COMMANDS = (
     "demo",
@@ -48,10 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hint = "the same command again begins anew"
     try:
         parsed = parse(arguments)
-        command, options = _module(parsed.command), parsed[parsed.command]
-        if getattr(command, "continues", lambda _: False)(options):
+        command = _module(parsed.command)
+        allow(getattr(parsed, "allow", ()))
+        if getattr(command, "continues", lambda _: False)(parsed):
             hint = "the same command again continues"
-        return int(command.run(options) or 0)
+        return int(command.run(parsed) or 0)
     except KeyboardInterrupt:
         print(f"{name}: interrupted; {hint}", file=sys.stderr)
         return 130
@@ -66,11 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def parse(arguments: Sequence[str]) -> Any:
-    """The parsed command line: a namespace with ``command`` and, under the command's name, its options.
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The parsed command line: the options of a command, and its name as ``command``.
 
     Raises:
-        ArgumentError: the words do not fit.
+        InputError: the words do not fit.
         SystemExit: help was asked for and printed.
     """
     parser = _Parser(
@@ -78,12 +76,13 @@ def parse(arguments: Sequence[str]) -> Any:
         description="Stacks of joint-embedding predictive levels: learn from trajectories, plan top down.",
         epilog="Every command says more with --help.",
     )
-    commands = parser.add_subcommands(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", required=True, parser_class=_Parser
+    )
     for name in COMMANDS:
         module = _module(name)
-        below = _Parser(description=module.__doc__)
-        module.add_arguments(below)
-        commands.add_subcommand(name, below, help=one_line((module.__doc__ or "").split("\n\n")[0]))
+        text = one_line((module.__doc__ or "").split("\n\n")[0])
+        module.add_arguments(commands.add_parser(name, description=module.__doc__, help=text))
     return parser.parse_args(list(arguments))
 
 
@@ -91,17 +90,20 @@ def is_input_error(error: BaseException) -> bool:
     """Whether a person can mend this error by another input, so that one line suffices."""
     # StoreError belongs to a pillar that this module must not import before it is needed.
     store_error = getattr(sys.modules.get("tasks.trajectories"), "StoreError", ())
-    return isinstance(error, (InputError, ArgumentError, store_error)) or (
+    return isinstance(error, (InputError, store_error)) or (
         isinstance(error, OSError) and error.filename is not None
     )
 
 
-class _Parser(ArgumentParser):
-    """jsonargparse that raises instead of exiting, takes whole option names only and prints plain help."""
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, takes whole option names only and prints plain help."""
 
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(exit_on_error=False, allow_abbrev=False, **settings)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, "", f"see {self.prog} --help")
 
 
 def _module(command: str) -> ModuleType:

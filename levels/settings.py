@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from levels.encoders.kinds import KINDS, seen_by
+from levels.ranges import check_ranges, ranged
+
 SEEING = ("symbols", "image", "vector")
 """Encoders of level 1 that see what the environment shows; ``agent`` is told."""
 
-ENCODERS = ("agent", *SEEING, "mlp", "shared")
+ENCODERS = tuple(KINDS.ours)
 MACRO_ACTIONS = ("primitive", "outcome", "chunk")
 ANTI_COLLAPSE = ("vicreg", "sigreg")
 
@@ -83,34 +86,21 @@ class MemorySettings:
         apart: places between two that are read.
 
     Raises:
-        ValueError: a number below 1, or ``wide`` or ``numbers`` below 0.
+        ValueError: a number out of its range.
     """
 
-    channels: int = 16
-    dilations: tuple[int, ...] = (1, 1)
-    heads: int = 1
-    wide: int = 0
-    spacing: int = 3
-    local: int = 12
-    numbers: int = 0
-    glimpse: int = 1
-    apart: float = 1.0
+    channels: int = ranged(16, 1, 4096)
+    dilations: tuple[int, ...] = ranged((1, 1), 1, 64)
+    heads: int = ranged(1, 1, 256)
+    wide: int = ranged(0, 0, 16_384)
+    spacing: int = ranged(3, 1, 256)
+    local: int = ranged(12, 1, 4096)
+    numbers: int = ranged(0, 0, 256)
+    glimpse: int = ranged(1, 0, 64)
+    apart: float = ranged(1.0, 0, 1000, above=True)
 
     def __post_init__(self) -> None:
-        if self.glimpse < 0 or not self.apart > 0:
-            raise ValueError(
-                f"memory has glimpse {self.glimpse} and apart {self.apart}; give 0 or more, and a positive distance"
-            )
-        sizes = (self.channels, self.heads, self.spacing, self.local, *self.dilations)
-        if min(sizes) < 1:
-            raise ValueError(
-                f"memory has channels {self.channels}, heads {self.heads}, dilations {self.dilations},"
-                f" spacing {self.spacing}, local {self.local}; give 1 or more of each"
-            )
-        if self.wide < 0:
-            raise ValueError(f"memory has wide {self.wide}; give a number of units, or 0 for none")
-        if self.numbers < 0:
-            raise ValueError(f"memory has numbers {self.numbers}; give a number of doors, or 0 for none")
+        check_ranges(self, "memory")
 
 
 @dataclass(frozen=True)
@@ -129,22 +119,20 @@ class LossWeights:
         look: where readers of the floor plan look, against where the observation shows the agent.
 
     Raises:
-        ValueError: a weight that is negative or not finite.
+        ValueError: a weight out of its range.
     """
 
-    prediction: float = 1.0
-    prior: float = 1.0
-    variance: float = 10.0
-    covariance: float = 2.0
-    sigreg: float = 0.1
-    similarity: float = 1.0
-    inverse: float = 1.0
-    look: float = 1.0
+    prediction: float = ranged(1.0, 0, 1e6)
+    prior: float = ranged(1.0, 0, 1e6)
+    variance: float = ranged(10.0, 0, 1e6)
+    covariance: float = ranged(2.0, 0, 1e6)
+    sigreg: float = ranged(0.1, 0, 1e6)
+    similarity: float = ranged(1.0, 0, 1e6)
+    inverse: float = ranged(1.0, 0, 1e6)
+    look: float = ranged(1.0, 0, 1e6)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"loss weight {name} is {value}; give 0 or more")
+        check_ranges(self, "loss weight")
 
 
 @dataclass(frozen=True)
@@ -159,7 +147,8 @@ class LevelSettings:
             code.
         encoder: of level 1 ``symbols``, ``image`` or ``vector``, what the environment shows, or ``agent``, told
             x, y and
-            heading; above ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged).
+            heading; above ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged). Or a
+            class of one's own as ``module:Name``, see `levels.encoders.kinds`.
         encoder_reads: whether the encoder reads the floor plan; only encoder mlp does.
         macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents) or
             ``chunk`` (numbers encoded from the actions of the level below).
@@ -181,53 +170,36 @@ class LevelSettings:
         ValueError: a name that is not known, a number out of range, or parts that do not fit together.
     """
 
-    stride: int = 1
-    latent_dim: int = 16
-    hidden: int = 128
-    head: int = 64
+    stride: int = ranged(1, 1, 10_000)
+    latent_dim: int = ranged(16, 1, 4096)
+    hidden: int = ranged(128, 1, 16_384)
+    head: int = ranged(64, 1, 16_384)
     encoder: str = "mlp"
     encoder_reads: bool = False
     macro_action: str = "outcome"
-    codes: int = 32
-    macro_dim: int = 4
-    sigma: float = 0.2
-    rollout: int = 4
+    codes: int = ranged(32, 1, 65_536)
+    macro_dim: int = ranged(4, 1, 4096)
+    sigma: float = ranged(0.2, 0, 1e6, above=True)
+    rollout: int = ranged(4, 1, 10_000)
     anti_collapse: str = "vicreg"
-    expander: int = 0
-    channels: int = 32
-    maps: int = 2
-    patch: int = 1
+    expander: int = ranged(0, 0, 16_384)
+    channels: int = ranged(32, 1, 4096)
+    maps: int = ranged(2, 1, 256)
+    patch: int = ranged(1, 1, 1024)
     absolute: bool = False
     memory: MemorySettings | None = field(default_factory=MemorySettings)
     loss: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("encoder", ENCODERS),
             ("macro_action", MACRO_ACTIONS),
             ("anti_collapse", ANTI_COLLAPSE),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"level {name} is {getattr(self, name)!r}; choose from {', '.join(allowed)}")
-        for name in (
-            "stride",
-            "latent_dim",
-            "hidden",
-            "head",
-            "codes",
-            "macro_dim",
-            "rollout",
-            "channels",
-            "maps",
-            "patch",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"level {name} is {getattr(self, name)}; give 1 or more")
-        if not self.sigma > 0:
-            raise ValueError(f"level sigma is {self.sigma}; give a positive number")
-        if self.expander < 0:
-            raise ValueError(f"level expander is {self.expander}; give a width, or 0 for none")
-        if self.encoder_reads and self.encoder != "mlp":
+        KINDS.check(self.encoder)
+        check_ranges(self, "level")
+        if self.encoder_reads and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(
                 f"level encoder_reads is true but encoder is {self.encoder!r}; choose encoder mlp"
             )
@@ -238,6 +210,11 @@ class LevelSettings:
             )
         if self.encoder_reads and self.memory is None:
             raise ValueError("level encoder_reads is true but memory is null; give the level a memory")
+
+    @property
+    def sees(self) -> str:
+        """What the encoder sees: one of `levels.encoders.kinds.SENSES`, or ``agent`` for a level that is told."""
+        return seen_by(self.encoder)
 
     def action_dim(self, primitive: int) -> int:
         """A, numbers in one action of this level, given the number of primitive actions."""

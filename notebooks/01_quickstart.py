@@ -139,7 +139,9 @@ import torch
 from minigrid.wrappers import FullyObsWrapper
 
 spec = tasks.task_spec(TASK)
-agent = hjepa.Agent(stack, spec.step_budget, levels=3, budget_tflops=spec.default_budget_tflops)
+agent = hjepa.Agent(
+    stack, spec.step_budget, hjepa.AgentOptions(levels=3, budget_tflops=spec.default_budget_tflops)
+)
 env = FullyObsWrapper(gymnasium.make(TASK, split="test"))
 observation, info = env.reset(seed=1)
 print("what an observation holds:", sorted(observation), observation["image"].shape)

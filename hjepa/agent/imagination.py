@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hjepa.config import WalkSettings
 from hjepa.model.level_model import LevelModel
 from hjepa.model.stack import Stack
+from hjepa.settings import WalkSettings
 from levels.metrics import commute_metric
 from planners.grounding import Unconstrained
 from planners.noise import combine

@@ -16,9 +16,7 @@ class Separated:
     def __init__(self, kind: Callable[[str], Any], name: str) -> None:
         self.kind, self.__name__ = kind, name
 
-    def __call__(self, value: Any) -> tuple[Any, ...]:
-        if isinstance(value, (tuple, list)):  # already parsed: jsonargparse checks a value twice
-            return tuple(value)
+    def __call__(self, value: str) -> tuple[Any, ...]:
         return tuple(self.kind(part) for part in split_commas(value))
 
 
@@ -77,18 +75,27 @@ def add_overrides(parser: Any, text: str) -> None:
     )
 
 
-def assignment(text: Any) -> Any:
-    """``text`` when it reads key=value; a list of such texts, gathered before, as it is.
+def assignment(text: str) -> str:
+    """``text`` when it reads key=value.
 
     Raises:
         ValueError: it does not.
     """
-    if isinstance(text, list):
-        return text
     key, separator, value = text.partition("=")
     if not separator or not key.strip() or not value.strip():
         raise ValueError(f"{text!r} does not read key=value")
     return text
+
+
+def add_allow(parser: Any) -> None:
+    """``--allow``, of commands that open a checkpoint; see `hjepa.own_code`."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module of your own that a checkpoint may import its parts from; may be repeated",
+    )
 
 
 def add_device(parser: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hjepa.commands._options import add_overrides, integers, known_task, progress_bar, words
+from hjepa.commands._options import add_allow, add_overrides, integers, known_task, progress_bar, words
 from hjepa.evaluation.plan_request import SPLITS, TASK_KINDS
 from hjepa.places import output_file
 from levels.metrics_names import METRICS
@@ -32,6 +32,7 @@ def add_arguments(parser: Any) -> None:
     add("--tasks", choices=list(TASK_KINDS), help="start and goal; default: the task's first")
     add("--budget-tflops", type=float, metavar="X", help="per episode; default: the task's")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
+    add_allow(parser)
     add("--data", metavar="FILE.json", help="where the data of the page goes as well")
 
 

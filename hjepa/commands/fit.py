@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hjepa.commands._options import add_device, add_preset
+from hjepa.commands._options import add_allow, add_device, add_preset
 from hjepa.places import output_folder
 
 
@@ -16,7 +16,11 @@ def add_arguments(parser: Any) -> None:
     add_preset(parser)
     parser.add_argument("--data", required=True, metavar="DIR", help="a trajectory store made by collect")
     parser.add_argument("--out", required=True, metavar="DIR", help="the run folder")
+    parser.add_argument(
+        "--start", metavar="RUN", help="begin with the weights of another run; levels with 0 steps keep them"
+    )
     add_device(parser)
+    add_allow(parser)
     parser.add_argument("--fresh", action="store_true", help="start anew; moves an earlier run aside")
 
 
@@ -35,7 +39,14 @@ def run(options: Any) -> None:
     for folder in (out, unfinished):
         if options.fresh and folder.exists():
             print(f"moved the earlier {folder} to {set_aside(folder)}")
-    fit(config, Path(options.data), out, device=options.device, precision=options.precision)
+    fit(
+        config,
+        Path(options.data),
+        out,
+        device=options.device,
+        precision=options.precision,
+        start=options.start,
+    )
     print(options.out)
 
 

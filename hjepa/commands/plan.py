@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hjepa.checks import PLANNERS
 from hjepa.commands._options import (
+    add_allow,
     add_device,
     add_overrides,
     integers,
@@ -26,6 +26,7 @@ from hjepa.commands._options import (
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
 from hjepa.places import output_file, output_folder, plain_name
+from hjepa.planner_names import PLANNERS
 from levels.metrics_names import METRICS
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -73,7 +74,7 @@ def add_arguments(parser: Any) -> None:
         "--planner",
         type=words,
         metavar="P,Q",
-        help=f"one or several of {', '.join(PLANNERS)} (value-map is a control); default: the checkpoint's",
+        help=f"one or several of {', '.join(PLANNERS.ours)} (value-map is a control); default: the checkpoint's",
     )
     add("--budget-tflops", type=numbers, metavar="X,Y", help="per episode; default: the task's")
     add(
@@ -105,6 +106,7 @@ def add_arguments(parser: Any) -> None:
     add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
     add_device(parser)
+    add_allow(parser)
     add(
         "--workers",
         type=int,
@@ -129,9 +131,9 @@ def run(options: Any) -> None:
     file = None if options.json is None else output_file(options.json)
     progress = None if file is None else file.with_name(f"{file.name}.partial")
     fields = PlanRequest.__dataclass_fields__.keys() - {"progress"}
-    request = PlanRequest(**{name: options[name] for name in fields}, progress=progress)
+    request = PlanRequest(**{name: getattr(options, name) for name in fields}, progress=progress)
 
-    asked = {name: options[name] for name in ("goals", "data", "success", "step_budget")}
+    asked = {name: getattr(options, name) for name in ("goals", "data", "success", "step_budget")}
     if _saw_a_world(request.checkpoint):
         from hjepa.sweeps.plan_worlds import plan_in_world
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hjepa.errors import InputError
+from levels.ranges import shown
 
 DEPTHS = ("truncated", "trained")
 """`truncated`: the lower levels of a deeper stack; `trained`: a stack trained with that many levels."""
 
 SPLITS = ("train", "validation", "test")
+LARGEST_SEED, MOST = 2**63 - 1, 1_000_000
+"""Of episodes and their noise; the most episodes, episodes in a batch and TFLOP."""
+
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("32", "bf16")
 TASK_KINDS = ("far", "uniform", "own")
@@ -94,16 +98,17 @@ class PlanRequest:
         _one_of("perception", self.perception, PERCEPTIONS)
         _one_of("device", self.device, DEVICES)
         _one_of("precision", self.precision, PRECISIONS)
-        _at_least("episodes", self.episodes, 1)
+        _from_to("episodes", self.episodes, 1, MOST)
         for seed in self.seed:
-            _at_least("seed", seed, 0)
-        _at_least("workers", self.workers, 1)
+            _from_to("seed", seed, 0, LARGEST_SEED)
+        _from_to("workers", self.workers, 1, 1024)
         if self.episode_batch is not None:
-            _at_least("episode batch", self.episode_batch, 1)
+            _from_to("episode batch", self.episode_batch, 1, MOST)
         for levels in self.levels or ():
-            _at_least("levels", levels, 1)
+            _from_to("levels", levels, 1, 32)
         for oracle in self.oracle or ():
-            _check_oracle(oracle)
+            if oracle != "none":
+                check_oracle(oracle)
         for name, values in (
             ("levels", self.levels),
             ("seed", self.seed),
@@ -119,8 +124,8 @@ class PlanRequest:
             other = "zones" if self.zones else "an oracle"
             raise InputError(f"mission {self.mission!r} with {other}", "plan", "leave one of them out")
         for budget in self.budget_tflops or ():
-            if not budget > 0:
-                raise InputError(f"budget of {budget} TFLOP", "plan", "give a positive budget")
+            if not 0 < budget <= MOST:
+                raise InputError(f"budget of {budget} TFLOP", "plan", f"give a positive budget up to {MOST}")
 
 
 def remove_progress(progress: Path) -> None:
@@ -136,11 +141,12 @@ def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
         raise InputError(f"{name} {value!r}", "plan", f"choose from {', '.join(allowed)}")
 
 
-def _check_oracle(oracle: str) -> None:
+def check_oracle(oracle: str) -> None:
+    """Raise InputError unless ``oracle`` names a part that the truth can take the place of."""
     number = oracle.removeprefix(SUBGOALS)
     if oracle.startswith(SUBGOALS) and number.isdecimal() and int(number) >= 2:
         return
-    if oracle not in ("none", *ORACLES):
+    if oracle not in ORACLES:
         raise InputError(
             f"oracle {oracle!r}",
             "plan",
@@ -148,6 +154,6 @@ def _check_oracle(oracle: str) -> None:
         )
 
 
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(f"{name} {value}", "plan", f"give {least} or more")
+def _from_to(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise InputError(f"{name} {shown(value)}", "plan", f"give {least} to {most}")

@@ -15,6 +15,7 @@ from hjepa.evaluation.statistics import rank_correlation
 from hjepa.model.perception import draw
 from hjepa.tensors import as_tensor
 from levels.metrics import squared_distance
+from levels.metrics_names import DISTANCES, distance_of
 from tasks import EpisodeBatch
 
 ENCODED = 512
@@ -119,19 +120,24 @@ def latent_maps(
     found = []
     for k in range(agent.depth):
         own = begun.plan.levels[k]
-        metric = agent.stack.metric(agent.settings.metric, k) if own.metric is None else own.metric[row]
+        name, goal = agent.settings.metric, own.goal[row]
+        linear = distance_of(name) in DISTANCES
+        metric = agent.stack.metric(name, k) if linear and own.metric is None else None
+        if own.metric is not None:
+            metric = own.metric[row]
         if own.field is not None:
             apart = agent.stack.critic(k)(latents[k][None], own.field[row : row + 1])[0]
-            unit = "steps"
+        elif metric is not None:
+            apart = squared_distance(latents[k], goal, metric)
         else:
-            apart = squared_distance(latents[k], own.goal[row], metric)
-            unit = "squared distance"
+            apart = agent.stack.distance(name, k)(latents[k], goal)
+        unit = "steps" if own.field is not None else "squared distance"
         cost = np.full(free.shape, np.nan)
         cost[free] = apart.view(int(free.sum()), -1).amin(1).double().cpu().numpy()
         known = free & (steps >= 0)
         rank = rank_correlation(cost[known], steps[known]) if known.sum() > 1 else float("nan")
         seen = Projection.of(latents[k], metric)
-        ends = seen.place(latents[k]), seen.place(own.goal[row]), seen.place(walked[k])
+        ends = seen.place(latents[k]), seen.place(goal), seen.place(walked[k])
         found.append(LatentMap(cost, unit, rank, seen, *ends))
     return found
 

@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.config import with_plan
 from hjepa.devices import fix_threads
 from hjepa.errors import InputError
@@ -25,6 +26,7 @@ from hjepa.figures.style import GOAL, level_colour
 from hjepa.figures.walk import read_walk
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
+from hjepa.own_code import check_task
 from planners.noise import combine
 from tasks import EpisodeBatch, TaskSpec, sample_episodes, task_spec
 
@@ -246,12 +248,15 @@ def _players(request: ExploreRequest, run: str) -> Iterator[Player]:
             "the explorer shows agents of `hjepa tasks`; choose another",
         )
     config = with_plan(stack.config, list(request.overrides))
+    if request.task is None:
+        check_task(content["task"], f"checkpoint {run}")
     spec = task_spec(request.task or content["task"])
     for metric in request.metric or (config.plan.metric,):
         settings = with_plan(config, [f"plan.metric={metric}"]).plan
         for levels in request.levels or range(1, stack.depth + 1):
             if levels <= stack.depth:
-                made = make_agent(stack, spec, levels, request.budget_tflops, settings, record=True)
+                options = AgentOptions(levels, request.budget_tflops, settings, record=True)
+                made = make_agent(stack, spec, options)
                 yield Player(run, stack.depth, spec, made)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hjepa.config import PlanSettings
+from hjepa.settings import PlanSettings
 from tasks.missions import VERBS, MissionBatch
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-from hjepa.errors import InputError, one_line
+from hjepa.errors import InputError
+from hjepa.yaml_files import parse_yaml, read_yaml
+from levels.ranges import shown
 from tasks import EpisodeBatch, sample_episodes, task_spec
 from tasks.mission_binding import bind
 from tasks.missions import KINDS, Mission, MissionBatch, parse_mission
@@ -43,12 +45,7 @@ def _description(asked: str) -> Any:
     if not named and ":" not in asked:
         known = ", ".join(KINDS)
         raise InputError(f"mission {asked!r}", "plan", f"choose from {known}, or give a YAML file or a line")
-    try:
-        return yaml.safe_load(file.read_text() if named else asked)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(
-            one_line(error), f"mission {asked}", "give a file of YAML, or a line of it"
-        ) from None
+    return read_yaml(file) if named else parse_yaml(asked, f"mission {shown(asked)}")
 
 
 def _checked(description: Any, asked: str) -> Mission:

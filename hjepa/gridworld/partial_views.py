@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from hjepa.agent.episodes import Episodes
-from hjepa.config import PlanSettings
 from hjepa.errors import InputError
 from hjepa.gridworld.configurator import Course
 from hjepa.gridworld.guardrails import without_lava
 from hjepa.gridworld.short_term_memory import Memory, Remembering, believed
 from hjepa.model.perception import Observation, as_numpy
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings
 from planners.blocks import blocks
 from planners.top_down import PlanState, TopDownPlanner
 from tasks.observations import DOOR, grid_to_lava, grid_to_walls

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hjepa.errors import InputError, one_line
-from hjepa.evaluation.plan_request import DEPTHS
+from hjepa.builder import build
+from hjepa.errors import InputError
+from hjepa.evaluation.plan_request import DEPTHS, LARGEST_SEED
 from hjepa.places import plain_name
+from hjepa.settings import SEEDS
 from hjepa.sweeps.cell import (
     Spec,
     canonical_overrides,
@@ -29,6 +31,7 @@ from hjepa.sweeps.cell import (
     resolved_config,
     yaml_line,
 )
+from levels.ranges import ranged
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,18 @@ class Grid:
         split, tasks, seed, episodes: the evaluation episodes, the same for all; tasks None: each task's first kind.
     """
 
-    levels: tuple[int, ...] | None = None
+    levels: tuple[int, ...] | None = ranged(None, 1, 32)
     depth: tuple[str, ...] = DEPTHS
-    train_seeds: tuple[int, ...] = (0,)
+    train_seeds: tuple[int, ...] = ranged((0,), 0, SEEDS, entries=(1, 1000))
     task: tuple[str, ...] | None = None
     metric: tuple[str, ...] | None = None
     planner: tuple[str, ...] | None = None
-    budget_tflops: tuple[float, ...] | None = None
+    budget_tflops: tuple[float, ...] | None = ranged(None, 0, 1e6, above=True)
     overrides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     split: str = "test"
     tasks: str | None = None
-    seed: int = 0
-    episodes: int = 200
+    seed: int = ranged(0, 0, LARGEST_SEED)
+    episodes: int = ranged(200, 1, 1_000_000)
 
 
 def read_grid(preset: str, **given: Any) -> Grid:
@@ -70,8 +73,6 @@ def read_grid(preset: str, **given: Any) -> Grid:
     Raises:
         InputError: unknown preset, or a section that cannot be read.
     """
-    from jsonargparse import ArgumentParser
-
     from hjepa.config import read_preset
 
     content, path = read_preset(preset)
@@ -95,13 +96,7 @@ def read_grid(preset: str, **given: Any) -> Grid:
         if name not in ("split", "tasks", "seed", "episodes") and not isinstance(value, (list, type(None))):
             values[name] = [value]
     values |= {name: list(v) if isinstance(v, tuple) else v for name, v in given.items() if v is not None}
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("grid", type=Grid)
-    try:
-        grid: Grid = parser.instantiate(parser.parse_object({"grid": values | {"overrides": lists}})).grid
-    except Exception as error:
-        lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
-        raise InputError(one_line(lines[-1] if lines else error), where, "mend the value") from None
+    grid: Grid = build(Grid, values | {"overrides": lists}, where)
     return grid
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hjepa.config import PlanSettings, RunConfig, with_plan
+from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import Results, evaluate, make_agent
+from hjepa.evaluation.held_out import Evaluation
 from hjepa.evaluation.plan_request import SUBGOALS, PlanRequest
 from hjepa.evaluation.records import Record
 from hjepa.gridworld.guardrails import sample_zones
@@ -21,6 +22,7 @@ from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
 from hjepa.json_files import read_json, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
+from hjepa.settings import PlanSettings, RunConfig
 from hjepa.sweeps.cell import check_episodes, digest
 from hjepa.sweeps.plan_progress import Board, Tell, posted
 from hjepa.sweeps.workers import workers
@@ -70,19 +72,8 @@ def plan_command(request: PlanRequest, tell: Tell | None = None) -> list[Record]
     for seed in request.seed:
         check_episodes(request.task, request.split, request.tasks, request.episodes, seed)
     for cell in cells:
-        settings = settings_of(with_plan(stack.config, request.overrides), cell)
-        guardrails = None if not request.unguarded else ()
-        make_agent(
-            stack,
-            spec,
-            cell.levels,
-            cell.budget_tflops,
-            settings,
-            oracle=cell.oracle,
-            guardrails=guardrails,
-            memory=cell.memory,
-            perception=request.perception,
-        )
+        asked = asked_of(request, cell, stack)
+        make_agent(stack, spec, asked.agent, asked.oracle)
     if request.mission is not None:
         sample_missions(
             request.task, read_mission(request.mission), request.split, request.tasks, 1, request.seed[0]
@@ -106,38 +97,40 @@ def plan_cell(request: PlanRequest, cell: Cell, board: Board | None = None, row:
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
     config = with_plan(stack.config, request.overrides)
     facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
-    kept = _Kept(request, cell, described["sha256"], config)
-    if kept.finished is not None:
-        if board is not None:
-            board.note(row, request.episodes, round(request.episodes * kept.finished["success_rate"]))
-        return kept.finished
-    record = evaluate(
-        stack,
-        request.task,
-        cell.levels,
-        request.episodes,
-        cell.seed,
-        request.split,
-        request.tasks,
-        cell.budget_tflops,
-        settings_of(config, cell),
-        request.episode_batch,
-        oracle=cell.oracle,
-        zones=request.zones,
-        unguarded=request.unguarded,
-        mission=request.mission,
-        memory=cell.memory,
-        perception=request.perception,
-        diagnostics=request.diagnostics,
-        facts=facts,
-        keep=kept.part,
-        done=kept.parts,
-        tell=None if board is None else partial(board.note, row),
+    kept = _Kept(
+        request, cell, described["sha256"], config, None if board is None else partial(board.note, row)
     )
+    if kept.finished is not None:
+        kept.tell(request.episodes, round(request.episodes * kept.finished["success_rate"]))
+        return kept.finished
+    record = evaluate(stack, asked_of(request, cell, stack), facts=facts, progress=kept)
     if request.overrides:
         record["overrides"] = list(request.overrides)
     kept.record(record)
     return record
+
+
+def asked_of(request: PlanRequest, cell: Cell, stack: Stack) -> Evaluation:
+    """What a cell of a request asks of a stack."""
+    return Evaluation.of(
+        stack,
+        request.task,
+        levels=cell.levels,
+        budget_tflops=cell.budget_tflops,
+        settings=_settings(with_plan(stack.config, request.overrides), cell),
+        memory=cell.memory,
+        perception=request.perception,
+        unguarded=request.unguarded,
+        episodes=request.episodes,
+        seed=cell.seed,
+        split=request.split,
+        tasks=request.tasks,
+        oracle=cell.oracle,
+        zones=request.zones,
+        mission=request.mission,
+        diagnostics=request.diagnostics,
+        episode_batch=request.episode_batch,
+    )
 
 
 def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
@@ -180,16 +173,24 @@ def rungs(request: PlanRequest, depth: int) -> list[tuple[str | None, int]]:
     return found
 
 
-def settings_of(config: RunConfig, cell: Cell) -> PlanSettings:
+def _settings(config: RunConfig, cell: Cell) -> PlanSettings:
     """The plan settings of a configuration with a cell's metric and planner, checked."""
     planner = [] if cell.planner is None else [f"plan.planner={cell.planner}"]
     return with_plan(config, [f"plan.metric={cell.metric}", *planner]).plan
 
 
 class _Kept:
-    """Finished work of one cell, in a file of its own, so that a killed run goes on."""
+    """Finished work of one cell, in a file of its own, so that a killed run goes on; ``note`` is told how far it is."""
 
-    def __init__(self, request: PlanRequest, cell: Cell, sha256: str, config: RunConfig) -> None:
+    def __init__(
+        self,
+        request: PlanRequest,
+        cell: Cell,
+        sha256: str,
+        config: RunConfig,
+        note: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.note = note
         asked = dataclasses.asdict(replace(request, progress=None, episode_batch=None, workers=1))
         self.identity = {key: list(v) if isinstance(v, tuple) else v for key, v in asked.items()}
         self.identity |= {
@@ -210,8 +211,14 @@ class _Kept:
                 self.finished = content["record"]
                 self.parts = [Results.from_plain(part) for part in content["parts"]]
 
-    def part(self, parts: list[Results]) -> None:
+    def keep(self, parts: list[Results]) -> None:
+        """See `hjepa.evaluation.evaluate.Progress`."""
         self._write(parts, None)
+
+    def tell(self, over: int, solved: int) -> None:
+        """See `hjepa.evaluation.evaluate.Progress`."""
+        if self.note is not None:
+            self.note(over, solved)
 
     def record(self, record: Record) -> None:
         self._write([], record)

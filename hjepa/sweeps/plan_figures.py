@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import make_agent, play
+from hjepa.evaluation.held_out import draw
 from hjepa.evaluation.plan_request import PlanRequest
 from hjepa.figures import plan_animation, save_gif, subgoals
 from hjepa.model.checkpoints import load_stack
-from hjepa.sweeps.plan_cells import Cell, cells_of, settings_of
-from tasks import sample_episodes, task_spec
+from hjepa.sweeps.plan_cells import Cell, asked_of, cells_of
+from tasks import task_spec
 
 TOGETHER = 10
 """Episodes played at once: what was imagined takes memory."""
@@ -53,31 +54,20 @@ def draw_plans(request: PlanRequest, folder: Path, tell: Callable[[int, int], No
     """
     fix_threads()
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
-    config, spec = with_plan(stack.config, request.overrides), task_spec(request.task)
     cells = list(cells_of(request, stack))
     folder.mkdir(parents=True, exist_ok=True)
     done, every = 0, len(cells) * request.episodes
     for cell in cells:
-        guardrails = () if request.unguarded else None
-        agent = make_agent(
-            stack,
-            spec,
-            cell.levels,
-            cell.budget_tflops,
-            settings_of(config, cell),
-            True,
-            guardrails=guardrails,
-        )
-        batch = sample_episodes(
-            spec.id, request.split, request.tasks, episodes=request.episodes, seed=cell.seed
-        )
+        asked = asked_of(request, cell, stack)
+        agent = make_agent(stack, asked.task, replace(asked.agent, record=True))
+        batch = draw(asked).episodes
         for first in range(0, request.episodes, TOGETHER):
             part = batch.select(slice(first, first + TOGETHER))
-            trace = play(agent, spec, part, first, cell.seed)
+            trace = play(agent, asked.task, part, first, cell.seed)
             for row in range(len(part)):
                 name = file_name(request, cell, first + row)
-                subgoals(trace, row, task=spec.id).savefig(folder / f"{name}.png", dpi=100)
-                save_gif(plan_animation(trace, row, task=spec.id), folder / f"{name}.gif", dpi=60)
+                subgoals(trace, row, task=asked.task.id).savefig(folder / f"{name}.png", dpi=100)
+                save_gif(plan_animation(trace, row, task=asked.task.id), folder / f"{name}.gif", dpi=60)
                 done += 1
                 if tell is not None:
                     tell(done, every)

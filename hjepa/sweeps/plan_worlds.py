@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+from hjepa.agent.options import AgentOptions
 from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PlanRequest
 from hjepa.evaluation.records import Record
-from hjepa.evaluation.worlds import evaluate_world
+from hjepa.evaluation.worlds import WorldEvaluation, evaluate_world
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.worlds import played_in, world_played_in
 from tasks import ObservationStore, StoreError, world_spec
@@ -68,17 +69,18 @@ def plan_in_world(
         )
         records += evaluate_world(
             stack,
-            played,
+            WorldEvaluation(
+                played=played,
+                agent=AgentOptions(budget_tflops=budget, settings=plan),
+                episodes=request.episodes,
+                seed=seed,
+                goals=goals or "world",
+                data=store,
+                success=success,
+                split=request.split,
+                step_budget=step_budget,
+            ),
             request.levels,
-            request.episodes,
-            seed,
-            goals or "world",
-            store,
-            success,
-            request.split,
-            budget,
-            plan,
-            step_budget,
             {"train_seed": content["train_seed"], "checkpoint_sha256": content["sha256"]},
         )
     return records

@@ -20,7 +20,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from hjepa.config import RunConfig, to_plain
+from hjepa.config import to_plain
 from hjepa.devices import fix_threads, precision_plugin
 from hjepa.errors import InputError
 from hjepa.evaluation.records import installed_versions
@@ -28,6 +28,7 @@ from hjepa.locks import locked_folder
 from hjepa.model.checkpoints import DESCRIPTION, describe, load_stack, save_stack
 from hjepa.model.stack import Stack
 from hjepa.places import is_empty, output_folder
+from hjepa.settings import RunConfig
 from hjepa.training.batches import (
     Batch,
     CriticBatch,
@@ -48,9 +49,10 @@ from hjepa.training.progress import (
     same_run,
 )
 from hjepa.training.sources import Source, open_source
+from hjepa.training.start import start_from
 from hjepa.training.trainer import run_trainer
+from levels.encoders.picture import PictureEncoder
 from levels.encoders.vector import VectorEncoder
-from levels.settings import World
 
 
 class TrainStack(L.LightningModule):
@@ -68,6 +70,9 @@ class TrainStack(L.LightningModule):
         self.rows: list[dict[str, Any]] = []
 
     def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
+        train = self.config.train
+        if train.schedule == "sequential" and self.global_step >= train.steps[0]:
+            settle(self.stack)
         torch.manual_seed(self.config.train.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: list[Batch | CriticBatch], batch_idx: int) -> Tensor:
@@ -78,7 +83,7 @@ class TrainStack(L.LightningModule):
         for part in batch:
             if isinstance(part, CriticBatch):
                 done = critic_progress(self.config, self.global_step) or 0.0
-                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done, part.encoded)
+                loss, found = self.stack.critic_loss(part.grid, part.agent, part.goal, done, part.form)
                 total = total + loss
                 if logging:
                     self._log_critics(loss, found)
@@ -92,8 +97,7 @@ class TrainStack(L.LightningModule):
                 progress[part.level],
                 self.config.train.end_to_end,
                 part.state,
-                part.every,
-                part.encoded,
+                part.form,
             )
             total = total + loss
             if logging:
@@ -183,6 +187,7 @@ def fit(
     device: str = "auto",
     precision: str = "32",
     progress: bool = True,
+    start: str | os.PathLike[str] | None = None,
 ) -> Stack:
     """Train a stack and save it as a checkpoint.
 
@@ -193,6 +198,7 @@ def fit(
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``32`` or ``bf16``.
         progress: show a bar.
+        start: a checkpoint to begin with, see `hjepa.training.start`; levels with 0 steps stay as they are in it.
 
     Raises:
         InputError: the folder holds something else, or data or configuration cannot work.
@@ -204,19 +210,38 @@ def fit(
     config = replace(config, task=source.facts["task"])
     identity = {"config": to_plain(config), "data_sha256": source.sha256}
     check_source(config, source)
+    begun = None if start is None else load_stack(start)
+    if begun is not None:
+        identity["start_sha256"] = describe(str(start))["sha256"]
+    elif config.train.keep_encoder:
+        raise InputError(
+            "train.keep_encoder without a run to begin with",
+            "train.keep_encoder",
+            "begin with one that sees (--start RUN), or set false",
+        )
+    elif not all(config.train.steps):
+        raise InputError(
+            f"train.steps {list(config.train.steps)} leaves a level untrained",
+            "train.steps",
+            "give 1 or more per level, or begin with a trained one (--start RUN)",
+        )
+    torch.manual_seed(config.train.seed)
+    stack = Stack(config, world)
+    standardise(stack, source)
+    if begun is not None:
+        start_from(stack, begun, str(start))
     folder = out.with_name(f"{out.name}.partial")
     if not is_empty(out):
         return _finished(out, folder, identity)
     with locked_folder(folder, "another hjepa fit works in this folder"):
         if not is_empty(out):  # the other one has just finished
             return _finished(out, folder, identity)
-        return _fit(config, source, world, out, identity, device, precision, progress)
+        return _fit(stack, source, out, identity, device, precision, progress)
 
 
 def _fit(
-    config: RunConfig,
+    stack: Stack,
     source: Source,
-    world: World,
     out: Path,
     identity: dict[str, Any],
     device: str,
@@ -224,19 +249,18 @@ def _fit(
     progress: bool,
 ) -> Stack:
     """Train in the folder beside ``out``, whose lock is held."""
+    config = stack.config
     folder = out.with_name(f"{out.name}.partial")
     claim(folder, config, identity)
-    torch.manual_seed(config.train.seed)
-    stack = Stack(config, world)
-    standardise(stack, source)
     module = TrainStack(stack, config)
     _train(module, source, folder, device, precision, progress)
     stack = stack.cpu().eval()
+    settle(stack)
     append_metrics(folder / METRICS_FILE, module.rows)
     plans = min(config.train.plans, source.layouts)
     calibrate(stack, source, config.train.seed, config.train.metric_trajectories, plans)
     facts = {"data_sha256": source.sha256, "train_seed": config.train.seed, "versions": installed_versions()}
-    facts |= source.facts
+    facts |= source.facts | {key: identity[key] for key in ("start_sha256",) if key in identity}
     finish(folder, out, lambda made: save_stack(stack, made, facts))
     return stack.requires_grad_(False)
 
@@ -256,6 +280,13 @@ def check_source(config: RunConfig, source: Source) -> None:
             str(source.path),
             "collect more plans or lower train.plans",
         )
+
+
+def settle(stack: Stack) -> None:
+    """Let level 1 look sharply, which has learned what is to be seen."""
+    encoder = stack.level(0).encoder
+    if isinstance(encoder, PictureEncoder):
+        encoder.settle()
 
 
 def standardise(stack: Stack, source: Source) -> None:

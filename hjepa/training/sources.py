@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hjepa.config import ANY, RunConfig
 from hjepa.errors import InputError
 from hjepa.model.perception import draw, world_of
 from hjepa.model.worlds import played_in, seen_world, within_bounds
+from hjepa.settings import ANY, RunConfig
 from levels.settings import Sight, World
 from tasks import ObservationStore, TrajectoryStore, task_spec
 from tasks.store_files import META
@@ -172,7 +172,7 @@ def open_source(data: str | os.PathLike[str], config: RunConfig) -> tuple[Source
         InputError: data of another task, or that do not hold what level 1's encoder sees.
         StoreError: the store cannot be read.
     """
-    encoder = config.levels[0].encoder
+    encoder = config.levels[0].sees
     if _format(Path(data)) != FORMAT:
         states = TrajectoryStore.open(data)
         _same_task(config, states.meta["task"], states.path)

@@ -26,9 +26,9 @@ def test_defaults_work_and_do_not_change() -> None:
         ),
         ({"macro_action": "option"}, "level macro_action is 'option'; choose from primitive, outcome, chunk"),
         ({"anti_collapse": "none"}, "level anti_collapse is 'none'; choose from vicreg, sigreg"),
-        ({"sigma": 0.0}, "level sigma is 0.0; give a positive number"),
+        ({"sigma": 0.0}, "level sigma is 0.0; give a number above 0, up to 1000000"),
         ({"sigma": float("nan")}, "level sigma is nan"),
-        ({"expander": -1}, "level expander is -1; give a width, or 0 for none"),
+        ({"expander": -1}, "level expander is -1; give a whole number from 0 to 16384"),
         (
             {"encoder_reads": True, "memory": None},
             "memory is null; give the level a memory",
@@ -39,7 +39,7 @@ def test_defaults_work_and_do_not_change() -> None:
         ),
         ({"encoder_reads": True, "encoder": "shared"}, "choose encoder mlp"),
         *[
-            ({name: 0}, f"level {name} is 0; give 1 or more")
+            ({name: 0}, f"level {name} is 0; give a whole number from 1 to ")
             for name in ("stride", "latent_dim", "hidden", "head", "codes", "macro_dim", "rollout")
         ],
     ],
@@ -50,16 +50,16 @@ def test_level_settings_refuse(wrong: dict[str, Any], message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("wrong", [{"channels": 0}, {"heads": 0}, {"dilations": (1, 0)}])
+@pytest.mark.parametrize("wrong", [{"channels": 0}, {"heads": 0}, {"dilations": (1, 0)}, {"dilations": ()}])
 def test_memory_settings_refuse(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="memory has .* give 1 or more"):
+    with pytest.raises(ValueError, match=r"memory \w+ is .*; give .*whole numbers? from 1 to "):
         MemorySettings(**wrong)
 
 
 @pytest.mark.parametrize("name", list(vars(LossWeights())))
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_loss_weights_refuse(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"loss weight {name} is {value}; give 0 or more"):
+    with pytest.raises(ValueError, match=f"loss weight {name} is {value}; give a number from 0 to 1000000"):
         LossWeights(**{name: value})
     assert getattr(LossWeights(**{name: 0.0}), name) == 0.0
 

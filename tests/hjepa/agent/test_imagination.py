@@ -11,11 +11,13 @@ import torch
 from hjepa import figures
 from hjepa.agent.agent import Agent
 from hjepa.agent.imagination import imagined_flops, imagined_metrics
-from hjepa.config import WalkSettings, load_preset
+from hjepa.agent.options import AgentOptions
+from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.model.level_model import LevelModel
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
+from hjepa.settings import WalkSettings
 from levels.metrics import commute_metric
 from planners.grounding import Unconstrained
 from planners.noise import combine
@@ -80,7 +82,7 @@ def test_an_upper_level_walks_for_all_that_share_its_latent() -> None:
     [
         (["plan.walks.level=2"], "level 2 has a latent of its own"),
         (["plan.walks.lag=64"], "more steps than lag"),
-        (["plan.walks.count=0"], "give 1 or more"),
+        (["plan.walks.count=0"], "give a whole number from 1 to"),
     ],
 )
 def test_walks_that_cannot_be_are_refused(values: list[str], message: str) -> None:
@@ -93,7 +95,7 @@ def test_imagining_the_metric_is_paid_for(stack: Stack) -> None:
     spent = {}
     for metric in ("l2", "imagined"):
         settings = replace(stack.config.plan, metric=metric)
-        agent = Agent(stack, 64, budget_tflops=0.05, settings=settings)
+        agent = Agent(stack, 64, AgentOptions(budget_tflops=0.05, settings=settings))
         image = compose_image(episodes.grid, episodes.start)
         begun = agent.begin(image, episodes.goal_image, torch.arange(2))
         spent[metric] = begun.flops

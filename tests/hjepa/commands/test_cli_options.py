@@ -264,7 +264,7 @@ PLAN = ["plan", "--checkpoint", "x", "--task", TASK]
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "command"),
+        ([], "required: COMMAND"),
         (["nope"], "invalid choice: 'nope'"),
         (["plan"], "required"),
         ([*PLAN, "--levels", "1,x"], "list of whole numbers value: '1,x'"),

@@ -11,6 +11,7 @@ import torch
 
 import tasks
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import make_agent, play
 from hjepa.explorer import recording
@@ -34,7 +35,7 @@ def batch() -> tasks.EpisodeBatch:
 
 @pytest.fixture(scope="module")
 def agent(stack: Stack) -> Agent:
-    return make_agent(stack, tasks.task_spec(TASK), record=True)
+    return make_agent(stack, tasks.task_spec(TASK), AgentOptions(record=True))
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from hjepa.agent.imagination import imagined_metrics
-from hjepa.config import WalkSettings, load_preset
+from hjepa.config import load_preset
 from hjepa.model.level_model import LevelModel
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
+from hjepa.settings import WalkSettings
 from levels.metrics import squared_distance
 from planners.grounding import GroundingCost, imagined_ends
 from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
@@ -94,6 +95,6 @@ def test_a_gpu_solves_what_the_cpu_solves() -> None:
     rates = []
     for device in ("cpu", "cuda"):
         stack = hjepa.load_stack("told-nested-d3").to(device)
-        record = hjepa.evaluate(stack, stack.config.task, 2, 16, split="validation")
+        record = hjepa.evaluate(stack, stack.config.task, levels=2, episodes=16, split="validation")
         rates.append(record["success_rate"])
     assert abs(rates[0] - rates[1]) <= 0.25

@@ -85,13 +85,13 @@ def test_weights_plan_their_published_list_again(name: str) -> None:
     again = hjepa.evaluate(
         stack,
         record["task"],
-        record["levels"],
-        REPLAYED,
-        record["seed"],
-        record["split"],
-        record["tasks"],
-        record["budget_tflops"],
-        with_plan(stack.config, planned).plan,
+        levels=record["levels"],
+        episodes=REPLAYED,
+        seed=record["seed"],
+        split=record["split"],
+        tasks=record["tasks"],
+        budget_tflops=record["budget_tflops"],
+        settings=with_plan(stack.config, planned).plan,
     )
     for key in ("metric", "planner", "step_budget", "budget_tflops", "depth"):
         assert again[key] == record[key], key

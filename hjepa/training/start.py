@@ -1,0 +1,61 @@
+"""Levels that begin with the weights of an earlier run.
+
+A level that several stacks have in common is trained once: the others begin with it, and with 0 steps of training it
+stays as it is. What one world taught is so carried to another that shows the same kind of picture.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from hjepa.errors import InputError
+from hjepa.model.stack import Stack
+
+
+def start_from(stack: Stack, earlier: Stack, name: str) -> int:
+    """Copy levels from the bottom up, as far as they are alike; critics and probes that fit come along.
+
+    Args:
+        stack: to train, changed in place.
+        earlier: what it begins with.
+        name: of the earlier run, for errors.
+
+    Returns:
+        how many levels were copied.
+
+    Raises:
+        InputError: not even level 1 is alike, or a level that is not trained is not.
+    """
+    alike = 0
+    for mine, theirs in zip(stack.levels, earlier.levels):
+        if not _copied(mine, theirs):
+            break
+        alike += 1
+    if not alike:
+        raise InputError(
+            "has a level 1 of other parts or another kind of observation",
+            f"start {name}",
+            "start from a run with the same level 1",
+        )
+    steps = stack.config.train.steps
+    for k in range(alike, stack.depth):
+        if not steps[k]:
+            raise InputError(
+                f"train.steps {list(steps)} leaves level {k + 1} untrained, and {name} has none like it",
+                "train.steps",
+                "give it steps of training",
+            )
+    for mine, theirs in zip(stack.probes[:alike], earlier.probes):
+        _copied(mine, theirs)
+    for mine, theirs in zip(stack.critics, earlier.critics):
+        _copied(mine, theirs)
+    return alike
+
+
+def _copied(mine: nn.Module, theirs: nn.Module) -> bool:
+    """Whether two parts have the same weights by name and shape; if so, they have been copied."""
+    found, wanted = theirs.state_dict(), mine.state_dict()
+    if {k: v.shape for k, v in found.items()} != {k: v.shape for k, v in wanted.items()}:
+        return False
+    mine.load_state_dict(found)
+    return True
