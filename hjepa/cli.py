@@ -18,7 +18,20 @@ from typing import Any, NoReturn
 from hjepa.errors import InputError, one_line
 from hjepa.own_code import allow
 
-COMMANDS = ("demo", "collect", "fit", "distill", "see", "plan", "tune", "ablate", "report", "bench", "tasks")
+COMMANDS = (
+    "demo",
+    "collect",
+    "fit",
+    "distill",
+    "see",
+    "plan",
+    "tune",
+    "ablate",
+    "report",
+    "explore",
+    "bench",
+    "tasks",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

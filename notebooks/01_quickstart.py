@@ -33,7 +33,6 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML
 
 import hjepa
 import tasks
@@ -100,7 +99,7 @@ hjepa.figures.subgoals(trace, episode=episode)
 # The same as a film: the agent walks, and the plan that each level follows at that moment is drawn in the level's colour.
 
 # %%
-HTML(hjepa.figures.to_html(hjepa.figures.plan_animation(trace, episode=episode)))
+hjepa.figures.player(trace, episode=episode)
 
 # %% [markdown]
 # ## Does the hierarchy matter?

@@ -18,12 +18,16 @@ from hjepa.commands._options import (
     integers,
     known_task,
     numbers,
+    progress_bar,
+    success_bar,
     usable_cpus,
     words,
 )
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
-from hjepa.places import output_file, plain_name
+from hjepa.places import output_file, output_folder, plain_name
+from hjepa.planner_names import PLANNERS
+from levels.metrics_names import METRICS
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
@@ -60,12 +64,17 @@ def add_arguments(parser: Any) -> None:
         help="when such a goal is reached; default: same, where vectors are seen distance:0.1",
     )
     add("--step-budget", type=int, metavar="N", help="of such a world; default: its own, or 2 K steps")
-    add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
+    add(
+        "--metric",
+        type=words,
+        metavar="M,N",
+        help=f"of the goal cost, one or several of {', '.join(METRICS)}; default: the checkpoint's",
+    )
     add(
         "--planner",
         type=words,
-        metavar="adam,cem,exhaustive",
-        help="default: the checkpoint's; value-map: a control",
+        metavar="P,Q",
+        help=f"one or several of {', '.join(PLANNERS.ours)} (value-map is a control); default: the checkpoint's",
     )
     add("--budget-tflops", type=numbers, metavar="X,Y", help="per episode; default: the task's")
     add(
@@ -106,6 +115,11 @@ def add_arguments(parser: Any) -> None:
         help="records made at once; default: one per core",
     )
     add("--json", metavar="FILE", help="where the list of records goes")
+    add(
+        "--figures",
+        metavar="DIR",
+        help="where a PNG and a GIF of every episode go; each is played once more for it",
+    )
 
 
 def continues(options: Any) -> bool:
@@ -123,6 +137,8 @@ def run(options: Any) -> None:
     if _saw_a_world(request.checkpoint):
         from hjepa.sweeps.plan_worlds import plan_in_world
 
+        if options.figures is not None:
+            raise InputError("--figures", "plan", "it draws worlds of cells; leave it out")
         records, mixed = plan_in_world(request, **asked), False
     else:
         for name, value in asked.items():
@@ -132,11 +148,17 @@ def run(options: Any) -> None:
                     where, "plan", "it goes with checkpoints of a store of observations; leave it out"
                 )
         known_task(request.task)
+        if options.figures is not None:
+            from hjepa.sweeps.plan_figures import check_drawn
+
+            check_drawn(request)
+            output_folder(options.figures, renamed=False)
         from hjepa.sweeps.plan_cells import plan_command
         from tasks import task_spec
         from tasks.layouts import MIXTURES
 
-        records = plan_command(request)
+        with success_bar("plan") as tell:
+            records = plan_command(request, tell)
         mixed = task_spec(request.task).layout in MIXTURES and request.mission is None and not request.zones
 
     from hjepa.evaluation.records import write_json
@@ -150,6 +172,16 @@ def run(options: Any) -> None:
     if file is not None and progress is not None:
         write_json(file, records)
         remove_progress(progress)
+    if options.figures is not None:
+        _draw(request, options.figures)
+
+
+def _draw(request: PlanRequest, folder: str) -> None:
+    from hjepa.sweeps.plan_figures import draw_plans
+
+    with progress_bar("figures", "episode") as tell:
+        count = draw_plans(request, output_folder(folder, renamed=False), tell)
+    print(f"{folder}: {count} episodes, a PNG and a GIF of each")
 
 
 def _saw_a_world(checkpoint: str) -> bool:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -132,6 +133,10 @@ class Progress(Protocol):
         """Keep the results of all batches so far."""
         ...
 
+    def tell(self, over: int, solved: int) -> None:
+        """After every step, how many episodes are over and how many of them were solved."""
+        ...
+
 
 def evaluate(
     stack: Stack,
@@ -206,12 +211,20 @@ def _played(
         if tells and zones is not None:
             agent.guard([Region(zones)])
         missions = None if held.missions is None else held.missions.select(rows)
-        trace = play(agent, asked.task, held.episodes.select(rows), first, asked.seed, zones, missions)
+        tell = None if progress is None else partial(_further, progress, parts)
+        episodes = held.episodes.select(rows)
+        trace = play(agent, asked.task, episodes, first, asked.seed, zones, missions, tell)
         parts.append(trace.results)
         first += len(rows)
         if progress is not None:
             progress.keep(parts)
     return parts
+
+
+def _further(progress: Progress, parts: list[Results], over: int, solved: int) -> None:
+    """Tell how far a batch is, on top of the finished ``parts``."""
+    before = [part.success for part in parts]
+    progress.tell(over + sum(map(len, before)), solved + sum(int(part.sum()) for part in before))
 
 
 def _record(

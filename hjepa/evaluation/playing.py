@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,7 @@ def play(
     seed: int,
     zones: np.ndarray | None = None,
     missions: MissionBatch | None = None,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Trace:
     """Run a batch of episodes to their ends.
 
@@ -105,6 +106,7 @@ def play(
             guardrails say so.
         missions: what is to be done instead of reaching the goal; done or not is judged here, whatever the agent
             believes.
+        tell: called after every step with the episodes that are over and those of them that were solved.
 
     Raises:
         InputError: an environment that does not build the episodes, or does not confirm what its twin did.
@@ -124,7 +126,7 @@ def play(
     state = agent.begin(
         show(played.observation, floor, played.agent), goal if missions is None else missions, keys
     )
-    success, steps, path, seconds = _act(agent, state, played, floor, missions)
+    success, steps, path, seconds = _act(agent, state, played, floor, missions, tell)
     try:
         placed = played.confirm(steps, first)
     except Mismatch as error:
@@ -154,6 +156,7 @@ def _act(
     played: TwinStage | NamedStage,
     floor: np.ndarray,
     missions: MissionBatch | None,
+    tell: Callable[[int, int], None] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Act until all episodes are over.
 
@@ -178,6 +181,8 @@ def _act(
             arrived = legs == missions.legs
         success |= arrived & ~done
         done |= over | arrived
+        if tell is not None:
+            tell(int(done.sum()), int(success.sum()))
     return success, steps, np.stack(walked, 1), seconds
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hjepa.config import with_plan
@@ -23,6 +24,7 @@ from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
 from hjepa.settings import PlanSettings, RunConfig
 from hjepa.sweeps.cell import check_episodes, digest
+from hjepa.sweeps.plan_progress import Board, Tell, posted
 from hjepa.sweeps.workers import workers
 from tasks import task_spec
 
@@ -47,10 +49,14 @@ class Cell:
     memory: str | None = None
 
 
-def plan_command(request: PlanRequest) -> list[Record]:
+def plan_command(request: PlanRequest, tell: Tell | None = None) -> list[Record]:
     """One record per seed, oracle, number of levels, metric, planner, budget and memory; see `PlanRequest`.
 
     Everything that cannot work is refused before the first episode.
+
+    Args:
+        request: what to plan.
+        tell: how far it is, see `hjepa.sweeps.plan_progress`.
 
     Raises:
         InputError: a checkpoint, task or setting that cannot work.
@@ -66,7 +72,7 @@ def plan_command(request: PlanRequest) -> list[Record]:
     for seed in request.seed:
         check_episodes(request.task, request.split, request.tasks, request.episodes, seed)
     for cell in cells:
-        asked = _asked(request, cell, stack)
+        asked = asked_of(request, cell, stack)
         make_agent(stack, spec, asked.agent, asked.oracle)
     if request.mission is not None:
         sample_missions(
@@ -75,32 +81,36 @@ def plan_command(request: PlanRequest) -> list[Record]:
     if request.zones:
         sample_zones(request.task, request.split, request.tasks, 1, request.seed[0])
     count = min(request.workers, len(cells))
-    if count == 1 or device.type != "cpu":
-        return [plan_cell(request, cell) for cell in cells]
-    with workers(count) as pool:
-        jobs = {pool.submit(plan_cell, request, cell): cell for cell in cells}
-        records = {jobs[job]: job.result() for job in as_completed(jobs)}
-    return [records[cell] for cell in cells]
+    with posted(len(cells), request.episodes, tell) as board:
+        if count == 1 or device.type != "cpu":
+            return [plan_cell(request, cell, board, row) for row, cell in enumerate(cells)]
+        with workers(count) as pool:
+            jobs = {pool.submit(plan_cell, request, cell, board, row): cell for row, cell in enumerate(cells)}
+            records = {jobs[job]: job.result() for job in as_completed(jobs)}
+        return [records[cell] for cell in cells]
 
 
-def plan_cell(request: PlanRequest, cell: Cell) -> Record:
-    """One cell of a request."""
+def plan_cell(request: PlanRequest, cell: Cell, board: Board | None = None, row: int = 0) -> Record:
+    """One cell of a request, which notes in its row of a board how far it is."""
     fix_threads()
     described = describe(request.checkpoint)
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
     config = with_plan(stack.config, request.overrides)
     facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
-    kept = _Kept(request, cell, described["sha256"], config)
+    kept = _Kept(
+        request, cell, described["sha256"], config, None if board is None else partial(board.note, row)
+    )
     if kept.finished is not None:
+        kept.tell(request.episodes, round(request.episodes * kept.finished["success_rate"]))
         return kept.finished
-    record = evaluate(stack, _asked(request, cell, stack), facts=facts, progress=kept)
+    record = evaluate(stack, asked_of(request, cell, stack), facts=facts, progress=kept)
     if request.overrides:
         record["overrides"] = list(request.overrides)
     kept.record(record)
     return record
 
 
-def _asked(request: PlanRequest, cell: Cell, stack: Stack) -> Evaluation:
+def asked_of(request: PlanRequest, cell: Cell, stack: Stack) -> Evaluation:
     """What a cell of a request asks of a stack."""
     return Evaluation.of(
         stack,
@@ -170,9 +180,17 @@ def _settings(config: RunConfig, cell: Cell) -> PlanSettings:
 
 
 class _Kept:
-    """Finished work of one cell, in a file of its own, so that a killed run goes on."""
+    """Finished work of one cell, in a file of its own, so that a killed run goes on; ``note`` is told how far it is."""
 
-    def __init__(self, request: PlanRequest, cell: Cell, sha256: str, config: RunConfig) -> None:
+    def __init__(
+        self,
+        request: PlanRequest,
+        cell: Cell,
+        sha256: str,
+        config: RunConfig,
+        note: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.note = note
         asked = dataclasses.asdict(replace(request, progress=None, episode_batch=None, workers=1))
         self.identity = {key: list(v) if isinstance(v, tuple) else v for key, v in asked.items()}
         self.identity |= {
@@ -196,6 +214,11 @@ class _Kept:
     def keep(self, parts: list[Results]) -> None:
         """See `hjepa.evaluation.evaluate.Progress`."""
         self._write(parts, None)
+
+    def tell(self, over: int, solved: int) -> None:
+        """See `hjepa.evaluation.evaluate.Progress`."""
+        if self.note is not None:
+            self.note(over, solved)
 
     def record(self, record: Record) -> None:
         self._write([], record)
