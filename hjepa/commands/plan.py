@@ -8,6 +8,7 @@ where it stopped.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def add_arguments(parser: Any) -> None:
 
 def continues(options: Any) -> bool:
     """Whether the same command goes on where an interrupted one stopped."""
-    return options.json is not None and not _saw_a_world(options.checkpoint)
+    return options.json is not None
 
 
 def run(options: Any) -> None:
@@ -123,7 +124,7 @@ def run(options: Any) -> None:
     if _saw_a_world(request.checkpoint):
         from hjepa.sweeps.plan_worlds import plan_in_world
 
-        records = plan_in_world(request, **asked)
+        records = plan_in_world(request, **asked, note=lambda text: print(text, file=sys.stderr, flush=True))
     else:
         for name, value in asked.items():
             if value is not None:

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -60,6 +60,20 @@ class Results:
     def join(parts: Sequence[Results]) -> Results:
         names = [field.name for field in dataclasses.fields(Results)]
         return Results(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+class Progress(Protocol):
+    """Where finished batches of an evaluation are kept, so that a killed one goes on.
+
+    Attributes:
+        parts: results of batches finished earlier.
+    """
+
+    parts: list[Results]
+
+    def keep(self, parts: list[Results]) -> None:
+        """Keep the results of all batches so far."""
+        ...
 
 
 @dataclass(frozen=True)
