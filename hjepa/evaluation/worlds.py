@@ -143,20 +143,7 @@ def play_world(agent: Agent, world: World, tasks: TaskBatch, first: int, seed: i
         done |= after.success | after.terminated | after.truncated
         if done.all():
             break
-    asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
-    planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
-    nothing = np.zeros(count, dtype=np.int64)
-    return Results(
-        success=success,
-        steps=steps,
-        flops=state.flops.cpu().numpy(),
-        asked=asked,
-        planned=planned,
-        repaired=state.plan.repaired.cpu().numpy(),
-        violated=nothing,
-        plan_ms=np.full(count, 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
-        placed=nothing,
-    )
+    return Results.of(state, success, steps, seconds)
 
 
 def random_world(world: World, tasks: TaskBatch, seed: int) -> float:

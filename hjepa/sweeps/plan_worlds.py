@@ -16,6 +16,7 @@ from hjepa.evaluation.playing import Results
 from hjepa.evaluation.records import Record
 from hjepa.evaluation.worlds import WorldEvaluation, evaluate_world
 from hjepa.model.checkpoints import describe, load_stack
+from hjepa.model.stack import Stack
 from hjepa.model.worlds import played_in, world_played_in
 from hjepa.sweeps.kept import Kept, request_identity
 from tasks import ObservationStore, StoreError, world_spec
@@ -45,24 +46,8 @@ def plan_in_world(
     Raises:
         InputError: what cannot work together.
     """
-    fix_threads()
-    for name in LEFT_OUT:
-        if getattr(request, name):
-            raise InputError(f"--{name}", "plan", "it is for worlds of cells that are told; leave it out")
-    stack = load_stack(request.checkpoint, str(torch_device(request.device)))
-    content = describe(request.checkpoint)
+    stack, content, store = _opened(request, data)
     played = _named(content["played"], request.task)
-    try:
-        store = None if data is None else ObservationStore.open(data)
-    except StoreError as error:
-        raise InputError(str(error), "plan") from None
-    if store is not None and store.sha256 == content.get("data_sha256"):
-        raise InputError("--data is what the stack was trained on", str(data), "give held-out trajectories")
-    for count in request.levels or ():
-        if not 1 <= count <= stack.depth:
-            raise InputError(
-                f"{count} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
-            )
     config = with_plan(stack.config, request.overrides)
     records: list[Record] = []
     choices = itertools.product(
@@ -101,6 +86,28 @@ def plan_in_world(
             partial(_kept, request, cell, identity, note),
         )
     return records
+
+
+def _opened(request: PlanRequest, data: str | None) -> tuple[Stack, dict[str, Any], ObservationStore | None]:
+    """The checkpoint of a request, its description, and the trajectories that goals are drawn from."""
+    fix_threads()
+    for name in LEFT_OUT:
+        if getattr(request, name):
+            raise InputError(f"--{name}", "plan", "it is for worlds of cells that are told; leave it out")
+    stack = load_stack(request.checkpoint, str(torch_device(request.device)))
+    content = describe(request.checkpoint)
+    try:
+        store = None if data is None else ObservationStore.open(data)
+    except StoreError as error:
+        raise InputError(str(error), "plan") from None
+    if store is not None and store.sha256 == content.get("data_sha256"):
+        raise InputError("--data is what the stack was trained on", str(data), "give held-out trajectories")
+    for count in request.levels or ():
+        if not 1 <= count <= stack.depth:
+            raise InputError(
+                f"{count} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
+            )
+    return stack, content, store
 
 
 def _kept(
