@@ -58,6 +58,7 @@ class TrainSettings(_Ranged):
         upper_learning_rate: of the other levels.
         weight_decay: of AdamW.
         end_to_end: whether the loss of a level reaches the levels below it (joint schedule).
+        keep_encoder: whether level 1 goes on seeing as in the run it begins with, and learns only how the world moves.
         clip: largest norm of the gradient.
         log_every: steps between two rows of metrics.csv.
         checkpoint_every: steps between two checkpoints to resume from.
@@ -73,6 +74,7 @@ class TrainSettings(_Ranged):
     upper_learning_rate: float = ranged(2e-3, 0, 1000, above=True)
     weight_decay: float = ranged(1e-4, 0, 1000)
     end_to_end: bool = False
+    keep_encoder: bool = False
     clip: float = ranged(1.0, 0, 1e9)
     log_every: int = ranged(50, 1, STEPS)
     checkpoint_every: int = ranged(200, 1, STEPS)

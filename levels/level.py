@@ -115,6 +115,7 @@ class Level(nn.Module):
         memory: Tensor | None,
         progress: float,
         place: Tensor | None = None,
+        encoded: bool = False,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss and its terms on windows of the level's own steps.
 
@@ -127,18 +128,21 @@ class Level(nn.Module):
             progress: share of training done, for the annealing of outcome codes.
             place: (P, n, F, 2) cells x, y where the observations show the agent, for readers of the floor plan
                 to learn where to look; None: they find out themselves.
+            encoded: ``below`` is this level's latents (P, n, F, D), made by an encoder that does not change: only what
+                becomes of them is learned.
 
         Returns:
             the scalar to minimise, and every term unweighted by name.
         """
         weights = self.settings.loss
-        latent = self.encode(below, memory)
+        latent = below if encoded else self.encode(below, memory)
         if self.chunk_encoder is not None:
             assert actions is not None
             actions = self.chunk_encoder(actions)
         terms = self._imagine(latent, actions, memory, progress)
-        terms |= self._regularise(latent)
-        if self.inverse is not None:
+        if not encoded:
+            terms |= self._regularise(latent)
+        if self.inverse is not None and not encoded:
             assert actions is not None
             terms["inverse"] = self._inverse_loss(below, latent, actions)
         if place is not None and memory is not None:

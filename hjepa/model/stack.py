@@ -235,7 +235,7 @@ class Stack(nn.Module):
             end_to_end: let the gradient reach the levels below.
             state: agents (P, n, F, A) at the level's own moments, for the probe alone; None: who is told is it, and who
                 sees trains no probe.
-            form: how observations are given; latents of upper levels alone.
+            form: how observations are given.
 
         Returns:
             scalar, and its terms by name.
@@ -246,12 +246,12 @@ class Stack(nn.Module):
             chunks = self._chunks(k, agent, action, memories, form)
         level = self.level(k)
         place = None if self.sees else moments[..., :2]
-        total, terms = level.losses(below, chunks, memories[k], progress, place)
+        total, terms = level.losses(below, chunks, memories[k], progress, place, form.encoded and not k)
         state = state if self.sees else moments
         if state is None:
             return total, terms
         with torch.no_grad():
-            latent = level.encode(below, memories[k])
+            latent = below if form.encoded and not k else level.encode(below, memories[k])
         terms["probe"] = self.probe(k).loss(latent, state)
         return total + terms["probe"], terms
 

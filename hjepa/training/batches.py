@@ -202,7 +202,8 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         length, stack = self.lengths[k], self.stack
         if stack is None or not stack.sees:
             return draw(self.source, self.config, k, length, step)
-        settled = k and self.config.train.schedule == "sequential"
+        train = self.config.train
+        settled = train.keep_encoder or (k and train.schedule == "sequential")
         table = self.table if settled else None
         return draw(self.source, self.config, k, length, step, False, stack.every(k), table)
 

@@ -51,6 +51,7 @@ from hjepa.training.progress import (
 from hjepa.training.sources import Source, open_source
 from hjepa.training.start import start_from
 from hjepa.training.trainer import run_trainer
+from levels.encoders.picture import PictureEncoder
 from levels.encoders.vector import VectorEncoder
 
 
@@ -69,6 +70,9 @@ class TrainStack(L.LightningModule):
         self.rows: list[dict[str, Any]] = []
 
     def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
+        train = self.config.train
+        if train.schedule == "sequential" and self.global_step >= train.steps[0]:
+            settle(self.stack)
         torch.manual_seed(self.config.train.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: list[Batch | CriticBatch], batch_idx: int) -> Tensor:
@@ -209,6 +213,12 @@ def fit(
     begun = None if start is None else load_stack(start)
     if begun is not None:
         identity["start_sha256"] = describe(str(start))["sha256"]
+    elif config.train.keep_encoder:
+        raise InputError(
+            "train.keep_encoder without a run to begin with",
+            "train.keep_encoder",
+            "begin with one that sees (--start RUN), or set false",
+        )
     elif not all(config.train.steps):
         raise InputError(
             f"train.steps {list(config.train.steps)} leaves a level untrained",
@@ -245,6 +255,7 @@ def _fit(
     module = TrainStack(stack, config)
     _train(module, source, folder, device, precision, progress)
     stack = stack.cpu().eval()
+    settle(stack)
     append_metrics(folder / METRICS_FILE, module.rows)
     plans = min(config.train.plans, source.layouts)
     calibrate(stack, source, config.train.seed, config.train.metric_trajectories, plans)
@@ -269,6 +280,13 @@ def check_source(config: RunConfig, source: Source) -> None:
             str(source.path),
             "collect more plans or lower train.plans",
         )
+
+
+def settle(stack: Stack) -> None:
+    """Let level 1 look sharply, which has learned what is to be seen."""
+    encoder = stack.level(0).encoder
+    if isinstance(encoder, PictureEncoder):
+        encoder.settle()
 
 
 def standardise(stack: Stack, source: Source) -> None:
