@@ -17,6 +17,7 @@ from tasks.floorplans import split_seeds
 from tasks.goals import plain_tasks
 from tasks.policies import Policy
 from tasks.randomness import keyed_generator, spread
+from tasks.specs import OURS
 from tasks.store import ObservationStore
 from tasks.store_contents import EpisodeRows, StoreContents
 from tasks.store_layout import action_dtype
@@ -149,7 +150,7 @@ def _check_split(spec: WorldSpec, split: str, layouts: int) -> range:
 
 def draws_split(env_id: str) -> bool:
     """Whether a world is one of ours that an argument ``split`` tells where its floor plans come from."""
-    return env_id.startswith("hjepa/Nested")
+    return env_id.startswith(OURS)
 
 
 @dataclass(frozen=True, eq=False)

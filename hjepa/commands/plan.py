@@ -125,6 +125,7 @@ def run(options: Any) -> None:
         from hjepa.sweeps.plan_worlds import plan_in_world
 
         records = plan_in_world(request, **asked, note=lambda text: print(text, file=sys.stderr, flush=True))
+        mixed = False
     else:
         for name, value in asked.items():
             if value is not None:
@@ -134,13 +135,20 @@ def run(options: Any) -> None:
                 )
         known_task(request.task)
         from hjepa.sweeps.plan_cells import plan_command
+        from tasks import task_spec
+        from tasks.layouts import MIXTURES
 
         records = plan_command(request)
+        mixed = task_spec(request.task).layout in MIXTURES and request.mission is None and not request.zones
 
     from hjepa.evaluation.records import write_json
     from hjepa.evaluation.tables import table
 
     print(table(records))
+    if mixed:
+        from hjepa.evaluation.families import family_table
+
+        print(f"\n{family_table(records)}")
     if file is not None and progress is not None:
         write_json(file, records)
         remove_progress(progress)

@@ -24,7 +24,11 @@ from hjepa.settings import RunConfig
 
 NOTE, CONFIG, RESUME, METRICS_FILE, MADE = "run.json", "config.yaml", "resume.ckpt", "metrics.csv", "finished"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
-           "inverse", "look", "probe", "critic")  # fmt: skip
+           "inverse", "look", "probe", "critic", "rate_reduction", "barlow", "contrastive", "effective_rank", "spread",
+           "position_error", "ahead_1", "ahead_4", "ahead_8")  # fmt: skip
+
+LOG_FOLDERS = ("tensorboard", "wandb")
+"""Of loggers that a run was asked for."""
 
 # In the order in which they are removed: without its note, what is left belongs to nobody.
 OWN = (f"{RESUME}.new", RESUME, METRICS_FILE, CONFIG, NOTE)
@@ -75,6 +79,9 @@ def finish(folder: Path, out: Path, save: Callable[[Path], None]) -> None:
     made.mkdir()
     for name in (CONFIG, METRICS_FILE):
         shutil.copyfile(folder / name, made / name)
+    for name in LOG_FOLDERS:
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, made / name, symlinks=True)
     save(made)
     made.rename(out)
     _clear(folder)
@@ -182,12 +189,13 @@ def _broken(file: Path, why: str) -> InputError:
 
 def _own(name: str) -> bool:
     temporary = name.startswith(".") and name.endswith(".tmp")
-    return name in (*OWN, MADE) or temporary
+    return name in (*OWN, MADE, *LOG_FOLDERS) or temporary
 
 
 def _clear(folder: Path) -> None:
     """Remove what a run keeps, its note last."""
-    shutil.rmtree(folder / MADE, ignore_errors=True)
+    for name in (MADE, *LOG_FOLDERS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for item in folder.glob(".*.tmp"):
         item.unlink(missing_ok=True)
     for name in OWN:

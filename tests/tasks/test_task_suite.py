@@ -37,7 +37,11 @@ def assert_equal(first: EpisodeBatch, second: EpisodeBatch) -> None:
 
 
 def test_registered_tasks() -> None:
-    table = {spec["id"]: (spec["width"], spec["height"], spec["step_budget"]) for spec in tasks.list_tasks()}
+    table = {
+        spec["id"]: (spec["width"], spec["height"], spec["step_budget"])
+        for spec in tasks.list_tasks()
+        if spec["family"] != "layouts"  # these have tests of their own
+    }
     assert table == {
         "hjepa/NestedRooms-d2-v0": (9, 9, 64),
         "hjepa/NestedRooms-d3-v0": (17, 17, 128),

@@ -68,5 +68,5 @@ def test_it_plans_the_same_in_any_company(stack: Stack) -> None:
 def test_a_told_critic_is_refused_in_one_line() -> None:
     told = hjepa.load_stack("told-nested-d2")
     settings = replace(told.config.plan, subgoals="critic", metric="critic")
-    with pytest.raises(InputError, match="a told critic measures goals alone"):
+    with pytest.raises(InputError, match="this critic measures goals alone"):
         make_agent(told, task_spec(TASK), AgentOptions(budget_tflops=0.01, settings=settings))
