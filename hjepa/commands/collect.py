@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import Any
 
 from hjepa.commands._options import add_overrides, progress_bar, words
@@ -87,8 +86,6 @@ def _for_preset(options: Any) -> None:
 
 
 def _from_environment(options: Any) -> None:
-    if os.getcwd() not in sys.path:  # a user's module beside the data
-        sys.path.insert(0, os.getcwd())
     from tasks import StoreError, collect_world, open_world, world_spec
     from tasks.world_collection import draws_split
 

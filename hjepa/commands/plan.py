@@ -8,6 +8,7 @@ where it stopped.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def add_arguments(parser: Any) -> None:
 
 def continues(options: Any) -> bool:
     """Whether the same command goes on where an interrupted one stopped."""
-    return options.json is not None and not _saw_a_world(options.checkpoint)
+    return options.json is not None
 
 
 def run(options: Any) -> None:
@@ -139,7 +140,8 @@ def run(options: Any) -> None:
 
         if options.figures is not None:
             raise InputError("--figures", "plan", "it draws worlds of cells; leave it out")
-        records, mixed = plan_in_world(request, **asked), False
+        records = plan_in_world(request, **asked, note=lambda text: print(text, file=sys.stderr, flush=True))
+        mixed = False
     else:
         for name, value in asked.items():
             if value is not None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from hjepa.errors import InputError
 from hjepa.evaluation.diagnostics import Finding, diagnose, join_findings
 from hjepa.evaluation.held_out import Evaluation, HeldOut, draw
 from hjepa.evaluation.oracles import OracleAgent
-from hjepa.evaluation.playing import Results, Trace, play
+from hjepa.evaluation.playing import Progress, Results, Trace, play
 from hjepa.evaluation.records import Record, build_record
 from hjepa.evaluation.value_map import VALUE_MAP, ValueMapAgent
 from hjepa.gridworld.guardrails import Lava, Region
@@ -118,24 +118,6 @@ def _fitted(stack: Stack, spec: TaskSpec, options: AgentOptions) -> AgentOptions
     budget = spec.default_budget_tflops if options.budget_tflops is None else options.budget_tflops
     memory = memory_for(spec, options.memory)
     return replace(options, guardrails=guardrails, budget_tflops=budget, memory=memory)
-
-
-class Progress(Protocol):
-    """Where finished batches of an evaluation are kept, so that a killed one goes on.
-
-    Attributes:
-        parts: results of batches finished earlier.
-    """
-
-    parts: list[Results]
-
-    def keep(self, parts: list[Results]) -> None:
-        """Keep the results of all batches so far."""
-        ...
-
-    def tell(self, over: int, solved: int) -> None:
-        """After every step, how many episodes are over and how many of them were solved."""
-        ...
 
 
 def evaluate(

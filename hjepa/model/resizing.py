@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from hjepa.errors import InputError
 from hjepa.model.stack import Stack
+from levels.costs.field import FieldCost
 from levels.settings import World
 
 
@@ -55,6 +56,8 @@ def misfit(stack: Stack, world: World) -> str | None:
         return f"it sees {own.shape[2]} colours, not {other.shape[2]}"
     if (stack.world.actions, stack.world.continuous) != (world.actions, world.continuous):
         return f"it has {stack.world.actions} actions, not {world.actions}"
+    if not stack.level(0).places or not all(isinstance(head, FieldCost) for head in stack.critics):
+        return "its encoder or its critic does not find places on a picture"
     for k in range(stack.depth):
         level = stack.level(k)
         if k and level.settings.encoder != "shared":

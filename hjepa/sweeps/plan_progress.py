@@ -40,7 +40,7 @@ class Board:
         return int(over), int(solved)
 
     def _open(self, mode: str) -> np.memmap:
-        return np.memmap(self.file, np.int64, mode=mode, shape=(self.cells, 2))  # type: ignore[call-overload,no-any-return]
+        return np.memmap(self.file, np.int64, mode=mode, shape=(self.cells, 2))  # type: ignore[call-overload]
 
 
 @contextmanager

@@ -20,12 +20,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hjepa.config import ANY
 from hjepa.errors import InputError
 from hjepa.evaluation.records import Record
 from hjepa.json_files import read_json, write_json
 from hjepa.locks import locked
 from hjepa.places import output_folder
+from hjepa.settings import ANY
 from hjepa.sweeps.cell import Spec, cell_key, digest, plan_request, training_config, training_group
 from hjepa.sweeps.engines.jobs import LOCK, Engine, Job, Outcome, RunCell, finished_cell, progress_path
 from hjepa.sweeps.engines.local import LocalProcesses

@@ -30,6 +30,9 @@ COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covarian
 LOG_FOLDERS = ("tensorboard", "wandb")
 """Of loggers that a run was asked for."""
 
+KEYS = COLUMNS[:3]
+"""What every table begins with; terms have come behind them in the course of time."""
+
 # In the order in which they are removed: without its note, what is left belongs to nobody.
 OWN = (f"{RESUME}.new", RESUME, METRICS_FILE, CONFIG, NOTE)
 
@@ -163,7 +166,7 @@ def _table(file: Path) -> tuple[list[str], list[dict[str, str]]]:
     with file.open(newline="", encoding="utf-8", errors="replace") as stream:
         reader = csv.DictReader(stream)
         columns = list(reader.fieldnames or ())
-        if columns[: len(COLUMNS)] != [*COLUMNS]:
+        if columns[: len(KEYS)] != [*KEYS]:
             return [*COLUMNS], []
         # A row that a kill has cut off lacks columns, and may have lost digits of its step.
         rows = [

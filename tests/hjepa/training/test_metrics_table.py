@@ -44,3 +44,14 @@ def test_a_header_that_a_kill_cut_off_is_written_anew(tmp_path: Path) -> None:
     file.write_text("step,level,lo")
     append_metrics(file, [{"step": 50, "level": 1, "loss": 1.0}])
     assert [row["loss"] for row in rows(file)] == ["1.0"]
+
+
+def test_a_table_with_fewer_columns_than_today_is_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,level,loss,prediction\r\n50,1,1.5,0.5\r\n")
+    drop_metrics(file, 50)
+    append_metrics(file, [{"step": 100, "level": 1, "loss": 1.0, "barlow": 0.25}])
+    assert [(row["step"], row["prediction"], row["barlow"]) for row in rows(file)] == [
+        ("50", "0.5", ""),
+        ("100", "", "0.25"),
+    ]
