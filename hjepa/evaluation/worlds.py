@@ -51,8 +51,8 @@ class WorldEvaluation:
         data: those trajectories.
         success: rule, see `tasks.success_rule`; None: the world's default.
         split: whose tasks, where the world makes them.
-        step_budget: steps of an episode; None: the world's, and with goals from trajectories twice as many as those
-            took, if that is less.
+        step_budget: steps of an episode; None: the world's, and with goals from trajectories as many as are published
+            for the task, else twice as many as those took, if that is less.
         episode_batch: episodes planned at once; None: `DEFAULT_BATCH`.
 
     Raises:
