@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from hjepa.errors import InputError, one_line
+from hjepa.own_code import allow
 
 COMMANDS = ("demo", "collect", "fit", "distill", "see", "plan", "tune", "ablate", "report", "bench", "tasks")
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = parse(arguments)
         command = _module(parsed.command)
+        allow(getattr(parsed, "allow", ()))
         if getattr(command, "continues", lambda _: False)(parsed):
             hint = "the same command again continues"
         return int(command.run(parsed) or 0)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from levels.anti_collapse.kinds import make_anti_collapse
-from levels.encoders import make_encoder
+from levels.encoders.given import Given, make_encoder
 from levels.grid.memory import MemoryReader
 from levels.macro_actions import (
     ChunkEncoder,
@@ -51,15 +51,14 @@ class Level(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
-        pictures = settings.encoder in ("symbols", "image")
-        self.places = 2 * settings.maps if pictures else 0 if settings.encoder in SEEING else below_places
-        self._seen_axes = 3 if pictures else 1
+        self._seen_axes = 3 if settings.sees in ("symbols", "image") else 1
         self.action_dim = settings.action_dim(below_actions)
         chunk = settings.macro_action == "chunk"
         self.continuous = chunk or (settings.macro_action == "primitive" and world.continuous)
         dim = settings.latent_dim
         self.writer = make_writer(world, settings)
-        self.encoder = make_encoder(below_dim, below_places, world, settings)
+        self.encoder = make_encoder(Given(settings, world, below_dim, below_places))
+        self.places = int(getattr(self.encoder, "places", 0))
         prior_dim = 2 * self.action_dim if self.continuous else self.action_dim
         self.predictor = Predictor(world, self.places, settings, self.action_dim, prior_dim)
         self.chunk_encoder = (
@@ -122,6 +121,7 @@ class Level(nn.Module):
         memory: Tensor | None,
         progress: float,
         place: Tensor | None = None,
+        encoded: bool = False,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss and its terms on windows of the level's own steps.
 
@@ -134,21 +134,24 @@ class Level(nn.Module):
             progress: share of training done, for the annealing of outcome codes.
             place: (P, n, F, 2) cells x, y where the observations show the agent, for readers of the floor plan
                 to learn where to look; None: they find out themselves.
+            encoded: ``below`` is this level's latents (P, n, F, D), made by an encoder that does not change: only what
+                becomes of them is learned.
 
         Returns:
             the scalar to minimise, and every term unweighted by name.
         """
         weights = self.settings.loss
-        latent = self.encode(below, memory)
+        latent = below if encoded else self.encode(below, memory)
         if self.chunk_encoder is not None:
             assert actions is not None
             actions = self.chunk_encoder(actions)
         aim = latent
-        if self.anti_collapse is not None:
+        if self.anti_collapse is not None and not encoded:
             aim = self.anti_collapse.aim(latent, lambda other: self._encode_with(other, below, memory))
         terms = self._imagine(latent, aim, actions, memory, progress)
-        terms |= self._regularise(latent)
-        if self.inverse is not None:
+        if not encoded:
+            terms |= self._regularise(latent)
+        if self.inverse is not None and not encoded:
             assert actions is not None
             terms["inverse"] = self._inverse_loss(below, latent, actions)
         if place is not None and memory is not None:
@@ -231,7 +234,7 @@ class Level(nn.Module):
         """Action from two successive latents, where something changed: no-ops look all the same."""
         assert self.inverse is not None
         # Who is told where it is learns inverse dynamics in no time; who sees needs all the pairs there are.
-        pairs = latent.shape[2] - 1 if self.settings.encoder in SEEING else 1
+        pairs = latent.shape[2] - 1 if self.settings.sees in SEEING else 1
         guess = self.inverse(torch.cat([latent[:, :, :pairs], latent[:, :, 1 : pairs + 1]], -1))
         done = actions[:, :, :pairs]
         if self.continuous:

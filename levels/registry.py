@@ -90,5 +90,7 @@ class Registry:
             raise ValueError(f"{self.kind} is {name!r}; choose from {known}, or name your own as module:Name")
         found = resolve(name, self.kind)
         if not self.fits(found):
-            raise ValueError(f"{self.kind} {name!r} is of type {type(found).__name__}; it has to be {self.wants}")
+            raise ValueError(
+                f"{self.kind} {name!r} is of type {type(found).__name__}; it has to be {self.wants}"
+            )
         return found

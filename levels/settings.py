@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from levels.anti_collapse.kinds import KINDS
+from levels.anti_collapse import kinds as anti_collapses
+from levels.encoders.kinds import KINDS, seen_by
 from levels.ranges import check_ranges, ranged
 
 SEEING = ("symbols", "image", "vector")
 """Encoders of level 1 that see what the environment shows; ``agent`` is told."""
 
-ENCODERS = ("agent", *SEEING, "mlp", "shared")
+ENCODERS = tuple(KINDS.ours)
 MACRO_ACTIONS = ("primitive", "outcome", "chunk")
-ANTI_COLLAPSE = tuple(KINDS.ours)
+ANTI_COLLAPSE = tuple(anti_collapses.KINDS.ours)
 
 DOOR_STATES, KEY_STATES = 3, 2
 """States of a door and of a key in a world with keys."""
@@ -163,7 +164,8 @@ class LevelSettings:
             code.
         encoder: of level 1 ``symbols``, ``image`` or ``vector``, what the environment shows, or ``agent``, told
             x, y and
-            heading; above ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged).
+            heading; above ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged). Or a
+            class of one's own as ``module:Name``, see `levels.encoders.kinds`.
         encoder_reads: whether the encoder reads the floor plan; only encoder mlp does.
         macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents) or
             ``chunk`` (numbers encoded from the actions of the level below).
@@ -208,15 +210,14 @@ class LevelSettings:
     loss: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("encoder", ENCODERS),
-            ("macro_action", MACRO_ACTIONS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"level {name} is {getattr(self, name)!r}; choose from {', '.join(allowed)}")
-        KINDS.check(self.anti_collapse)
+        if self.macro_action not in MACRO_ACTIONS:
+            raise ValueError(
+                f"level macro_action is {self.macro_action!r}; choose from {', '.join(MACRO_ACTIONS)}"
+            )
+        KINDS.check(self.encoder)
+        anti_collapses.KINDS.check(self.anti_collapse)
         check_ranges(self, "level")
-        if self.encoder_reads and self.encoder != "mlp":
+        if self.encoder_reads and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(
                 f"level encoder_reads is true but encoder is {self.encoder!r}; choose encoder mlp"
             )
@@ -227,6 +228,11 @@ class LevelSettings:
             )
         if self.encoder_reads and self.memory is None:
             raise ValueError("level encoder_reads is true but memory is null; give the level a memory")
+
+    @property
+    def sees(self) -> str:
+        """What the encoder sees: one of `levels.encoders.kinds.SENSES`, or ``agent`` for a level that is told."""
+        return seen_by(self.encoder)
 
     def action_dim(self, primitive: int) -> int:
         """A, numbers in one action of this level, given the number of primitive actions."""

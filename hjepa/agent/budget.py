@@ -8,7 +8,6 @@ the first ones may spend more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from torch import Tensor
 
@@ -17,15 +16,15 @@ from hjepa.errors import InputError
 from hjepa.model.actors import LevelPolicy
 from hjepa.model.level_model import LevelModel, critic_flops, perception_flops, probe_flops, write_flops
 from hjepa.model.stack import Stack
+from hjepa.planner_names import PLANNERS
 from hjepa.settings import PlanSettings
 from levels.costs.field import FieldCost
-from levels.metrics import squared_distance
 from planners.grounding import grounding_flops
 from planners.level_planner import LevelPlanner
 from planners.planner import Planner
 from planners.policies import PolicyPlanner, PolicyProposal
 from planners.proposals import EnumerationProposal, PriorProposal, Proposal
-from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
+from planners.refiners import NoRefiner, Refiner
 from planners.rollouts import ALIGNED
 
 REPAIR_SHARE = 0.2
@@ -121,9 +120,10 @@ class Searches:
         """Whether subgoals are measured by the critic; InputError where it measures goals alone."""
         if self.settings.subgoals == "distance" or self.settings.metric != "critic":
             return False
-        if not self.stack.sees:
+        if not isinstance(self.stack.critic(0), FieldCost):
+            kind = "one's own" if self.stack.sees else "a told"
             raise InputError(
-                f"plan.subgoals is {self.settings.subgoals!r}, and a told critic measures goals alone",
+                f"plan.subgoals is {self.settings.subgoals!r}, and {kind} critic measures goals alone",
                 "plan.subgoals",
                 "set distance",
             )
@@ -174,7 +174,6 @@ class Searches:
         top = k + 1 == self.stack.depth
         horizon = settings.horizon[k]
         due = horizon if top else config.levels[k + 1].stride
-        metric = self.stack.metric(settings.metric, k)
         unit = self.stack.stride_quantile(settings.metric, k, 0.5)
         above = unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)
         # The same at all levels: in a unit that grows with the stride, support would outweigh the goal at the top.
@@ -205,7 +204,7 @@ class Searches:
             horizon=horizon,
             to_goal=to_goal,
             to_subgoal=to_subgoal,
-            distance=squared_distance if metric is None else partial(squared_distance, metric=metric),
+            distance=self.stack.distance(settings.metric, k),
             reached=self.stack.stride_quantile(settings.metric, k, reached),
             critic=self._critic(k),
             critic_flops=self.critic_flops[k],
@@ -338,14 +337,10 @@ class Searches:
 
     def _refiner(self, k: int) -> Refiner:
         """How level k + 1 makes candidates better."""
-        settings = self.settings
-        if settings.planner == "cem":
-            return RefitRefiner(settings.iterations)
-        if settings.planner == "mppi":
-            return RefitRefiner(settings.iterations, elites=None)
-        if settings.planner == "sampling" or (settings.planner == "exhaustive" and k == 0):
+        if self.settings.planner == "exhaustive" and k == 0:
             return NoRefiner()
-        return AdamRefiner(settings.iterations, settings.learning_rate, settings.elites, settings.patience)
+        made: Refiner = PLANNERS.get(self.settings.planner)(self.settings)
+        return made
 
 
 def _aligned(count: int) -> int:

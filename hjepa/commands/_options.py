@@ -87,6 +87,17 @@ def assignment(text: str) -> str:
     return text
 
 
+def add_allow(parser: Any) -> None:
+    """``--allow``, of commands that open a checkpoint; see `hjepa.own_code`."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module of your own that a checkpoint may import its parts from; may be repeated",
+    )
+
+
 def add_device(parser: Any) -> None:
     """``--device`` and ``--precision``."""
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hjepa.commands._options import add_device, add_preset
+from hjepa.commands._options import add_allow, add_device, add_preset
 from hjepa.places import output_folder
 
 
@@ -23,6 +23,7 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument(
         "--logger", choices=["tensorboard", "wandb"], help="gets what stands in metrics.csv as well"
     )
+    add_allow(parser)
     parser.add_argument("--fresh", action="store_true", help="start anew; moves an earlier run aside")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hjepa.commands._options import (
+    add_allow,
     add_device,
     add_overrides,
     integers,
@@ -96,6 +97,7 @@ def add_arguments(parser: Any) -> None:
     add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
     add_device(parser)
+    add_allow(parser)
     add(
         "--workers",
         type=int,

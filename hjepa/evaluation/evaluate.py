@@ -27,6 +27,7 @@ from hjepa.gridworld.short_term_memory import memory_for
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.perception import describe_world, world_of
 from hjepa.model.stack import Stack
+from hjepa.own_code import check_task
 from planners.noise import combine
 from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
 from tasks.mission_oracles import random_missions
@@ -88,7 +89,7 @@ def make_agent(
 
 def _fitted(stack: Stack, spec: TaskSpec, options: AgentOptions) -> AgentOptions:
     """The options with nothing left open that a task has a default for."""
-    shown = world_of(spec, stack.config.levels[0].encoder)
+    shown = world_of(spec, stack.config.levels[0].sees)
     if stack.world != shown:
         raise InputError(
             f"the stack was made for {describe_world(stack.world)}; {spec.id} has {describe_world(shown)}",
@@ -315,6 +316,7 @@ def bench(checkpoint: str, device: str = "auto", precision: str = "32", episodes
         raise InputError(f"precision {precision!r}", "bench plan", "planning computes in 32 bits")
     fix_threads()
     stack, task = load_stack(checkpoint, str(torch_device(device))), describe(checkpoint)["task"]
+    check_task(task, f"checkpoint {checkpoint}")
     spec, batch = task_spec(task), sample_episodes(task, episodes=episodes)
     agent = make_agent(stack, spec)
     begun = time.perf_counter()

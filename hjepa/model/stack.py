@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,40 +12,24 @@ from torch import Tensor, nn
 from hjepa.checks import QUANTILES
 from hjepa.config import with_levels
 from hjepa.errors import InputError
+from hjepa.model.claims import look_ahead
+from hjepa.model.form import PLAIN, Form
 from hjepa.model.perception import Perception
 from hjepa.settings import RunConfig
 from levels.actor import Actor
-from levels.costs.field import FieldCost
-from levels.costs.hindsight import LOOK_AHEAD
+from levels.costs.base import CostHead
+from levels.costs.kinds import Given, make_head
+from levels.distances import make_distance
 from levels.grid.critic import Critic
 from levels.level import Level
-from levels.metrics_names import DISTANCES, distance_of
+from levels.metrics import squared_distance
+from levels.metrics_names import DISTANCES, METRICS, distance_of
 from levels.probes import PositionProbe
 from levels.settings import World
 from tasks.observations import DOOR
 
 CLAIMS_FROM = 0.75
 """Share of the critics' training after which their claims are tested."""
-
-DIRECTIONS = 16
-"""Of a continuous action, that claims of the critic are tested with."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """How observations of a window are given.
-
-    Attributes:
-        every: environment steps between two of them.
-        encoded: whether level 1's latents (P, n, F, D) stand in their place, because it does not change any more.
-    """
-
-    every: int = 1
-    encoded: bool = False
-
-
-PLAIN = Form()
-"""All of them, as they are."""
 
 
 class Stack(nn.Module):
@@ -59,6 +43,8 @@ class Stack(nn.Module):
         levels: `levels.level.Level`, level 1 first.
         probes: read the agent out of each level's latent; train nothing else.
         actors: what each level does at a glance, where they have been distilled (`hjepa.model.actors`); else none.
+        distances: between latents that the stack is calibrated for: `levels.metrics_names.DISTANCES`, and those that
+            its settings of planning name beside them, whose modules are `measures`.
         critics: estimate steps to the goal, one for each latent that levels do not share; none without
             `RunConfig.critic`.
         pixels: sees pictures, where it has learned to (`hjepa.model.pixels`); else None.
@@ -84,19 +70,21 @@ class Stack(nn.Module):
             self.register_buffer(f"action_low_{k}", -torch.ones(level.action_dim))
             self.register_buffer(f"action_high_{k}", torch.ones(level.action_dim))
         # Squared distances over one stride of each level: (distance, level, quantile).
-        self.register_buffer("stride_distance", torch.ones(len(DISTANCES), len(built), len(QUANTILES)))
+        self.distances = (*DISTANCES, *config.plan.own_distances)
+        self.register_buffer("stride_distance", torch.ones(len(self.distances), len(built), len(QUANTILES)))
         # Squared distance between level 1's latents one step apart, where something changed.
         self.register_buffer("step_distance", torch.ones(()))
         # Last, so that levels begin the same with a critic and without.
         self.critics = nn.ModuleList()
         for k in self.own_latents() if config.critic is not None else ():
             assert config.critic is not None
-            dim, critic = config.levels[k].latent_dim, config.critic
-            if world.sight is None:
-                self.critics.append(Critic(dim, world, critic.hidden))
-            else:
-                patch = config.levels[0].patch
-                self.critics.append(FieldCost(world.sight, built[k].places, patch, critic.hidden))
+            dim, critic, patch = config.levels[k].latent_dim, config.critic, config.levels[0].patch
+            given = Given(world, dim, built[k].places, patch, critic.hidden)
+            self.critics.append(make_head(critic.kind, given))
+        self.measures = nn.ModuleList(
+            nn.ModuleList(make_distance(name, level.latent_dim) for level in config.levels)
+            for name in self.distances[len(DISTANCES) :]
+        )
         self.actors = nn.ModuleList()
         self.pixels: Perception | None = None
 
@@ -145,7 +133,7 @@ class Stack(nn.Module):
             return self.blank(count).unsqueeze(0)
         return torch.zeros(1, count, self.world.agent_dim, device=self.step_distance.device)
 
-    def critic(self, k: int) -> Critic | FieldCost:
+    def critic(self, k: int) -> Critic | CostHead:
         """The critic that reads level k + 1's latent.
 
         Raises:
@@ -158,7 +146,7 @@ class Stack(nn.Module):
                 "train it with a critic section, or choose another metric",
             )
         part = self.critics[sum(own <= k for own in self.own_latents()) - 1]
-        assert isinstance(part, (Critic, FieldCost))
+        assert isinstance(part, (Critic, CostHead))
         return part
 
     def truncate(self, count: int) -> Stack:
@@ -175,6 +163,7 @@ class Stack(nn.Module):
         part.levels, part.probes = self.levels[:count], self.probes[:count]
         part.critics = self.critics[: len(part.critics)]
         part.actors = self.actors[:count]
+        part.measures = nn.ModuleList(own[:count] for own in self.measures)  # type: ignore[index]
         part.pixels = self.pixels
         for name, _ in list(part.named_buffers(recurse=False)):
             whole = getattr(self, name)
@@ -246,7 +235,7 @@ class Stack(nn.Module):
             end_to_end: let the gradient reach the levels below.
             state: agents (P, n, F, A) at the level's own moments, for the probe alone; None: who is told is it, and who
                 sees trains no probe.
-            form: how observations are given; latents of upper levels alone.
+            form: how observations are given.
 
         Returns:
             scalar, and its terms by name.
@@ -257,12 +246,12 @@ class Stack(nn.Module):
             chunks = self._chunks(k, agent, action, memories, form)
         level = self.level(k)
         place = None if self.sees else moments[..., :2]
-        total, terms = level.losses(below, chunks, memories[k], progress, place)
+        total, terms = level.losses(below, chunks, memories[k], progress, place, form.encoded and not k)
         state = state if self.sees else moments
         if state is None:
             return total, terms
         with torch.no_grad():
-            latent = level.encode(below, memories[k])
+            latent = below if form.encoded and not k else level.encode(below, memories[k])
         terms["probe"] = self.probe(k).loss(latent, state)
         return total + terms["probe"], terms
 
@@ -293,17 +282,22 @@ class Stack(nn.Module):
             latents = self.encode(agent, memories, form=form)
             claims = settings.ahead > 0 and progress >= CLAIMS_FROM
             heads = [self.critic(k) for k in self.own_latents()]
-            unsure = any(isinstance(head, FieldCost) and not head.chosen for head in heads)
-            ahead = self._look_ahead(latents[0], memories) if claims or unsure else None
+            unsure = any(isinstance(head, CostHead) and not head.chosen for head in heads)
+            levels = [self.level(k) for k in range(self.depth)]
+            ahead = (
+                look_ahead(levels, self.world, settings.states, latents[0], memories)
+                if claims or unsure
+                else None
+            )
             for head, k in zip(heads, self.own_latents()):
-                if isinstance(head, FieldCost) and not head.chosen and ahead is not None:
+                if isinstance(head, CostHead) and not head.chosen and ahead is not None:
                     head.choose(latents[k], ahead[k][1])
             tested = ahead if claims else None
         total, terms = torch.zeros((), device=agent.device), []
         for k in self.own_latents():
             critic, claim = self.critic(k), None if tested is None else (*tested[k], settings.ahead)
             times = (settings.train_sweeps, settings.under, settings.farthest, claim)
-            if isinstance(critic, FieldCost):
+            if isinstance(critic, CostHead):
                 loss, own = critic.loss(latents[k], grid, goal, *times)
             else:
                 place = agent[..., :3].long()
@@ -311,43 +305,6 @@ class Stack(nn.Module):
             total = total + loss
             terms.append(own)
         return total, terms
-
-    def _look_ahead(self, latent: Tensor, memories: Sequence[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
-        """Latents of some moments, and where level 1 imagines that any actions lead from them.
-
-        Args:
-            latent: (P, n, L, D) of level 1.
-            memories: from `write`.
-
-        Returns:
-            per level (P, M, D) and (P, M, S, D).
-        """
-        assert self.config.critic is not None
-        level, flat = self.level(0), latent.flatten(1, 2)
-        chosen = torch.randperm(flat.shape[1], device=flat.device)[: self.config.critic.states]
-        now = flat[:, chosen]
-        plans, count, _ = now.shape
-        ways = self._ways(now.device)
-        later = now.unsqueeze(2).expand(-1, -1, len(ways), -1).flatten(1, 2)
-        for step in range(LOOK_AHEAD):
-            action = ways[:, step].expand(plans, count, -1, -1).flatten(1, 2)
-            later = level.advance(later, level.condition(later, memories[0]), action)
-        found = []
-        for k in range(self.depth):
-            if k:
-                now, later = (self.level(k).encode(part, memories[k]) for part in (now, later))
-            found.append((now, later.unflatten(1, (count, -1))))
-        return found
-
-    def _ways(self, device: torch.device) -> Tensor:
-        """(S, LOOK_AHEAD, A) sequences of actions: all of them, or straight on in many directions."""
-        if self.world.continuous:
-            angle = torch.arange(DIRECTIONS, device=device) * (2 * torch.pi / DIRECTIONS)
-            straight = torch.stack([angle.cos(), angle.sin()], -1)
-            return straight.unsqueeze(1).expand(-1, LOOK_AHEAD, -1)
-        every = torch.eye(self.world.actions, device=device)
-        numbers = torch.cartesian_prod(*[torch.arange(len(every), device=device)] * LOOK_AHEAD)
-        return every[numbers]
 
     def _chunks(
         self,
@@ -392,11 +349,38 @@ class Stack(nn.Module):
 
         Of `critic`, that of the distance it measures subgoals with.
         """
+        if distance_of(name) not in DISTANCES:
+            raise InputError(
+                f"metric {name} is no linear map", "metric", f"choose from {', '.join(METRICS)} for this"
+            )
         return getattr(self, f"commute_{k}") if distance_of(name) == "commute" else None
+
+    def distance(self, name: str, k: int) -> Callable[..., Tensor]:
+        """How a metric measures between latents of level k + 1, see `planners.level_planner.LevelPlanner`.
+
+        Raises:
+            InputError: a metric that the stack is not calibrated for.
+        """
+        row = self._row(name)
+        if row >= len(DISTANCES):
+            own = self.measures[row - len(DISTANCES)]
+            assert isinstance(own, nn.ModuleList)
+            return own[k]
+        metric = self.metric(name, k)
+        return squared_distance if metric is None else partial(squared_distance, metric=metric)
+
+    def _row(self, metric: str) -> int:
+        if distance_of(metric) not in self.distances:
+            raise InputError(
+                f"metric {metric!r} of a stack that was calibrated for {', '.join(self.distances)}",
+                "metric",
+                "choose one of these, or train with plan.metric set to it",
+            )
+        return self.distances.index(distance_of(metric))
 
     def stride_quantile(self, metric: str, k: int, quantile: float) -> float:
         """Squared distance over one stride of level k + 1 in the data, at one of `QUANTILES`."""
-        return float(self.stride_distance[DISTANCES.index(distance_of(metric)), k, QUANTILES.index(quantile)])
+        return float(self.stride_distance[self._row(metric), k, QUANTILES.index(quantile)])
 
 
 def _number_doors(grid: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from hjepa.evaluation.records import installed_versions
 from hjepa.model.actors import look_around, make_actors, save_actors
 from hjepa.model.checkpoints import copy_checkpoint, describe, folder_to_add_to, load_stack
 from hjepa.model.stack import Stack
+from hjepa.own_code import check_task
 from hjepa.tensors import as_tensor
 from hjepa.training.fit import check_source
 from hjepa.training.sources import told_source
@@ -105,6 +106,7 @@ def distill(
     fix_threads()
     described, folder = describe(checkpoint), folder_to_add_to(checkpoint, out)
     stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
+    check_task(stack.config.task, f"checkpoint {checkpoint}")
     check_source(stack.config, told_source(store, stack.config))
     stack.actors = nn.ModuleList()
     course = lectures(stack, store, questions, seed, progress)

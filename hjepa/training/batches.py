@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from hjepa.model.stack import PLAIN, Form, Stack
+from hjepa.model.form import PLAIN, Form
+from hjepa.model.stack import Stack
 from hjepa.settings import RunConfig
 from hjepa.tensors import as_tensor
 from hjepa.training.latents import LatentTable
@@ -201,7 +202,8 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         length, stack = self.lengths[k], self.stack
         if stack is None or not stack.sees:
             return draw(self.source, self.config, k, length, step)
-        settled = k and self.config.train.schedule == "sequential"
+        train = self.config.train
+        settled = train.keep_encoder or (k and train.schedule == "sequential")
         table = self.table if settled else None
         return draw(self.source, self.config, k, length, step, False, stack.every(k), table)
 

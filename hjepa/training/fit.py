@@ -55,6 +55,7 @@ from hjepa.training.signals import signals
 from hjepa.training.sources import Source, open_source
 from hjepa.training.start import start_from
 from hjepa.training.trainer import run_trainer
+from levels.encoders.picture import PictureEncoder
 from levels.encoders.vector import VectorEncoder
 from levels.settings import World
 
@@ -75,6 +76,9 @@ class TrainStack(L.LightningModule):
         self.monitor = CollapseMonitor()
 
     def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
+        train = self.config.train
+        if train.schedule == "sequential" and self.global_step >= train.steps[0]:
+            settle(self.stack)
         torch.manual_seed(self.config.train.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: list[Batch | CriticBatch], batch_idx: int) -> Tensor:
@@ -232,6 +236,12 @@ def fit(
     begun = None if start is None else load_stack(start)
     if begun is not None:
         identity["start_sha256"] = describe(str(start))["sha256"]
+    elif config.train.keep_encoder:
+        raise InputError(
+            "train.keep_encoder without a run to begin with",
+            "train.keep_encoder",
+            "begin with one that sees (--start RUN), or set false",
+        )
     elif not all(config.train.steps):
         raise InputError(
             f"train.steps {list(config.train.steps)} leaves a level untrained",
@@ -270,6 +280,7 @@ def _fit(
     logs = make_logger(logger, folder, out.name)
     _train(module, source, folder, device, precision, progress, logs)
     stack = stack.cpu().eval()
+    settle(stack)
     append_metrics(folder / METRICS_FILE, module.rows)
     plans = min(config.train.plans, source.layouts)
     calibrate(stack, source, config.train.seed, config.train.metric_trajectories, plans)
@@ -302,6 +313,13 @@ def make_stack(config: RunConfig, world: World) -> Stack:
         return Stack(config, world)
     except ValueError as error:
         raise InputError(str(error), "levels", "mend the settings of the level") from None
+
+
+def settle(stack: Stack) -> None:
+    """Let level 1 look sharply, which has learned what is to be seen."""
+    encoder = stack.level(0).encoder
+    if isinstance(encoder, PictureEncoder):
+        encoder.settle()
 
 
 def standardise(stack: Stack, source: Source) -> None:

@@ -19,12 +19,12 @@ import torch
 from hjepa.config import dump, parse_config
 from hjepa.errors import InputError, one_line
 from hjepa.json_files import read_json, write_json, write_text
+from hjepa.own_code import named_in
 from hjepa.settings import RunConfig
 
 NOTE, CONFIG, RESUME, METRICS_FILE, MADE = "run.json", "config.yaml", "resume.ckpt", "metrics.csv", "finished"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
-           "inverse", "look", "probe", "critic", "rate_reduction", "barlow", "contrastive", "effective_rank", "spread",
-           "position_error", "ahead_1", "ahead_4", "ahead_8")  # fmt: skip
+           "inverse", "look", "probe", "critic")  # fmt: skip
 
 LOG_FOLDERS = ("tensorboard", "wandb")
 """Of loggers that a run was asked for."""
@@ -105,6 +105,9 @@ def same_run(found: Any, identity: dict[str, Any]) -> bool:
         return False
     if any(found.get(key) != identity.get(key) for key in ("data_sha256", "start_sha256")):
         return False
+    # What a run of others names is not even imported to tell that it is another one.
+    if not set(named_in(found["config"])) <= set(named_in(identity["config"])):
+        return False
     return parse_config(found["config"], "run folder") == parse_config(identity["config"], "run")
 
 
@@ -133,35 +136,45 @@ def check_resume(file: Path, wanted: Mapping[str, torch.Tensor]) -> None:
 
 
 def append_metrics(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Append rows to a table with a header; columns that it lacks are added behind the others."""
-    with file.open(newline="") if file.exists() else io.StringIO() as stream:
-        given = next(csv.reader(stream), [])
-    known = given or list(COLUMNS)
-    columns = list(dict.fromkeys([*known, *(name for row in rows for name in row)]))
-    if given and columns != given:
-        with file.open(newline="") as stream:
-            old = list(csv.DictReader(stream))
-        write_text(file, _table(columns, old))
+    """Append rows to a table with a header; terms that it has no column for get one behind the others."""
+    columns, known = _table(file)
+    more = list(dict.fromkeys(name for row in rows for name in row if name not in columns))
+    whole = file.exists() and file.read_bytes().startswith(_written(columns, []).encode())
+    if more or not whole:
+        columns = [*columns, *more]
+        write_text(file, _written(columns, known))
     with file.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, restval="")
-        if not given:
-            writer.writeheader()
-        writer.writerows(rows)
+        csv.DictWriter(stream, columns, restval="").writerows(rows)
 
 
 def drop_metrics(file: Path, step: int) -> None:
     """Keep only the whole rows up to a step; a kill meets the old table or the new one."""
+    if file.exists():
+        columns, rows = _table(file)
+        kept = [row for row in rows if int(row["step"]) <= step]
+        write_text(file, _written(columns if kept else [*COLUMNS], kept))
+
+
+def _table(file: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and whole rows of a table; `COLUMNS` and none where there is no table yet."""
     if not file.exists():
-        return
+        return [*COLUMNS], []
     with file.open(newline="", encoding="utf-8", errors="replace") as stream:
+        reader = csv.DictReader(stream)
+        columns = list(reader.fieldnames or ())
+        if columns[: len(COLUMNS)] != [*COLUMNS]:
+            return [*COLUMNS], []
         # A row that a kill has cut off lacks columns, and may have lost digits of its step.
-        whole = [row for row in csv.DictReader(stream) if None not in row and None not in row.values()]
-    kept = [row for row in whole if row.get("step", "").isdigit() and int(row["step"]) <= step]
-    columns = list(dict.fromkeys([*COLUMNS, *(name for row in kept[:1] for name in row)]))
-    write_text(file, _table(columns, kept))
+        rows = [
+            row
+            for row in reader
+            if set(row) == set(columns) and None not in row.values() and row["step"].isdigit()
+        ]
+    return columns, rows
 
 
-def _table(columns: list[str], rows: list[dict[str, str]]) -> str:
+def _written(columns: list[str], rows: list[dict[str, str]]) -> str:
+    """A table as text; what a row lacks stays empty."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="")
     writer.writeheader()

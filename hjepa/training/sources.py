@@ -172,7 +172,7 @@ def open_source(data: str | os.PathLike[str], config: RunConfig) -> tuple[Source
         InputError: data of another task, or that do not hold what level 1's encoder sees.
         StoreError: the store cannot be read.
     """
-    encoder = config.levels[0].encoder
+    encoder = config.levels[0].sees
     if _format(Path(data)) != FORMAT:
         states = TrajectoryStore.open(data)
         _same_task(config, states.meta["task"], states.path)

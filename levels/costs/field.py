@@ -19,7 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from levels.costs.base import Ahead, CostHead
 from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
+from levels.costs.kinds import Given
 from levels.encoders.picture import PLACE
 from levels.pictures import Stem, near
 from levels.settings import Sight
@@ -36,10 +38,8 @@ SAME = 0.35
 MOVED = 0.05
 """Of the squared step of a place along trajectories, what actions have to account for."""
 
-Ahead = tuple[Tensor, Tensor, float]
 
-
-class FieldCost(nn.Module):
+class FieldCost(CostHead):
     """Steps to go of latents.
 
     Args:
@@ -224,3 +224,14 @@ class FieldCost(nn.Module):
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what reading the picture takes comes on top."""
         return 2.0 * sweeps * size[0] * size[1] * 4
+
+
+def make_field(given: Given) -> FieldCost:
+    """A field over what is seen.
+
+    Raises:
+        ValueError: nothing is seen, or latents have no places.
+    """
+    if given.world.sight is None:
+        raise ValueError("critic kind field of a level that is told; choose grid")
+    return FieldCost(given.world.sight, given.places, given.patch, given.hidden)

@@ -60,7 +60,9 @@ def test_ours_are_known_without_importing_them_and_users_are_checked() -> None:
     assert registry.get("half")(4) == registry.get("plugins_here:halve")(4) == 2
     with pytest.raises(ValueError, match="loss is 'vicrag'; choose from own, half, or name your own"):
         registry.check("vicrag")
-    with pytest.raises(ValueError, match="'plugins_here:number' is of type int; it has to be something to call"):
+    with pytest.raises(
+        ValueError, match="'plugins_here:number' is of type int; it has to be something to call"
+    ):
         registry.check("plugins_here:number")
 
 

@@ -207,3 +207,36 @@ def test_records_say_what_was_replaced_in_planning(stack: Stack, tmp_path: Path)
         )
     )
     assert record["overrides"] == list(changes) and overrides_of(record) == changes
+
+
+def spent(agent: Agent, steps: int) -> float:
+    """Most operations of an episode without repairs: perceiving, and the plans of all levels when each is due."""
+    searches = agent.searches
+    whole = searches.write_flops + searches.metric_flops + searches.encode_flops * (steps + 1)
+    for k, once in enumerate(searches._plan_flops):
+        whole += once * steps / searches._interval(k)
+    return whole
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_a_fifth_of_the_compute_is_kept_for_repairs(stack: Stack, levels: int) -> None:
+    settings = replace(stack.config.plan, max_candidates=4096, flat={}, ground=0)
+    budget = 0.003 if levels == 1 else 0.001
+    agent = Agent(stack, 64, AgentOptions(levels, budget, settings))
+    assert max(level.to_goal.propose.candidates for level in agent.planner.levels) > 64, "room to fill"
+    used = spent(agent, 64) / (budget * 1e12)
+    assert 0.7 < used <= 0.8, "plans fill what is theirs and leave the reserve"
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_the_reserve_pays_for_so_many_repairs_and_no_more(stack: Stack, levels: int) -> None:
+    settings = replace(stack.config.plan, max_candidates=64, flat={})
+    agent = Agent(stack, 64, AgentOptions(levels, 0.2, settings))
+    first = agent.planner.levels[0]
+    search, steps = (first.to_goal, first.horizon) if levels == 1 else (first.to_subgoal, 2)
+    once = search.passes(first.model, steps) * steps * first.model.flops
+    count = agent.planner.repairs
+    assert count >= 1
+    assert count * once <= 0.2 * 0.2e12 < (count + 1) * once
+    double = Agent(stack, 64, AgentOptions(levels, 0.4, settings))
+    assert double.planner.repairs in (2 * count, 2 * count + 1)

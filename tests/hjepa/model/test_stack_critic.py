@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +155,21 @@ def test_critics_train_after_the_levels_and_leave_them_alone(judged: Stack, tmp_
     assert len(terms) == 2 and all(float(own["steps"]) > 0 for own in terms)
     assert all(p.grad is None for part in (stack.levels, stack.probes) for p in part.parameters())
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in stack.critics.parameters())
+
+
+def test_estimates_that_are_too_low_weigh_as_the_setting_says(judged: Stack, tmp_path: Path) -> None:
+    """The loss is a sum of a part that does not know of `critic.under` and one that is proportional to it."""
+    collect(TASK, tmp_path / "data", plans=3, episodes_per_plan=3, length=20, seed=0)
+    config = replace(judged.config, critic=replace(judged.config.critic, plans=2, trajectories=2))
+    store = StateSource(TrajectoryStore.open(tmp_path / "data"), None)
+    batch = draw_critic(store, config, 0)
+    found = []
+    for under in (0.25, 0.5, 1.0):
+        part = Stack(replace(config, critic=replace(config.critic, under=under)), judged.world)
+        part.load_state_dict(judged.state_dict())
+        found.append(part.critic_loss(batch.grid, batch.agent, batch.goal)[0].item())
+    quarter, half = found[1] - found[0], found[2] - found[1]
+    assert quarter > 0 and half == pytest.approx(2 * quarter, rel=1e-3)
 
 
 def test_the_landscape_of_a_critic_is_its_field(judged: Stack) -> None:

@@ -10,8 +10,9 @@ import torch
 
 from hjepa.config import load_preset
 from hjepa.errors import InputError
+from hjepa.model.form import Form
 from hjepa.model.perception import world_of
-from hjepa.model.stack import Form, Stack
+from hjepa.model.stack import Stack
 from hjepa.training.batches import draw
 from hjepa.training.fit import check_source
 from hjepa.training.latents import LatentTable
