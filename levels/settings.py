@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from levels.anti_collapse.kinds import KINDS as WAYS
+from levels.anti_collapse import kinds as anti_collapses
 from levels.encoders.kinds import KINDS, seen_by
 from levels.ranges import check_ranges, ranged
 
@@ -13,7 +13,7 @@ SEEING = ("symbols", "image", "vector")
 
 ENCODERS = tuple(KINDS.ours)
 MACRO_ACTIONS = ("primitive", "outcome", "chunk")
-ANTI_COLLAPSE = tuple(WAYS.ours)
+ANTI_COLLAPSE = tuple(anti_collapses.KINDS.ours)
 
 DOOR_STATES, KEY_STATES = 3, 2
 """States of a door and of a key in a world with keys."""
@@ -210,11 +210,12 @@ class LevelSettings:
     loss: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("macro_action", MACRO_ACTIONS),):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"level {name} is {getattr(self, name)!r}; choose from {', '.join(allowed)}")
+        if self.macro_action not in MACRO_ACTIONS:
+            raise ValueError(
+                f"level macro_action is {self.macro_action!r}; choose from {', '.join(MACRO_ACTIONS)}"
+            )
         KINDS.check(self.encoder)
-        WAYS.check(self.anti_collapse)
+        anti_collapses.KINDS.check(self.anti_collapse)
         check_ranges(self, "level")
         if self.encoder_reads and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(

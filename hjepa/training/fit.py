@@ -307,19 +307,19 @@ def check_source(config: RunConfig, source: Source) -> None:
         )
 
 
-def settle(stack: Stack) -> None:
-    """Let level 1 look sharply, which has learned what is to be seen."""
-    encoder = stack.level(0).encoder
-    if isinstance(encoder, PictureEncoder):
-        encoder.settle()
-
-
 def make_stack(config: RunConfig, world: World) -> Stack:
     """A stack to be trained; InputError where a part of a level does not take what it is given."""
     try:
         return Stack(config, world)
     except ValueError as error:
         raise InputError(str(error), "levels", "mend the settings of the level") from None
+
+
+def settle(stack: Stack) -> None:
+    """Let level 1 look sharply, which has learned what is to be seen."""
+    encoder = stack.level(0).encoder
+    if isinstance(encoder, PictureEncoder):
+        encoder.settle()
 
 
 def standardise(stack: Stack, source: Source) -> None:

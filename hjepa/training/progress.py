@@ -24,8 +24,7 @@ from hjepa.settings import RunConfig
 
 NOTE, CONFIG, RESUME, METRICS_FILE, MADE = "run.json", "config.yaml", "resume.ckpt", "metrics.csv", "finished"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
-           "inverse", "look", "probe", "critic", "rate_reduction", "barlow", "contrastive", "effective_rank", "spread",
-           "position_error", "ahead_1", "ahead_4", "ahead_8")  # fmt: skip
+           "inverse", "look", "probe", "critic")  # fmt: skip
 
 LOG_FOLDERS = ("tensorboard", "wandb")
 """Of loggers that a run was asked for."""

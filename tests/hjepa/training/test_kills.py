@@ -113,21 +113,6 @@ def test_a_row_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
         assert file.read_bytes() == b"".join(lines[:2])
 
 
-def test_terms_of_ones_own_get_columns(tmp_path: Path) -> None:
-    file = tmp_path / "metrics.csv"
-    append_metrics(file, [{"step": 1, "level": 1, "loss": 0.5}])
-    known = file.read_text().splitlines()[0]
-    append_metrics(file, [{"step": 2, "level": 1, "loss": 0.25, "mine": 7.0}])
-    append_metrics(file, [{"step": 3, "level": 1, "loss": 0.125}])
-    lines = file.read_text().splitlines()
-    assert lines[0] == f"{known},mine" and lines[2].endswith(",7.0") and len(lines) == 4
-    assert all(line.count(",") == lines[0].count(",") for line in lines)
-    drop_metrics(file, 2)
-    assert file.read_text().splitlines() == lines[:3]
-    drop_metrics(file, 0)
-    assert file.read_text().splitlines() == [known]
-
-
 def test_what_no_run_has_put_there_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "x.partial"
     folder.mkdir()
