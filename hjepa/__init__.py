@@ -5,8 +5,9 @@ quick and needs no torch:
 
 - `load_stack`: a trained `Stack` from the name of shipped weights or a run folder;
 - `Stack`: the levels, bottom up; `stack.truncate(n)` is its n-level form;
-- `Agent`: plans top down in a stack and acts in an environment;
+- `Agent`, `AgentOptions`: plans top down in a stack and acts in an environment, and what it is made of;
 - `fit`, `evaluate`, `watch`: training, evaluation and a closer look at a few episodes;
+- `Evaluation`: what `evaluate` and `watch` take, unless a task's id and keywords say it;
 - `figures`: drawing plans, subgoals and costs.
 """
 
@@ -23,17 +24,32 @@ import_module("hjepa._registration").register_with_gymnasium()
 if TYPE_CHECKING:
     from hjepa import figures
     from hjepa.agent.agent import Agent
+    from hjepa.agent.options import AgentOptions
     from hjepa.errors import InputError
     from hjepa.evaluation.evaluate import evaluate, watch
+    from hjepa.evaluation.held_out import Evaluation
     from hjepa.model.checkpoints import load_stack
     from hjepa.model.stack import Stack
     from hjepa.training.fit import fit
 
-__all__ = ["Agent", "InputError", "Stack", "evaluate", "figures", "fit", "load_stack", "watch"]
+__all__ = [
+    "Agent",
+    "AgentOptions",
+    "Evaluation",
+    "InputError",
+    "Stack",
+    "evaluate",
+    "figures",
+    "fit",
+    "load_stack",
+    "watch",
+]
 
 # Public name -> the module that defines it.
 _HOMES = {
     "Agent": "hjepa.agent.agent",
+    "AgentOptions": "hjepa.agent.options",
+    "Evaluation": "hjepa.evaluation.held_out",
     "InputError": "hjepa.errors",
     "Stack": "hjepa.model.stack",
     "evaluate": "hjepa.evaluation.evaluate",

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hjepa.errors import InputError
+from hjepa.planner_names import PLANNERS
 from hjepa.settings import PlanSettings, RunConfig
-from levels.metrics_names import METRICS
+from levels.costs.kinds import KINDS as HEAD_KINDS
+from levels.metrics_names import KINDS as METRIC_KINDS
+from levels.registry import Registry
 from levels.settings import SEEING
 
-PLANNERS = ("adam", "cem", "mppi", "exhaustive", "sampling", "actor", "value-map")
 SCHEDULES = ("sequential", "joint")
 STARTS = ("top", "distance")
+SUBGOALS = ("distance", "critic")
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Quantiles of one-stride distances that calibration keeps."""
@@ -34,10 +37,11 @@ def check(config: RunConfig, where: str = "configuration") -> None:
     _check_counts(config, refuse)
     _check_training(config, refuse)
     plan = config.plan
+    if config.critic is not None and config.critic.kind is not None:
+        _known(HEAD_KINDS, config.critic.kind, refuse)
     if config.critic is None and plan.metric == "critic":
         refuse("plan.metric is critic, but there is none", "give a critic section, as critic: {steps: 600}")
-    if plan.metric not in METRICS:
-        refuse(f"plan.metric {plan.metric!r}", f"choose from {', '.join(METRICS)}")
+    _known(METRIC_KINDS, plan.metric, refuse)
     _check_plan(plan, "plan", refuse)
     for number, level in enumerate(config.levels[1 : plan.walks.level], 2):
         if level.encoder != "shared":
@@ -52,13 +56,13 @@ def check(config: RunConfig, where: str = "configuration") -> None:
 def _check_levels(config: RunConfig, refuse: Refuse) -> None:
     """Refuse levels that do not stand on one another."""
     first = config.levels[0]
-    if first.encoder not in ("agent", *SEEING) or first.macro_action != "primitive" or first.stride != 1:
+    if first.sees == "latent" or first.macro_action != "primitive" or first.stride != 1:
         refuse(
             "level 1 does not see step by step",
             f"give it one of the encoders {', '.join(SEEING)} or agent, macro_action primitive, stride 1",
         )
     for number, (below, level) in enumerate(zip(config.levels, config.levels[1:]), 2):
-        if level.encoder in ("agent", *SEEING) or level.macro_action == "primitive" or level.stride < 2:
+        if level.sees != "latent" or level.macro_action == "primitive" or level.stride < 2:
             refuse(
                 f"level {number} is no abstraction of level {number - 1}",
                 "give it encoder mlp or shared, macro_action outcome or chunk, stride 2 or more",
@@ -130,8 +134,9 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
 
 def _check_plan(plan: PlanSettings, where: str, refuse: Refuse) -> None:
     """Refuse settings of planning that cannot work, of a stack (``plan``) or of one level alone."""
-    if plan.planner not in PLANNERS:
-        refuse(f"{where}.planner {plan.planner!r}", f"choose from {', '.join(PLANNERS)}")
+    _known(PLANNERS, plan.planner, refuse)
+    if plan.subgoals not in SUBGOALS:
+        refuse(f"{where}.subgoals {plan.subgoals!r}", f"choose from {', '.join(SUBGOALS)}")
     if plan.start not in STARTS:
         refuse(f"{where}.start {plan.start!r}", f"choose from {', '.join(STARTS)}")
     if plan.commit > plan.horizon[0]:
@@ -148,8 +153,19 @@ def _check_plan(plan: PlanSettings, where: str, refuse: Refuse) -> None:
         )
 
 
+def _known(parts: Registry, name: str, refuse: Refuse) -> None:
+    """Refuse a name that is neither one of ours nor of a part in a user's module."""
+    try:
+        parts.check(name)
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        refuse(what, remedy)
+
+
 def least_rollouts(plan: PlanSettings, levels: int) -> int:
     """Candidates that one planner call imagines at least: one is proposed, refined and selected."""
+    if plan.planner not in PLANNERS.ours:
+        return 1  # its `rollouts` say, when the budget is spread
     if plan.planner == "sampling" or (plan.planner == "exhaustive" and levels == 1):
         return 2
     # Proposals come imagined, unless a warm start has taken a place among them.
@@ -171,7 +187,7 @@ def _check_limits(plan: PlanSettings, levels: int, refuse: Refuse) -> None:
             f"give {least} or more, or null",
         )
     if plan.patience is not None:
-        if plan.planner not in ("adam", "exhaustive"):
+        if plan.planner in PLANNERS.ours and plan.planner not in ("adam", "exhaustive"):
             refuse(f"plan.patience: planner {plan.planner} takes no gradient steps", "give null")
         # So many steps after the first evaluation, and one more that can be saved.
         if plan.patience > plan.iterations - 2:

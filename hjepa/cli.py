@@ -12,13 +12,28 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NoReturn
 
 from hjepa.errors import InputError, one_line
+from hjepa.own_code import allow
 
-COMMANDS = ("demo", "collect", "fit", "distill", "see", "plan", "tune", "ablate", "report", "bench", "tasks")
+COMMANDS = (
+    "demo",
+    "collect",
+    "fit",
+    "distill",
+    "see",
+    "plan",
+    "tune",
+    "ablate",
+    "report",
+    "explore",
+    "bench",
+    "tasks",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = parse(arguments)
         command = _module(parsed.command)
+        allow(getattr(parsed, "allow", ()))
+        _find_modules_here()
         if getattr(command, "continues", lambda _: False)(parsed):
             hint = "the same command again continues"
         return int(command.run(parsed) or 0)
@@ -96,6 +113,14 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(
             message if len(message) <= 400 else f"{message[:397]}...", "", f"see {self.prog} --help"
         )
+
+
+def _find_modules_here() -> None:
+    """Let a user's own modules lie in the folder that the command is called from; behind all others, so that none of
+    ours is hidden by one that lies there."""
+    with suppress(OSError):  # a folder that is gone
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
 
 
 def _module(command: str) -> ModuleType:

@@ -18,11 +18,13 @@ import yaml
 from hjepa.builder import build, build_field, nearest
 from hjepa.checks import check
 from hjepa.errors import InputError
+from hjepa.own_code import allow, named_in
 from hjepa.places import plain_name, shipped_or_here
 from hjepa.settings import PlanSettings, RunConfig, WalkSettings
 from hjepa.yaml_files import parse_yaml, read_yaml
 from levels.metrics_names import METRICS
 from levels.ranges import shown
+from levels.registry import module_of
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -44,7 +46,9 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     content, path = read_preset(name)
     if isinstance(content, dict):
         content.pop("ablate", None)  # what hjepa.sweeps.grid reads
-    return parse_config(override(content, overrides), str(path))
+    content = override(content, overrides)
+    allow(named_in(content))  # a person named the preset, and so what it names
+    return parse_config(content, str(path))
 
 
 def read_preset(name: str) -> tuple[Any, Path]:
@@ -124,7 +128,7 @@ def parse_config(content: Any, where: str) -> RunConfig:
 
 def _flat(metric: str, values: dict[str, Any], where: str) -> dict[str, Any]:
     """The values of one level that plans alone, each of the type and range of the setting that it replaces."""
-    if metric not in METRICS:
+    if metric not in METRICS and module_of(metric) is None:
         raise InputError(f"plan.flat of metric {shown(metric)}", where, nearest(metric, METRICS))
     known = [item.name for item in fields(PlanSettings) if item.name not in ("metric", "share", "flat")]
     walks = [item.name for item in fields(WalkSettings)]

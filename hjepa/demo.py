@@ -93,7 +93,16 @@ def plan_cell(folder: Path, levels: int, metric: str, split: str, episodes: int)
     stack = load_stack(folder)
     settings = replace(stack.config.plan, metric=metric)
     facts = {"train_seed": stack.config.train.seed, "checkpoint_sha256": describe(folder)["sha256"]}
-    return evaluate(stack, stack.config.task, levels, episodes, SEED, split, settings=settings, facts=facts)
+    return evaluate(
+        stack,
+        stack.config.task,
+        levels=levels,
+        settings=settings,
+        episodes=episodes,
+        seed=SEED,
+        split=split,
+        facts=facts,
+    )
 
 
 def _name(cell: tuple[int, str]) -> str:
@@ -106,7 +115,7 @@ def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
     folder.mkdir(exist_ok=True)
     best = max(records, key=lambda record: (record["levels"] > 1, record["success_rate"], record["spl"]))
     settings = replace(stack.config.plan, metric=best["metric"])
-    trace = watch(stack, task, stack.depth, episodes=8, seed=SEED, settings=settings)
+    trace = watch(stack, task, episodes=8, seed=SEED, settings=settings)
     solved = np.flatnonzero(trace.results.success)
     episode = int(solved[0]) if len(solved) else 0
     pictures = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hjepa.errors import InputError
+from levels.metrics_names import METRICS
 from levels.ranges import ranged, refusal, shown
 from levels.settings import LevelSettings
 
@@ -57,6 +58,7 @@ class TrainSettings(_Ranged):
         upper_learning_rate: of the other levels.
         weight_decay: of AdamW.
         end_to_end: whether the loss of a level reaches the levels below it (joint schedule).
+        keep_encoder: whether level 1 goes on seeing as in the run it begins with, and learns only how the world moves.
         clip: largest norm of the gradient.
         log_every: steps between two rows of metrics.csv.
         checkpoint_every: steps between two checkpoints to resume from.
@@ -72,6 +74,7 @@ class TrainSettings(_Ranged):
     upper_learning_rate: float = ranged(2e-3, 0, 1000, above=True)
     weight_decay: float = ranged(1e-4, 0, 1000)
     end_to_end: bool = False
+    keep_encoder: bool = False
     clip: float = ranged(1.0, 0, 1e9)
     log_every: int = ranged(50, 1, STEPS)
     checkpoint_every: int = ranged(200, 1, STEPS)
@@ -83,6 +86,8 @@ class CriticSettings(_Ranged):
     """The critic of a stack and its training, after that of all levels; see `levels.grid.critic`.
 
     Attributes:
+        kind: a name of `levels.costs.kinds`, or a class of one's own as ``module:Name``; None: ``grid`` for levels that
+            are told, ``field`` for those that see.
         hidden: channels of the network that reads the floor plan.
         sweeps: moves of the longest way that is found.
         train_sweeps: the same in training; costs are local, so that near goals teach what far ones need.
@@ -101,6 +106,7 @@ class CriticSettings(_Ranged):
             `levels.grid.critic.Critic.loss`.
     """
 
+    kind: str | None = None
     hidden: int = ranged(32, 1, 4096)
     sweeps: int = ranged(48, 1, 10_000)
     train_sweeps: int = ranged(32, 1, 10_000)
@@ -139,11 +145,12 @@ class PlanSettings(_Ranged):
     Attributes:
         horizon: steps per level when it aims at the goal.
         commit: steps a flat agent walks of a plan before it plans again.
-        planner: one of `hjepa.checks.PLANNERS`; ``exhaustive`` enumerates at level 1 and uses adam above, ``actor``
-            takes the best of a few draws of the actors, without search; ``value-map`` is a control that descends the
-            critic's field and uses no world model (`hjepa.evaluation.value_map`).
+        planner: one of `hjepa.planner_names.PLANNERS`, or a class of one's own as ``module:Name``; ``exhaustive``
+            enumerates at level 1 and uses adam above, ``actor`` takes the best of a few draws of the actors, without
+            search; ``value-map`` is a control that descends the critic's field and uses no world model
+            (`hjepa.evaluation.value_map`).
         actor: candidates of each search that follow the level's actor; the rest is drawn from its prior.
-        metric: distance between latents, one of `levels.metrics_names.METRICS`.
+        metric: distance between latents, one of `levels.metrics_names.METRICS`, or one of one's own as ``module:Name``.
         iterations: gradient steps, or rounds of sampling.
         learning_rate: of Adam on the actions.
         elites: share of the proposals that Adam descends from; the others are only evaluated.
@@ -174,6 +181,8 @@ class PlanSettings(_Ranged):
         reached: quantile of one-stride distances in the data within which a level's goal counts as reached.
         critic_reached: the same under the metric ``critic``, which knows better than a distance when it is time to
             hand the goal down.
+        subgoals: under the metric ``critic``, what measures subgoals: ``distance``, that of latents, or ``critic``, the
+            steps to go to them, where the critic is a field that spreads from any latent.
         warm_start: try what is left of a level's last plan among its proposals.
         max_milliseconds: of one planner call, a block of episodes at one level: after that no further iteration
             begins, and the best plan so far is used. What is planned then depends on the machine, so results
@@ -215,12 +224,18 @@ class PlanSettings(_Ranged):
     critic_veto: float | None = ranged(None, 0, WEIGHT, above=True)
     reached: float = ranged(0.25, 0, 1)
     critic_reached: float = ranged(0.9, 0, 1)
+    subgoals: str = "distance"
     warm_start: bool = False
     max_milliseconds: float | None = ranged(None, 0, 1e9, above=True)
     max_rollouts: int | None = ranged(None, 1, 1_000_000_000)
     patience: int | None = ranged(None, 1, 10_000)
     walks: WalkSettings = field(default_factory=WalkSettings)
     flat: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def own_distances(self) -> list[str]:
+        """The distances named here beside `levels.metrics_names.DISTANCES`, each once."""
+        return [name for name in dict.fromkeys((self.metric, *self.flat)) if name not in METRICS]
 
     def alone(self) -> PlanSettings:
         """The settings of one level that plans alone."""

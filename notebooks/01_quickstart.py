@@ -33,7 +33,6 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import HTML
 
 import hjepa
 import tasks
@@ -100,7 +99,7 @@ hjepa.figures.subgoals(trace, episode=episode)
 # The same as a film: the agent walks, and the plan that each level follows at that moment is drawn in the level's colour.
 
 # %%
-HTML(hjepa.figures.to_html(hjepa.figures.plan_animation(trace, episode=episode)))
+hjepa.figures.player(trace, episode=episode)
 
 # %% [markdown]
 # ## Does the hierarchy matter?
@@ -140,7 +139,9 @@ import torch
 from minigrid.wrappers import FullyObsWrapper
 
 spec = tasks.task_spec(TASK)
-agent = hjepa.Agent(stack, spec.step_budget, levels=3, budget_tflops=spec.default_budget_tflops)
+agent = hjepa.Agent(
+    stack, spec.step_budget, hjepa.AgentOptions(levels=3, budget_tflops=spec.default_budget_tflops)
+)
 env = FullyObsWrapper(gymnasium.make(TASK, split="test"))
 observation, info = env.reset(seed=1)
 print("what an observation holds:", sorted(observation), observation["image"].shape)

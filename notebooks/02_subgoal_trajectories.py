@@ -25,7 +25,6 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import HTML
 
 import hjepa
 import tasks
@@ -73,7 +72,7 @@ hjepa.figures.subgoals(trace, episode=EPISODE, start=0, stop=12)
 # moment.
 
 # %%
-HTML(hjepa.figures.to_html(hjepa.figures.plan_animation(trace, episode=EPISODE)))
+hjepa.figures.player(trace, episode=EPISODE)
 
 # %% [markdown]
 # ## Take a level away

@@ -603,7 +603,9 @@ spec = tasks.task_spec(TASK)
 plain = replace(config.plan, metric="l2")
 watched = {}
 for metric in ("l2", "critic"):
-    agent = make_agent(stack, spec, levels=2, settings=replace(config.plan, metric=metric), record=True)
+    agent = make_agent(
+        stack, spec, hjepa.AgentOptions(levels=2, settings=replace(config.plan, metric=metric), record=True)
+    )
     watched[metric] = agent, play(agent, spec, episodes, first=0, seed=0)
 _, trace = watched["l2"]
 failures = np.flatnonzero(trace.results.success == 0)
@@ -662,7 +664,9 @@ changes = {
 alone = episodes.select(np.array([failed]))
 print(f"episode {failed}; the shortest way has {alone.oracle_steps[0]} steps")
 for name, change in changes.items():
-    agent = make_agent(stack, spec, **{"levels": 2, "settings": plain} | change)
+    parts = {"levels": 2, "settings": plain} | change
+    oracle = parts.pop("oracle", None)
+    agent = make_agent(stack, spec, hjepa.AgentOptions(**parts), oracle)
     results = play(agent, spec, alone, first=failed, seed=0).results
     outcome = f"arrives in {results.steps[0]} steps" if results.success[0] else "does not arrive"
     print(f"   {name:25} {outcome}")

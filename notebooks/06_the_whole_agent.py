@@ -44,7 +44,7 @@ from hjepa.figures.style import FAINT, INK, level_colour
 from hjepa.gridworld.configurator import Configurator
 from hjepa.gridworld.guardrails import Region
 from hjepa.gridworld.missions import read_mission, sample_missions
-from hjepa.gridworld.short_term_memory import Memory
+from hjepa.gridworld.short_term_memory import Memory, remembering
 from hjepa.model.perception import Perception
 from tasks import make_batched, task_spec
 from tasks.mission_oracles import mission_steps
@@ -77,7 +77,9 @@ print(
 # %%
 stack = hjepa.load_stack("told-nested-keys-d2")
 settings = with_plan(stack.config, ["plan.start=distance"]).plan
-agent = make_agent(stack, spec, levels=3, settings=settings, memory="map", record=True)
+agent = make_agent(
+    stack, spec, hjepa.AgentOptions(levels=3, settings=settings, memory=remembering("map"), record=True)
+)
 boxes = [
     ("world model", agent.stack, f"{agent.depth} JEPA levels"),
     ("perception", agent.perception, Perception.__name__),
@@ -306,7 +308,9 @@ free = replace(missions, avoid=np.zeros_like(missions.avoid))
 
 
 def measure(name, asked=missions, zones=None, levels=3, memory="map", settings=settings):
-    playing = make_agent(stack, spec, levels, settings=settings, memory=memory)
+    playing = make_agent(
+        stack, spec, hjepa.AgentOptions(levels=levels, settings=settings, memory=remembering(memory))
+    )
     results = play(playing, spec, episodes, 0, 0, zones, asked).results
     won = results.success.astype(bool)
     return {
@@ -352,7 +356,7 @@ plt.show()
 # that compute, and nearly as well.
 #
 # **What to try next.** Another mission: write your own line in section 1. Another memory: `memory="ring:4"`. A box of your own: anything
-# that keeps the protocol, `hjepa.Agent(..., configurator=...)`. And on a larger plan the same episode without keys:
+# that keeps the protocol, `hjepa.AgentOptions(configurator=...)`. And on a larger plan the same episode without keys:
 #
 # ```bash
 # hjepa plan --checkpoint told-nested-d3 --task hjepa/NestedPartial-d3-v0 --memory map --levels 1,2,3 --json parts.json

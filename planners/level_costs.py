@@ -26,11 +26,15 @@ class LevelCosts:
         state: of E episodes.
         k: which level, from 0.
         index: (B,) int64, which episodes.
+
+    Attributes:
+        spent: operations per episode that making costs took so far.
     """
 
     def __init__(self, levels: Sequence[LevelPlanner], state: PlanState, k: int, index: Tensor) -> None:
         self.levels, self.state, self.k, self.index = levels, state, k, index
         self.level, self.own = levels[k], state.levels[k]
+        self.spent = 0.0
 
     def distance(self) -> Distance:
         """Between latents of the level."""
@@ -82,10 +86,20 @@ class LevelCosts:
             own.target[self.index],
             (horizon - own.walked[self.index]).clamp(1, horizon),
             lambda imagined: level.model.lift(imagined, memory),
-            LevelCosts(self.levels, self.state, self.k + 1, self.index).distance(),
+            self._to_subgoal(own.target[self.index]),
             level.model.lift_flops,
         )
         return cost, horizon
+
+    def _to_subgoal(self, target: Tensor) -> Distance:
+        """Of latents of the level above from a subgoal (B, D): the critic's, where it spreads from subgoals too."""
+        above, layout = self.levels[self.k + 1], self.state.layout
+        critic = above.critic
+        if above.spread is None or critic is None or layout is None:
+            return LevelCosts(self.levels, self.state, self.k + 1, self.index).distance()
+        field = above.spread(layout[self.index], target)
+        self.spent += above.spread_flops
+        return lambda latent, subgoal: critic(latent, field)
 
     def aim(self, stride: int | None) -> Aim:
         """Where plans are to lead, for proposals that know the way.
@@ -113,22 +127,23 @@ class LevelCosts:
             keys: (B,) random keys.
 
         Returns:
-            the objective, and operations per episode that making it took.
+            the objective, and operations per episode that making it and its target took.
         """
-        level, terms, spent = self.level, [target], 0.0
+        level, terms = self.level, [target]
         if level.support > 0:
             terms.append(SupportCost(level.support, level.support_free))
         if level.ground and self.k:
             ends, spent = self._ground(latents, keys)
+            self.spent += spent
             terms.append(GroundingCost(ends, self.distance(), level.ground_weight))
         objective: Objective = terms[0] if len(terms) == 1 else SumCost(terms)
         danger = self.danger()
         if danger is None:
-            return objective, spent
+            return objective, self.spent
         # A step of level 1 is seen whole; what lies between the ends of others only the critic can tell.
         left = self._left() if self.k else None
         flops = level.danger_flops * horizon + (0.0 if left is None else level.critic_flops * (horizon + 1))
-        return Guarded(objective, danger, level.danger_limit, left, level.leap, flops), spent
+        return Guarded(objective, danger, level.danger_limit, left, level.leap, flops), self.spent
 
     def _left(self) -> Callable[[Tensor], Tensor] | None:
         """The critic's distance to the goal, of latents (B, N, H, D); None without one."""

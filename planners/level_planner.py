@@ -24,8 +24,11 @@ class LevelPlanner:
             episodes have their own metric it is called with ``metric=`` (E, D, M).
         reached: distance within which its goal counts as reached.
         critic: distance to the goal, of latents (E, N, H, D) and the episodes' fields (E, ...) -> (E, N, H), where
-            episodes have fields; subgoals are still measured by ``distance``. None: the goal is as well.
+            episodes have fields; subgoals are measured by ``distance`` unless there is ``spread``. None: the goal is as
+            well.
         critic_flops: operations of the critic per latent.
+        spread: what the critic reads for a subgoal that this level sets: layouts (E, ...), subgoals (E, D) -> fields.
+        spread_flops: operations of it per episode.
         veto: cost of its best plan to a subgoal above which it leaves the subgoal and aims at the goal itself.
         pace: the most that the critic's distance can shrink in a step; None: unknown.
         step_cost: cost of a step on the way to the goal.
@@ -51,6 +54,8 @@ class LevelPlanner:
     reached: float
     critic: Callable[[Tensor, Tensor], Tensor] | None = None
     critic_flops: float = 0.0
+    spread: Callable[[Tensor, Tensor], Tensor] | None = None
+    spread_flops: float = 0.0
     veto: float = float("inf")
     pace: float | None = None
     step_cost: float = 0.0

@@ -83,6 +83,8 @@ class PlanState:
         top: (E,) int64, the highest level in use, from 0; see `TopDownPlanner.plan_from`.
         exact: (E,) weight of the distance between latents beside a critic's steps to go, for goals that are more than a
             place; None: 0 everywhere.
+        layout: what levels' ``spread`` makes fields of subgoals from, one row per episode; None: subgoals are measured
+            by distances.
         decisions: every planner call, when they are recorded.
     """
 
@@ -95,6 +97,7 @@ class PlanState:
     top: Tensor
     zone: Tensor | None = None
     exact: Tensor | None = None
+    layout: Tensor | None = None
     decisions: list[Decision] = field(default_factory=list)
 
     @property

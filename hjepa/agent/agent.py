@@ -22,23 +22,23 @@ from torch import Tensor
 from hjepa.agent.budget import Searches
 from hjepa.agent.encoding import Reader
 from hjepa.agent.episodes import Episodes
+from hjepa.agent.options import DEFAULT_TFLOPS, AgentOptions
 from hjepa.devices import check_floats, in_plain_modes
 from hjepa.errors import InputError
 from hjepa.gridworld.configurator import Configurator, Course, LegByLeg
 from hjepa.gridworld.guardrails import Guardrail, Region, forbidden, without_lava
 from hjepa.gridworld.partial_views import begin_memory, look, renew
-from hjepa.gridworld.short_term_memory import Remembering, believed
+from hjepa.gridworld.short_term_memory import believed
 from hjepa.model.level_model import LevelModel
 from hjepa.model.perception import Observation, Perception, Seen, Symbolic
 from hjepa.model.stack import Stack
-from hjepa.settings import PlanSettings
 from hjepa.tensors import as_tensor
 from planners.blocks import blocks
 from planners.rollouts import ALIGNED
 from planners.top_down import PlanState, TopDownPlanner
 from tasks.missions import MissionBatch
 
-__all__ = ["Agent", "Episodes"]
+__all__ = ["Agent", "AgentOptions", "Episodes"]
 
 GLANCED = 8
 """How many times as many episodes a planner call takes where actors are followed and nothing is searched."""
@@ -50,19 +50,12 @@ class Agent:
     Args:
         stack: trained levels.
         step_budget: environment steps of an episode, the only horizon the agent knows.
-        levels: how many levels to use; None: all.
-        budget_tflops: compute per episode, in TFLOP; the number of candidates follows from it.
-        settings: of planning; None: the stack's own.
-        record: keep every decision, for figures and diagnosis.
-        guardrails: cells that no plan may lead through, see `hjepa.gridworld.guardrails`.
-        memory: of what has been seen, where the world is seen in parts, see
-            `hjepa.gridworld.short_term_memory`; None: it is seen whole.
-        perception: what it sees with; None: `Symbolic`.
-        configurator: what sets planning for missions and distances; None: `LegByLeg`.
+        options: what it is made of; where they say nothing it has all levels of the stack, `DEFAULT_TFLOPS`, no
+            guardrails, and no memory. `hjepa.evaluation.evaluate.make_agent` knows what a task asks for.
 
     Attributes:
         stack: the world model: the levels in use, with their critics and actors.
-        perception, memory, configurator, guardrails: as above.
+        settings, budget_tflops, record, guardrails, memory, perception, configurator: see `AgentOptions`.
         searches: how each level searches, within the budget.
         planner: what brings them together.
         reader: what the stack makes of floor plans, agents and goals.
@@ -73,39 +66,29 @@ class Agent:
     """
 
     @in_plain_modes
-    def __init__(
-        self,
-        stack: Stack,
-        step_budget: int,
-        levels: int | None = None,
-        budget_tflops: float = 0.01,
-        settings: PlanSettings | None = None,
-        record: bool = False,
-        guardrails: Sequence[Guardrail] = (),
-        memory: Remembering | None = None,
-        perception: Perception | None = None,
-        configurator: Configurator | None = None,
-    ) -> None:
+    def __init__(self, stack: Stack, step_budget: int, options: AgentOptions | None = None) -> None:
+        options = options or AgentOptions()
         check_floats(stack)
-        self.stack = stack.truncate(levels or stack.depth)
-        self.settings = settings or stack.config.plan
+        self.stack = stack.truncate(options.levels or stack.depth)
+        self.settings = options.settings or stack.config.plan
         if self.stack.depth == 1:
             self.settings = self.settings.alone()
-        self.budget_tflops = budget_tflops
+        self.budget_tflops = DEFAULT_TFLOPS if options.budget_tflops is None else options.budget_tflops
         self.step_budget = step_budget
-        self.record = record
-        self.guardrails = tuple(guardrails)
-        self.memory = memory
-        if memory is not None and self.settings.metric == "imagined":
+        self.record = options.record
+        self.guardrails = options.guardrails or ()
+        self.memory = options.memory
+        if self.memory is not None and self.settings.metric == "imagined":
             raise InputError(
                 "metric 'imagined' where the world is seen in parts",
                 "plan.metric",
                 "it would be imagined anew with every view; choose another",
             )
         sight = stack.world.sight
-        self.perception: Perception = perception or (Symbolic(stack.world) if sight is None else Seen(sight))
+        usual = Symbolic(stack.world) if sight is None else Seen(sight)
+        self.perception: Perception = options.perception or usual
         spans = self.stack.config.spans[: self.stack.depth]
-        self.configurator: Configurator = configurator or LegByLeg(self.settings, spans)
+        self.configurator: Configurator = options.configurator or LegByLeg(self.settings, spans)
         self._prepared: tuple[bool, int] | None = None
         self._prepare(None)
 
@@ -187,6 +170,8 @@ class Agent:
         fields, metrics = self.reader.judge(known, ends, goals, memories, keys, zone)
         state = self.planner.start(goals, memories, keys, metrics, fields, zone)
         state.exact = exact
+        if self.searches.spreads:
+            state.layout = self.reader.layout(known)
         state.flops += self.searches.write_flops + self.searches.metric_flops
         fresh = torch.zeros(self.depth, len(keys), dtype=torch.bool, device=self._device)
         return Episodes(state, memories, floor, aim, course, short_term, fresh, torch.zeros_like(keys))

@@ -8,7 +8,6 @@ the first ones may spend more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from torch import Tensor
 
@@ -17,14 +16,15 @@ from hjepa.errors import InputError
 from hjepa.model.actors import LevelPolicy
 from hjepa.model.level_model import LevelModel, critic_flops, perception_flops, probe_flops, write_flops
 from hjepa.model.stack import Stack
+from hjepa.planner_names import PLANNERS
 from hjepa.settings import PlanSettings
-from levels.metrics import squared_distance
+from levels.costs.field import FieldCost
 from planners.grounding import grounding_flops
 from planners.level_planner import LevelPlanner
 from planners.planner import Planner
 from planners.policies import PolicyPlanner, PolicyProposal
 from planners.proposals import EnumerationProposal, PriorProposal, Proposal
-from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
+from planners.refiners import NoRefiner, Refiner
 from planners.rollouts import ALIGNED
 
 REPAIR_SHARE = 0.2
@@ -63,6 +63,8 @@ class Searches:
         judge_flops: of what costs are measured by, when the goal is another one or a floor plan turns out different.
         look_flops: of asking whether something is in the way.
         critic_flops: per level, of one latent's steps to go.
+        spreads: whether subgoals are measured by the critic.
+        spread_flops: of the field of one subgoal.
         phases: the levels' planners in each part of an episode.
 
     Raises:
@@ -98,6 +100,11 @@ class Searches:
             self.metric_flops = imagined_flops(self.models, settings.walks)
         if settings.metric == "critic":
             self.metric_flops, self.critic_flops = critic_flops(stack, self.sweeps)
+        self.spreads, self.spread_flops = self._whether_spread(), 0.0
+        if self.spreads:
+            critic = stack.critic(0)
+            assert isinstance(critic, FieldCost)
+            self.spread_flops = critic.field_operations(self.sweeps, stack.world.size)
         self.danger_flops = probe_flops(stack) if guarded else [0.0] * stack.depth
         lifts = sum(model.lift_flops for model in self.models[:-1])
         self.judge_flops = self.metric_flops + self.encode_flops + lifts
@@ -108,6 +115,19 @@ class Searches:
             self.look_flops = asked[0] * settings.horizon[0] + sum(asked[1:])
         self._plan_flops = [0.0] * stack.depth
         self.phases = [self._planners(phase) for phase in range(PHASES if settings.front > 1 else 1)]
+
+    def _whether_spread(self) -> bool:
+        """Whether subgoals are measured by the critic; InputError where it measures goals alone."""
+        if self.settings.subgoals == "distance" or self.settings.metric != "critic":
+            return False
+        if not isinstance(self.stack.critic(0), FieldCost):
+            kind = "one's own" if self.stack.sees else "a told"
+            raise InputError(
+                f"plan.subgoals is {self.settings.subgoals!r}, and {kind} critic measures goals alone",
+                "plan.subgoals",
+                "set distance",
+            )
+        return self.stack.depth > 1
 
     @property
     def sweeps(self) -> int:
@@ -154,7 +174,6 @@ class Searches:
         top = k + 1 == self.stack.depth
         horizon = settings.horizon[k]
         due = horizon if top else config.levels[k + 1].stride
-        metric = self.stack.metric(settings.metric, k)
         unit = self.stack.stride_quantile(settings.metric, k, 0.5)
         above = unit if top else self.stack.stride_quantile(settings.metric, k + 1, 0.5)
         # The same at all levels: in a unit that grows with the stride, support would outweigh the goal at the top.
@@ -185,10 +204,12 @@ class Searches:
             horizon=horizon,
             to_goal=to_goal,
             to_subgoal=to_subgoal,
-            distance=squared_distance if metric is None else partial(squared_distance, metric=metric),
+            distance=self.stack.distance(settings.metric, k),
             reached=self.stack.stride_quantile(settings.metric, k, reached),
             critic=self._critic(k),
             critic_flops=self.critic_flops[k],
+            spread=self._spread(k) if self.spreads and k else None,
+            spread_flops=self.spread_flops,
             veto=float("inf") if top or veto is None else veto * above,
             pace=None if settings.pace is None else settings.pace * unit,
             step_cost=settings.step_cost * unit,
@@ -211,6 +232,12 @@ class Searches:
         critic = self.stack.critic(k)
         unit = self.stack.stride_quantile("critic", k, 0.5) / self.stack.config.spans[k]
         return lambda latent, field: unit * critic(latent, field)
+
+    def _spread(self, k: int) -> Callable[[Tensor, Tensor], Tensor]:
+        """Layouts (E, 4, W, H) and subgoals (E, D) of level k + 1 -> fields of steps to them."""
+        critic = self.stack.critic(k)
+        assert isinstance(critic, FieldCost)
+        return lambda layout, subgoal: critic.spread(layout, subgoal, self.sweeps)
 
     def _pace(self, phase: int) -> float:
         """The part of the compute for planning that one step of this part of the episode may take.
@@ -242,7 +269,7 @@ class Searches:
         pace, last = (
             (1 / self.step_budget,) * 2 if exhaustive else (self._pace(phase), self._pace(PHASES - 1))
         )
-        ground = self._grounding_flops(k)
+        ground = self._grounding_flops(k) + self.spread_flops
         allowance = (
             max(self.budget_tflops * 1e12 * (1 - kept) - fixed, 0.0) * pace * share * interval - ground
         )
@@ -275,7 +302,7 @@ class Searches:
             search = Planner(self._proposal(k, candidates), refine, milliseconds)
             needed, rollouts = search.passes(model, horizon) * one, search.rollouts(model, horizon)
             if needed <= allowance and (limit is None or rollouts <= limit):
-                self._plan_flops[k] = max(self._plan_flops[k], needed + self._grounding_flops(k))
+                self._plan_flops[k] = max(self._plan_flops[k], needed + ground)
                 return search
             if candidates == 1:
                 break
@@ -310,14 +337,10 @@ class Searches:
 
     def _refiner(self, k: int) -> Refiner:
         """How level k + 1 makes candidates better."""
-        settings = self.settings
-        if settings.planner == "cem":
-            return RefitRefiner(settings.iterations)
-        if settings.planner == "mppi":
-            return RefitRefiner(settings.iterations, elites=None)
-        if settings.planner == "sampling" or (settings.planner == "exhaustive" and k == 0):
+        if self.settings.planner == "exhaustive" and k == 0:
             return NoRefiner()
-        return AdamRefiner(settings.iterations, settings.learning_rate, settings.elites, settings.patience)
+        made: Refiner = PLANNERS.get(self.settings.planner)(self.settings)
+        return made
 
 
 def _aligned(count: int) -> int:

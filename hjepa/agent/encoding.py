@@ -10,6 +10,7 @@ from hjepa.agent.budget import Searches
 from hjepa.agent.imagination import imagined_metrics
 from hjepa.model.stack import Stack
 from hjepa.settings import PlanSettings
+from levels.costs.field import FieldCost
 from planners.blocks import blocks, pad
 
 ENCODED = 64
@@ -121,6 +122,15 @@ class Reader:
                 parts.append(critic.field(plans, ends, self.searches.sweeps, closed)[:kept])
             fields.append(torch.cat(parts))
         return fields
+
+    @torch.no_grad()
+    def layout(self, floor: np.ndarray) -> Tensor:
+        """What fields of subgoals spread over, of the pictures (E, ...): moves (E, 4, W, H)."""
+        critic = self.stack.critic(0)
+        assert isinstance(critic, FieldCost)
+        pictures = torch.from_numpy(np.ascontiguousarray(floor)).to(self._device)
+        parts = [critic.costs(padded)[:kept] for padded, kept in blocks(pictures, self.settings.block)]
+        return torch.cat(parts)
 
     @property
     def _device(self) -> torch.device:

@@ -118,6 +118,17 @@ def assignment(text: str) -> str:
     return text
 
 
+def add_allow(parser: Any) -> None:
+    """``--allow``, of commands that open a checkpoint; see `hjepa.own_code`."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module of your own that a checkpoint may import its parts from; may be repeated",
+    )
+
+
 def add_device(parser: Any) -> None:
     """``--device`` and ``--precision``."""
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")
@@ -159,6 +170,30 @@ def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], N
             bars.append(tqdm(desc=description, unit=unit, dynamic_ncols=True, mininterval=0.5))
         bars[0].total = total
         bars[0].update(done - bars[0].n)
+
+    try:
+        yield move
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+@contextmanager
+def success_bar(description: str) -> Iterator[Callable[[int, int, int], None]]:
+    """A line on standard error with success so far and the time left, moved by calling what this gives with (episodes
+    over, solved, all); what is done within a second shows none."""
+    from tqdm import tqdm
+
+    bars: list[Any] = []
+
+    def move(over: int, solved: int, every: int) -> None:
+        if not bars:
+            bars.append(
+                tqdm(total=every, desc=description, unit="episode", dynamic_ncols=True, delay=1, smoothing=0)
+            )
+        if over:
+            bars[0].set_postfix_str(f"{100 * solved / over:.1f} % solved so far", refresh=False)
+        bars[0].update(over - bars[0].n)
 
     try:
         yield move

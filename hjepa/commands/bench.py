@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hjepa.commands._options import add_device, known_task
+from hjepa.commands._options import add_allow, add_device, known_task
 from hjepa.errors import InputError
 
 
@@ -14,6 +14,7 @@ def add_arguments(parser: Any) -> None:
     parser.add_argument("--task", metavar="ID", help="for tasks: which one; default: of middle size")
     parser.add_argument("--checkpoint", metavar="NAME_OR_DIR", help="for plan: weights or run folder")
     add_device(parser)
+    add_allow(parser)
 
 
 def run(options: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hjepa.commands._options import add_device, add_preset
+from hjepa.commands._options import add_allow, add_device, add_preset
 from hjepa.places import output_folder
 
 
@@ -20,6 +20,10 @@ def add_arguments(parser: Any) -> None:
         "--start", metavar="RUN", help="begin with the weights of another run; levels with 0 steps keep them"
     )
     add_device(parser)
+    add_allow(parser)
+    parser.add_argument(
+        "--logger", choices=["tensorboard", "wandb"], help="gets what stands in metrics.csv as well"
+    )
     parser.add_argument("--fresh", action="store_true", help="start anew; moves an earlier run aside")
 
 
@@ -47,6 +51,7 @@ def run(options: Any) -> None:
         device=options.device,
         precision=options.precision,
         start=options.start,
+        logger=options.logger,
     )
     print(options.out)
 

@@ -8,22 +8,28 @@ where it stopped.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from hjepa.commands._options import (
+    add_allow,
     add_device,
     add_overrides,
     integers,
     known_task,
     numbers,
+    progress_bar,
+    success_bar,
     usable_cpus,
     whole,
     words,
 )
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PERCEPTIONS, SPLITS, TASK_KINDS, PlanRequest, remove_progress
-from hjepa.places import output_file, plain_name
+from hjepa.places import output_file, output_folder, plain_name
+from hjepa.planner_names import PLANNERS
+from levels.metrics_names import METRICS
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
@@ -60,12 +66,17 @@ def add_arguments(parser: Any) -> None:
         help="when such a goal is reached; default: same, where vectors are seen distance:0.1",
     )
     add("--step-budget", type=whole(1), metavar="N", help="of such a world; default: its own, or 2 K steps")
-    add("--metric", type=words, metavar="l2,commute", help="of the goal cost; default: the checkpoint's")
+    add(
+        "--metric",
+        type=words,
+        metavar="M,N",
+        help=f"of the goal cost, one or several of {', '.join(METRICS)}; default: the checkpoint's",
+    )
     add(
         "--planner",
         type=words,
-        metavar="adam,cem,exhaustive",
-        help="default: the checkpoint's; value-map: a control",
+        metavar="P,Q",
+        help=f"one or several of {', '.join(PLANNERS.ours)} (value-map is a control); default: the checkpoint's",
     )
     add("--budget-tflops", type=numbers, metavar="X,Y", help="per episode; default: the task's")
     add(
@@ -97,6 +108,7 @@ def add_arguments(parser: Any) -> None:
     add("--episode-batch", type=int, metavar="B", help="episodes planned at once; never changes the result")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
     add_device(parser)
+    add_allow(parser)
     add(
         "--workers",
         type=int,
@@ -105,11 +117,16 @@ def add_arguments(parser: Any) -> None:
         help="records made at once; default: one per core",
     )
     add("--json", metavar="FILE", help="where the list of records goes")
+    add(
+        "--figures",
+        metavar="DIR",
+        help="where a PNG and a GIF of every episode go; each is played once more for it",
+    )
 
 
 def continues(options: Any) -> bool:
     """Whether the same command goes on where an interrupted one stopped."""
-    return options.json is not None and not _saw_a_world(options.checkpoint)
+    return options.json is not None
 
 
 def run(options: Any) -> None:
@@ -122,7 +139,10 @@ def run(options: Any) -> None:
     if _saw_a_world(request.checkpoint):
         from hjepa.sweeps.plan_worlds import plan_in_world
 
-        records = plan_in_world(request, **asked)
+        if options.figures is not None:
+            raise InputError("--figures", "plan", "it draws worlds of cells; leave it out")
+        records = plan_in_world(request, **asked, note=lambda text: print(text, file=sys.stderr, flush=True))
+        mixed = False
     else:
         for name, value in asked.items():
             if value is not None:
@@ -131,17 +151,40 @@ def run(options: Any) -> None:
                     where, "plan", "it goes with checkpoints of a store of observations; leave it out"
                 )
         known_task(request.task)
-        from hjepa.sweeps.plan_cells import plan_command
+        if options.figures is not None:
+            from hjepa.sweeps.plan_figures import check_drawn
 
-        records = plan_command(request)
+            check_drawn(request)
+            output_folder(options.figures, renamed=False)
+        from hjepa.sweeps.plan_cells import plan_command
+        from tasks import task_spec
+        from tasks.layouts import MIXTURES
+
+        with success_bar("plan") as tell:
+            records = plan_command(request, tell)
+        mixed = task_spec(request.task).layout in MIXTURES and request.mission is None and not request.zones
 
     from hjepa.evaluation.records import write_json
     from hjepa.evaluation.tables import table
 
     print(table(records))
+    if mixed:
+        from hjepa.evaluation.families import family_table
+
+        print(f"\n{family_table(records)}")
     if file is not None and progress is not None:
         write_json(file, records)
         remove_progress(progress)
+    if options.figures is not None:
+        _draw(request, options.figures)
+
+
+def _draw(request: PlanRequest, folder: str) -> None:
+    from hjepa.sweeps.plan_figures import draw_plans
+
+    with progress_bar("figures", "episode") as tell:
+        count = draw_plans(request, output_folder(folder, renamed=False), tell)
+    print(f"{folder}: {count} episodes, a PNG and a GIF of each")
 
 
 def _saw_a_world(checkpoint: str) -> bool:

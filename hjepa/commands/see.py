@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hjepa.commands._options import add_device, seeds, whole
+from hjepa.commands._options import add_allow, add_device, seeds, whole
 
 
 def add_arguments(parser: Any) -> None:
@@ -32,6 +32,7 @@ def add_arguments(parser: Any) -> None:
         "--out", metavar="DIR", help="folder of a copy that gets them, as shipped weights need; default: none"
     )
     add_device(parser)
+    add_allow(parser)
 
 
 def run(options: Any) -> None:

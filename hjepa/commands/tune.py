@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from hjepa.commands._options import between, integers, known_task, seeds, usable_cpus, whole, words
+from hjepa.commands._options import add_allow, between, integers, known_task, seeds, usable_cpus, whole, words
 from hjepa.evaluation.plan_request import TASK_KINDS, remove_progress
 from hjepa.places import output_file
 
@@ -17,6 +17,7 @@ from hjepa.places import output_file
 def add_arguments(parser: Any) -> None:
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="NAME_OR_DIR", help="shipped weights, or a run folder")
+    add_allow(parser)
     add("--task", required=True, metavar="ID", help="`hjepa tasks` lists them")
     add("--levels", type=whole(1, 32), default=1, metavar="N", help="of the agent; default: 1, the flat one")
     add("--metric", type=words, required=True, metavar="l2,commute", help="each is tuned by itself")

@@ -13,17 +13,18 @@ operations. An agent with an oracle knows what no agent may know: its results ar
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from hjepa.agent.agent import Agent, Episodes
+from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import SUBGOALS
 from hjepa.evaluation.true_states import Truth
 from hjepa.model.level_model import LevelModel
 from hjepa.model.perception import Observation
+from hjepa.model.stack import Stack
 from planners.noise import combine, uniform
 from planners.planner import Planner
 from planners.proposals import PriorProposal
@@ -41,15 +42,15 @@ class OracleAgent(Agent):
     """An agent with one part replaced by the truth.
 
     Args:
+        stack, step_budget, options: as of any agent.
         oracle: one of `hjepa.evaluation.plan_request.ORACLES`, or ``subgoals:k``.
-        arguments: of `hjepa.agent.agent.Agent`.
 
     Raises:
         InputError: an oracle of subgoals for an agent that sets none.
     """
 
-    def __init__(self, *arguments: Any, oracle: str, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, stack: Stack, step_budget: int, options: AgentOptions, oracle: str) -> None:
+        super().__init__(stack, step_budget, options)
         self.oracle, self.usual = oracle, self.phases
         if oracle == "random-subgoals" and self.depth == 1:
             raise InputError("one level sets no subgoals", f"oracle {oracle}", "plan with 2 levels or more")

@@ -107,7 +107,8 @@ class PlanRequest:
         for levels in self.levels or ():
             _from_to("levels", levels, 1, 32)
         for oracle in self.oracle or ():
-            _check_oracle(oracle)
+            if oracle != "none":
+                check_oracle(oracle)
         for name, values in (
             ("levels", self.levels),
             ("seed", self.seed),
@@ -140,11 +141,12 @@ def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
         raise InputError(f"{name} {value!r}", "plan", f"choose from {', '.join(allowed)}")
 
 
-def _check_oracle(oracle: str) -> None:
+def check_oracle(oracle: str) -> None:
+    """Raise InputError unless ``oracle`` names a part that the truth can take the place of."""
     number = oracle.removeprefix(SUBGOALS)
     if oracle.startswith(SUBGOALS) and number.isdecimal() and int(number) >= 2:
         return
-    if oracle not in ("none", *ORACLES):
+    if oracle not in ORACLES:
         raise InputError(
             f"oracle {oracle!r}",
             "plan",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -50,6 +50,39 @@ class Results:
     plan_ms: np.ndarray
     placed: np.ndarray
 
+    @staticmethod
+    def of(
+        state: Episodes,
+        success: np.ndarray,
+        steps: np.ndarray,
+        seconds: float,
+        violated: np.ndarray | None = None,
+        placed: np.ndarray | None = None,
+    ) -> Results:
+        """What came of episodes that are over, with what their agent has counted.
+
+        Args:
+            state: of the agent.
+            success, steps, violated, placed: see above; None: in no episode.
+            seconds: of planning, all episodes together.
+        """
+        asked, planned = (
+            np.stack([getattr(level, name).cpu().numpy() for level in state.plan.levels], 1)
+            for name in ("asked", "planned")
+        )
+        nothing = np.zeros(len(steps), dtype=np.int64)
+        return Results(
+            success=success.astype(np.int64),
+            steps=steps,
+            flops=state.flops.cpu().numpy(),
+            asked=asked,
+            planned=planned,
+            repaired=state.plan.repaired.cpu().numpy(),
+            violated=nothing if violated is None else violated.astype(np.int64),
+            plan_ms=np.full(len(steps), 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
+            placed=nothing if placed is None else placed.astype(np.int64),
+        )
+
     def to_plain(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name).tolist() for field in dataclasses.fields(self)}
 
@@ -72,6 +105,24 @@ class Results:
     def join(parts: Sequence[Results]) -> Results:
         names = [field.name for field in dataclasses.fields(Results)]
         return Results(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+class Progress(Protocol):
+    """Where finished batches of an evaluation are kept, so that a killed one goes on.
+
+    Attributes:
+        parts: results of batches finished earlier.
+    """
+
+    parts: list[Results]
+
+    def keep(self, parts: list[Results]) -> None:
+        """Keep the results of all batches so far."""
+        ...
+
+    def tell(self, over: int, solved: int) -> None:
+        """After every step, how many episodes are over and how many of them were solved."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -102,6 +153,7 @@ def play(
     seed: int,
     zones: np.ndarray | None = None,
     missions: MissionBatch | None = None,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Trace:
     """Run a batch of episodes to their ends.
 
@@ -118,6 +170,7 @@ def play(
             guardrails say so.
         missions: what is to be done instead of reaching the goal; done or not is judged here, whatever the agent
             believes.
+        tell: called after every step with the episodes that are over and those of them that were solved.
 
     Raises:
         InputError: an environment that does not build the episodes, or does not confirm what its twin did.
@@ -137,7 +190,7 @@ def play(
     state = agent.begin(
         show(played.observation, floor, played.agent), goal if missions is None else missions, keys
     )
-    success, steps, path, seconds = _act(agent, state, played, floor, missions)
+    success, steps, path, seconds = _act(agent, state, played, floor, missions, tell)
     try:
         placed = played.confirm(steps, first)
     except Mismatch as error:
@@ -145,19 +198,7 @@ def play(
     violated = _entered(wrong if missions is None else wrong | missions.avoid, path, steps)
     if missions is not None:
         success &= ~violated
-    asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
-    planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
-    results = Results(
-        success=success.astype(np.int64),
-        steps=steps,
-        flops=state.flops.cpu().numpy(),
-        asked=asked,
-        planned=planned,
-        repaired=state.plan.repaired.cpu().numpy(),
-        violated=violated.astype(np.int64),
-        plan_ms=np.full(count, 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
-        placed=placed.astype(np.int64),
-    )
+    results = Results.of(state, success, steps, seconds, violated, placed)
     return Trace(episodes, path, results, state.plan.decisions, agent.stack)
 
 
@@ -167,6 +208,7 @@ def _act(
     played: TwinStage | NamedStage,
     floor: np.ndarray,
     missions: MissionBatch | None,
+    tell: Callable[[int, int], None] | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Act until all episodes are over.
 
@@ -191,6 +233,8 @@ def _act(
             arrived = legs == missions.legs
         success |= arrived & ~done
         done |= over | arrived
+        if tell is not None:
+            tell(int(done.sum()), int(success.sum()))
     return success, steps, np.stack(walked, 1), seconds
 
 

@@ -8,8 +8,6 @@ been without everything that is measured there. It is planned with one level of 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,9 +15,11 @@ from torch import Tensor
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.episodes import Episodes
+from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
 from hjepa.gridworld.guardrails import without_lava
 from hjepa.model.perception import Observation
+from hjepa.model.stack import Stack
 from levels.costs.hindsight import FAR
 from levels.grid.critic import Critic
 from tasks import TaskSpec
@@ -31,14 +31,19 @@ VALUE_MAP = "value-map"
 
 
 class ValueMapAgent(Agent):
-    """Descends the critic's field; the arguments are those of `Agent`.
+    """Descends the critic's field.
+
+    Args:
+        stack: with a critic.
+        spec: the task, whose step budget it has.
+        options: as of any agent; of one level, without guardrails.
 
     Raises:
         InputError: no critic, more than one level, or a world with more to do than to turn and to walk.
     """
 
-    def __init__(self, spec: TaskSpec, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, stack: Stack, spec: TaskSpec, options: AgentOptions) -> None:
+        super().__init__(stack, spec.step_budget, options)
         if self.settings.metric != "critic" or self.depth != 1:
             raise InputError(
                 f"{self.depth} levels under {self.settings.metric}",

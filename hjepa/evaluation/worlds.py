@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
-from hjepa.evaluation.playing import Results
+from hjepa.evaluation.playing import Progress, Results
 from hjepa.evaluation.records import Record, build_record
-from hjepa.model.perception import Seen
 from hjepa.model.stack import Stack
 from hjepa.model.worlds import from_bounds, world_played_in
-from hjepa.settings import PlanSettings
 from planners.noise import combine
 from tasks import (
     ObservationStore,
@@ -29,6 +28,7 @@ from tasks import (
     trajectory_tasks,
     world_tasks,
 )
+from tasks.field.registry import published_budget
 from tasks.gymnasium_world import draw_actions
 
 TFLOP_PER_STEP = 1e-4
@@ -38,40 +38,76 @@ DEFAULT_BATCH = 50
 """Episodes planned at once, unless said otherwise."""
 
 
-def make_tasks(
-    world: World,
-    goals: str,
-    data: ObservationStore | None,
-    success: str | None,
-    spread: dict[str, np.ndarray],
-    split: str,
-    episodes: int,
-    seed: int,
-) -> TaskBatch:
+@dataclass(frozen=True)
+class WorldEvaluation:
+    """Tasks of any world, and the agent that plans them.
+
+    Attributes:
+        played: which world, as checkpoints say it, see `hjepa.model.worlds.played_in`.
+        agent: what plans; budget None: `TFLOP_PER_STEP` for each step of an episode.
+        episodes: how many.
+        seed: of the tasks, and of the planner's noise on them.
+        goals: ``world``, or ``offset:K`` of held-out trajectories.
+        data: those trajectories.
+        success: rule, see `tasks.success_rule`; None: the world's default.
+        split: whose tasks, where the world makes them.
+        step_budget: steps of an episode; None: the world's, and with goals from trajectories as many as are published
+            for the task, else twice as many as those took, if that is less.
+        episode_batch: episodes planned at once; None: `DEFAULT_BATCH`.
+
+    Raises:
+        InputError: a number below what there can be, or goals without the trajectories that they are from.
+    """
+
+    played: Mapping[str, Any]
+    agent: AgentOptions = field(default_factory=AgentOptions)
+    episodes: int = 200
+    seed: int = 0
+    goals: str = "world"
+    data: ObservationStore | None = None
+    success: str | None = None
+    split: str = "test"
+    step_budget: int | None = None
+    episode_batch: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("episodes", self.episodes, 1),
+            ("seed", self.seed, 0),
+            ("step budget", self.step_budget, 1),
+            ("episode batch", self.episode_batch, 1),
+        ):
+            if value is not None and value < least:
+                raise InputError(f"{name} {value}", "plan", f"give {least} or more")
+        if self.offset and self.data is None:
+            raise InputError(f"goals {self.goals}", "plan", "give --data, a store of held-out trajectories")
+
+    @property
+    def offset(self) -> int:
+        """Steps from a start to its goal in a trajectory; 0: the world shows the goals."""
+        try:
+            return read_goals(self.goals)
+        except ValueError as error:
+            raise InputError(str(error), "plan") from None
+
+
+def make_tasks(asked: WorldEvaluation, world: World, spread: Mapping[str, np.ndarray]) -> TaskBatch:
     """The tasks of an evaluation.
 
     Args:
+        asked: which.
         world: to plan in.
-        goals: ``world``, or ``offset:K`` of held-out trajectories.
-        data: trajectories that goals are drawn from, where they are.
-        success: rule, see `tasks.success_rule`; None: the world's default.
         spread: of vectors in training.
-        split: whose tasks, where the world makes them.
-        episodes: how many.
-        seed: of the evaluation.
 
     Raises:
         InputError: goals that cannot be.
     """
     try:
-        offset = read_goals(goals)
-        if not offset:
-            return world_tasks(world, split, episodes=episodes, seed=seed)
-        if data is None:
-            raise InputError(f"goals {goals}", "plan", "give --data, a store of held-out trajectories")
-        rule = success_rule(world.spec, success, spread)
-        key = ("goals", world.spec.id, goals, seed)
-        return trajectory_tasks(data.recorded(), offset, rule, *key, episodes=episodes)
+        if asked.data is None or not asked.offset:
+            return world_tasks(world, asked.split, episodes=asked.episodes, seed=asked.seed)
+        rule = success_rule(world.spec, asked.success, dict(spread))
+        key = ("goals", world.spec.id, asked.goals, asked.seed)
+        return trajectory_tasks(asked.data.recorded(), asked.offset, rule, *key, episodes=asked.episodes)
     except ValueError as error:
         raise InputError(str(error), "plan") from None
 
@@ -108,20 +144,7 @@ def play_world(agent: Agent, world: World, tasks: TaskBatch, first: int, seed: i
         done |= after.success | after.terminated | after.truncated
         if done.all():
             break
-    asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
-    planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
-    nothing = np.zeros(count, dtype=np.int64)
-    return Results(
-        success=success,
-        steps=steps,
-        flops=state.flops.cpu().numpy(),
-        asked=asked,
-        planned=planned,
-        repaired=state.plan.repaired.cpu().numpy(),
-        violated=nothing,
-        plan_ms=np.full(count, 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
-        placed=nothing,
-    )
+    return Results.of(state, success, steps, seconds)
 
 
 def random_world(world: World, tasks: TaskBatch, seed: int) -> float:
@@ -138,90 +161,117 @@ def random_world(world: World, tasks: TaskBatch, seed: int) -> float:
     return float(success.mean())
 
 
+class RecordProgress(Progress, Protocol):
+    """Where the work for one record is kept.
+
+    Attributes:
+        finished: the record; None: it is not.
+    """
+
+    finished: Record | None
+
+    def record(self, record: Record) -> None:
+        """Keep the record."""
+        ...
+
+
 def evaluate_world(
     stack: Stack,
-    played: dict[str, Any],
+    asked: WorldEvaluation,
     levels: Sequence[int] | None = None,
-    episodes: int = 200,
-    seed: int = 0,
-    goals: str = "world",
-    data: ObservationStore | None = None,
-    success: str | None = None,
-    split: str = "test",
-    budget_tflops: float | None = None,
-    settings: PlanSettings | None = None,
-    step_budget: int | None = None,
-    facts: dict[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    progress: Callable[[int], RecordProgress] | None = None,
 ) -> list[Record]:
     """Plan tasks of a world with one or several numbers of levels; one record for each.
 
     Args:
         stack: trained levels.
-        played: of its checkpoint, see `hjepa.model.worlds.played_in`.
+        asked: the tasks, and the agent that plans them but for its levels.
         levels: how many to use; None: each number from 1 to all.
-        episodes, seed, split: of the evaluation.
-        goals, data, success: see `make_tasks`.
-        budget_tflops: per episode; None: `TFLOP_PER_STEP` for each step of the budget.
-        settings: of planning; None: the stack's own.
-        step_budget: steps of an episode; None: the world's, and with goals from trajectories twice as many as
-            those took,
-            if that is less.
         facts: further entries of the records.
+        progress: of a number of levels, where its work is kept; None: nowhere.
 
     Raises:
         InputError: what cannot work together.
     """
     try:
-        spec, name, spread = world_played_in(played)
-        steps = spec.step_budget if step_budget is None else step_budget
-        if step_budget is None and read_goals(goals):
-            steps = min(steps, 2 * read_goals(goals))
+        spec, name, spread = world_played_in(asked.played)
+        steps = spec.step_budget if asked.step_budget is None else asked.step_budget
+        if asked.step_budget is None and asked.offset:
+            steps = min(steps, published_budget(spec.id, asked.offset) or 2 * asked.offset)
         world = open_world(replace(spec, step_budget=steps))
     except ValueError as error:
         raise InputError(str(error), "plan") from None
-    tasks = make_tasks(world, goals, data, success, spread, split, episodes, seed)
-    floor = random_world(world, tasks, seed)
-    sight = stack.world.sight
-    assert sight is not None
-    budget = TFLOP_PER_STEP * steps if budget_tflops is None else budget_tflops
+    tasks = make_tasks(asked, world, spread)
+    floor = random_world(world, tasks, asked.seed)
+    budget = asked.agent.budget_tflops
+    options = replace(asked.agent, budget_tflops=TFLOP_PER_STEP * steps if budget is None else budget)
     records = []
     for count in levels or range(1, stack.depth + 1):
-        agent = Agent(stack, steps, count, budget, settings, perception=Seen(sight))
-        begun, parts = time.perf_counter(), []
-        for first in range(0, episodes, DEFAULT_BATCH):
-            rows = np.arange(first, min(first + DEFAULT_BATCH, episodes))
-            parts.append(play_world(agent, world, tasks.select(rows), first, seed, name))
-        results = Results.join(parts)
-        oracle = np.nan_to_num(tasks.oracle_steps, nan=0.0).astype(np.int64)
-        record = build_record(
-            task=spec.id,
-            split=split,
-            tasks=goals,
-            seed=seed,
-            levels=agent.depth,
-            depth="trained" if agent.depth == stack.depth else "truncated",
-            metric=agent.settings.metric,
-            planner=agent.settings.planner,
-            oracle=None,
-            budget_tflops=budget,
-            step_budget=steps,
-            success=results.success,
-            steps=results.steps,
-            oracle_steps=np.maximum(oracle, 1),
-            active_share=results.planned.sum(0) / np.maximum(results.asked.sum(0), 1),
-            tflops_per_episode=float(results.flops.mean() / 1e12),
-            violations=results.violated,
-            random_success_rate=floor,
-            plan_ms=float(np.median(results.plan_ms)),
-            seconds_per_episode=(time.perf_counter() - begun) / episodes,
-            peak_mb=0.0,
-            layout=[str(group) for group in tasks.group.tolist()],
-            **(facts or {}),
-        )
-        record["observation"], record["information"], record["goals"] = sight.kind, "seen", goals
-        record["steps_to_success"] = [
-            int(n) if solved else None for n, solved in zip(results.steps, results.success)
-        ]
+        kept = None if progress is None else progress(count)
+        if kept is not None and kept.finished is not None:
+            records.append(kept.finished)
+            continue
+        agent = Agent(stack, steps, replace(options, levels=count))
+        begun, parts = time.perf_counter(), [] if kept is None else list(kept.parts)
+        first = before = sum(len(part.success) for part in parts)
+        while first < asked.episodes:
+            rows = np.arange(first, min(first + (asked.episode_batch or DEFAULT_BATCH), asked.episodes))
+            parts.append(play_world(agent, world, tasks.select(rows), first, asked.seed, name))
+            first += len(rows)
+            if kept is not None:
+                kept.keep(parts)
+        seconds = (time.perf_counter() - begun) / max(asked.episodes - before, 1)
+        record = _record(agent, stack, asked, tasks, Results.join(parts), floor, seconds, facts or {})
+        if kept is not None:
+            kept.record(record)
         records.append(record)
     world.close()
     return records
+
+
+def _record(
+    agent: Agent,
+    stack: Stack,
+    asked: WorldEvaluation,
+    tasks: TaskBatch,
+    results: Results,
+    floor: float,
+    seconds: float,
+    facts: Mapping[str, Any],
+) -> Record:
+    """The record of one number of levels, with the success of random actions and seconds per episode."""
+    spec, _, _ = world_played_in(asked.played)
+    oracle = np.nan_to_num(tasks.oracle_steps, nan=0.0).astype(np.int64)
+    record = build_record(
+        task=spec.id,
+        split=asked.split,
+        tasks=asked.goals,
+        seed=asked.seed,
+        levels=agent.depth,
+        depth="trained" if agent.depth == stack.depth else "truncated",
+        metric=agent.settings.metric,
+        planner=agent.settings.planner,
+        oracle=None,
+        budget_tflops=agent.budget_tflops,
+        step_budget=agent.step_budget,
+        success=results.success,
+        steps=results.steps,
+        oracle_steps=np.maximum(oracle, 1),
+        active_share=results.planned.sum(0) / np.maximum(results.asked.sum(0), 1),
+        tflops_per_episode=float(results.flops.mean() / 1e12),
+        violations=results.violated,
+        random_success_rate=floor,
+        plan_ms=float(np.median(results.plan_ms)),
+        seconds_per_episode=seconds,
+        peak_mb=0.0,
+        layout=[str(group) for group in tasks.group.tolist()],
+        **facts,
+    )
+    sight = stack.world.sight
+    assert sight is not None
+    record["observation"], record["information"], record["goals"] = sight.kind, "seen", asked.goals
+    record["steps_to_success"] = [
+        int(n) if solved else None for n, solved in zip(results.steps, results.success)
+    ]
+    return record

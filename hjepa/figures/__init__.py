@@ -3,32 +3,50 @@
 A figure knows nothing of a backend: save it with ``figure.savefig(path)``. Level k has the colour
 ``level_colour(k)`` in every one of them, and a metric its own (`hjepa.figures.groups.METRIC_COLOURS`).
 
-- `subgoals`, `plan_animation`: one episode, what each level imagined and where the agent went;
+- `subgoals`, `plan_animation`, `side_by_side`: episodes, what each level imagined and where the agent went;
+- `player`: the same to play in a notebook, with the page of ``hjepa explore``;
 - `landscapes`, `energy_landscape`: how far every cell is from the goal in the latents of the levels;
 - `success_by_levels`, `success_by_distance`, `success_by_compute`: records of ``hjepa plan``;
-- `training_curves`: a run folder.
+- `training_curves`: a run folder;
+- `layout_gallery`: floor plans of every family.
 """
 
 from __future__ import annotations
 
-from hjepa.figures.animation import plan_animation, save_gif, to_html
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hjepa.figures.animation import plan_animation, save_gif, side_by_side
 from hjepa.figures.landscape import energy_landscape, landscape, landscapes
+from hjepa.figures.layouts import layout_gallery
 from hjepa.figures.style import level_colour
 from hjepa.figures.subgoals import subgoals
 from hjepa.figures.success import success_by_compute, success_by_distance, success_by_levels
 from hjepa.figures.training import training_curves
 
+if TYPE_CHECKING:
+    from hjepa.explorer.player import player
+
 __all__ = [
     "energy_landscape",
     "landscape",
     "landscapes",
+    "layout_gallery",
     "level_colour",
     "plan_animation",
+    "player",
     "save_gif",
+    "side_by_side",
     "subgoals",
     "success_by_compute",
     "success_by_distance",
     "success_by_levels",
-    "to_html",
     "training_curves",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The explorer draws with parts of this package, which have to be there first.
+    if name == "player":
+        return import_module("hjepa.explorer.player").player
+    raise AttributeError(f"module 'hjepa.figures' has no attribute {name!r}")

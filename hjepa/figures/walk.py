@@ -11,6 +11,8 @@ import torch
 from hjepa.errors import InputError
 from tasks import EpisodeBatch, distances
 from tasks.key_oracles import key_distances, steps_from
+from tasks.point_dynamics import SPEED
+from tasks.point_oracles import lattice_distances, remaining
 
 if TYPE_CHECKING:
     from hjepa.evaluation.evaluate import Trace
@@ -27,6 +29,7 @@ class Imagined:
         positions: (H, 2) x, y of the predicted latents; the first is the subgoal given to the level below.
         at_goal: whether it aimed at the goal, rather than at a subgoal.
         skipped: whether the level passed the goal down instead.
+        latents: (H, D) the predicted latents.
     """
 
     number: int
@@ -35,6 +38,7 @@ class Imagined:
     positions: np.ndarray
     at_goal: bool
     skipped: bool
+    latents: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class Walk:
         episode: its row in the trace.
         task: id of the task the stack was trained for.
         walls: (W, H) bool.
-        goal: (3,) x, y, heading.
-        path: (S + 1, 3) x, y, heading from the start to the end.
+        goal: (A,) x, y, heading; of a continuous world x, y.
+        path: (S + 1, A) agents from the start to the end.
         left: (S + 1,) steps of the shortest path to the goal that are left.
         success: whether it reached the goal.
         shortest: steps of the shortest path from the start.
@@ -103,19 +107,25 @@ def read_walk(trace: Trace, episode: int = 0) -> Walk:
         walls=batch.walls[0],
         goal=batch.goal[0],
         path=path,
-        left=_left(batch, path),
+        left=steps_left(batch, path),
         success=bool(trace.results.success[episode]),
         shortest=int(batch.oracle_steps[0]),
         plans=_decode(trace, episode, path),
     )
 
 
-def _left(batch: EpisodeBatch, path: np.ndarray) -> np.ndarray:
-    """Steps of the shortest path to the goal that are left, (S + 1,), of the agents (S + 1, A) of one episode."""
+def steps_left(batch: EpisodeBatch, agents: np.ndarray) -> np.ndarray:
+    """Steps of the shortest path to the goal, (N,) int64, from agents (N, A) of the one episode of a batch; -1 where
+    there is none."""
+    if batch.continuous:
+        cells = remaining(lattice_distances(batch.walls, batch.goal), agents[None])[0]
+        return np.where(np.isfinite(cells), np.ceil(np.nan_to_num(cells, posinf=0) / SPEED), -1).astype(
+            np.int64
+        )
     if batch.keys:
         table = key_distances(batch.barriers, batch.goal[:, :2], batch.doors)
-        return steps_from(np.repeat(table, len(path), 0), path)
-    return distances(batch.walls, batch.goal)[0][path[:, 0], path[:, 1], path[:, 2]]
+        return steps_from(np.broadcast_to(table, (len(agents), *table.shape[1:])), agents)
+    return distances(batch.walls, batch.goal)[0][agents[:, 0], agents[:, 1], agents[:, 2]].astype(np.int64)
 
 
 @torch.no_grad()
@@ -127,8 +137,7 @@ def _decode(trace: Trace, episode: int, path: np.ndarray) -> list[list[Imagined]
         for row in found:
             k, time, skipped = decision.level - 1, int(decision.time[row]), bool(decision.skipped[row])
             counts[k] += not skipped
-            probe = trace.stack.probes[k]
-            positions = probe.expected(decision.plan.latents[row]).cpu().numpy()  # type: ignore[operator]
+            positions = trace.stack.probe(k).expected(decision.plan.latents[row]).cpu().numpy()
             plans[k].append(
                 Imagined(
                     number=0 if skipped else counts[k],
@@ -137,6 +146,7 @@ def _decode(trace: Trace, episode: int, path: np.ndarray) -> list[list[Imagined]
                     positions=positions,
                     at_goal=bool(decision.at_goal),
                     skipped=skipped,
+                    latents=decision.plan.latents[row],
                 )
             )
     return plans

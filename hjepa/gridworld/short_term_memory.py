@@ -114,20 +114,19 @@ def remembering(name: str) -> Remembering:
     raise InputError(f"memory {name!r}", "plan", "choose from map, ring, none, or ring:K for K views")
 
 
-def memory_for(spec: TaskSpec, memory: str | Remembering | None) -> Remembering | None:
+def memory_for(spec: TaskSpec, memory: Remembering | None) -> Remembering | None:
     """How an agent of a task remembers: as asked, or with a map; None where the world is seen whole.
 
     Raises:
-        InputError: no memory of that name, or one where the world is seen whole.
+        InputError: a memory where the world is seen whole.
     """
     if memory is None:
         return remembering("map") if spec.view else None
-    asked = remembering(memory) if isinstance(memory, str) else memory
     if not spec.view:
         raise InputError(
-            f"memory {asked.name!r} on {spec.id}", "plan", "its floor plan is seen whole; leave it out"
+            f"memory {memory.name!r} on {spec.id}", "plan", "its floor plan is seen whole; leave it out"
         )
-    return asked
+    return memory
 
 
 def believed(known: np.ndarray) -> np.ndarray:

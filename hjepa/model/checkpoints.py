@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from hjepa.model.beside import read_description
 from hjepa.model.described import described_world, fits, header
 from hjepa.model.pixels import load_pixels
 from hjepa.model.stack import Stack
+from hjepa.own_code import check_named
 from hjepa.places import is_empty, is_shipped, output_folder, plain_name, shipped_or_here
 
 FORMAT = "hjepa-stack"
@@ -132,15 +134,17 @@ def describe(name: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 @in_plain_modes
-def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
+def load_stack(name: str | os.PathLike[str], device: str = "cpu", *, allow: Collection[str] = ()) -> Stack:
     """A trained stack, ready to plan.
 
     Args:
         name: shipped weights or a run folder.
         device: where to.
+        allow: modules of a user's own parts that may be imported, beside those that `hjepa.own_code` knows of.
 
     Raises:
-        InputError: missing, truncated or foreign files, or weights of other shapes than described.
+        InputError: missing, truncated or foreign files, weights of other shapes than described, or code that nobody has
+            allowed.
     """
     folder, content = checkpoint_folder(name), describe(name)
     weights = folder / WEIGHTS
@@ -152,6 +156,7 @@ def load_stack(name: str | os.PathLike[str], device: str = "cpu") -> Stack:
             str(weights),
             "restore it or train again",
         )
+    check_named(content["config"], str(folder / DESCRIPTION), allow)
     config = parse_config(content["config"], str(folder / DESCRIPTION))
     try:
         world = described_world(content)

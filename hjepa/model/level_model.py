@@ -117,7 +117,8 @@ def critic_flops(stack: Stack, sweeps: int) -> tuple[float, list[float]]:
     for k in range(stack.depth):
         critic = stack.critic(k)
         latent = torch.zeros(1, PROBED, stack.level(k).settings.latent_dim, device=device)
-        field = torch.zeros(1, critic.headings, *stack.world.size, device=device)
+        with torch.no_grad():
+            field = critic.field(grid, latent[:, 0], 1)
         reads.append(count_flops(partial(critic, latent, field)) / PROBED)
         if not k or critic is not stack.critic(k - 1):
             fields += count_flops(partial(critic.costs, grid)) + critic.field_operations(

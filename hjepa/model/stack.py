@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,23 +12,24 @@ from torch import Tensor, nn
 from hjepa.checks import QUANTILES
 from hjepa.config import with_levels
 from hjepa.errors import InputError
+from hjepa.model.claims import look_ahead
+from hjepa.model.form import PLAIN, Form
 from hjepa.model.perception import Perception
 from hjepa.settings import RunConfig
 from levels.actor import Actor
-from levels.costs.field import FieldCost
-from levels.costs.hindsight import LOOK_AHEAD
+from levels.costs.base import CostHead
+from levels.costs.kinds import Given, make_head
+from levels.distances import make_distance
 from levels.grid.critic import Critic
 from levels.level import Level
-from levels.metrics_names import DISTANCES, distance_of
+from levels.metrics import squared_distance
+from levels.metrics_names import DISTANCES, METRICS, distance_of
 from levels.probes import PositionProbe
 from levels.settings import World
 from tasks.observations import DOOR
 
 CLAIMS_FROM = 0.75
 """Share of the critics' training after which their claims are tested."""
-
-DIRECTIONS = 16
-"""Of a continuous action, that claims of the critic are tested with."""
 
 
 class Stack(nn.Module):
@@ -41,8 +43,12 @@ class Stack(nn.Module):
         levels: `levels.level.Level`, level 1 first.
         probes: read the agent out of each level's latent; train nothing else.
         actors: what each level does at a glance, where they have been distilled (`hjepa.model.actors`); else none.
+        distances: between latents that the stack is calibrated for: `levels.metrics_names.DISTANCES`, and those that
+            its settings of planning name beside them, whose modules are `measures`.
         critics: estimate steps to the goal, one for each latent that levels do not share; none without
             `RunConfig.critic`.
+        probed: whether the probes know anything; those of a stack for pictures of another size do not
+            (`hjepa.model.resizing`).
         pixels: sees pictures, where it has learned to (`hjepa.model.pixels`); else None.
     """
 
@@ -66,21 +72,24 @@ class Stack(nn.Module):
             self.register_buffer(f"action_low_{k}", -torch.ones(level.action_dim))
             self.register_buffer(f"action_high_{k}", torch.ones(level.action_dim))
         # Squared distances over one stride of each level: (distance, level, quantile).
-        self.register_buffer("stride_distance", torch.ones(len(DISTANCES), len(built), len(QUANTILES)))
+        self.distances = (*DISTANCES, *config.plan.own_distances)
+        self.register_buffer("stride_distance", torch.ones(len(self.distances), len(built), len(QUANTILES)))
         # Squared distance between level 1's latents one step apart, where something changed.
         self.register_buffer("step_distance", torch.ones(()))
         # Last, so that levels begin the same with a critic and without.
         self.critics = nn.ModuleList()
         for k in self.own_latents() if config.critic is not None else ():
             assert config.critic is not None
-            dim, critic = config.levels[k].latent_dim, config.critic
-            if world.sight is None:
-                self.critics.append(Critic(dim, world, critic.hidden))
-            else:
-                patch = config.levels[0].patch
-                self.critics.append(FieldCost(world.sight, built[k].places, patch, critic.hidden))
+            dim, critic, patch = config.levels[k].latent_dim, config.critic, config.levels[0].patch
+            given = Given(world, dim, built[k].places, patch, critic.hidden)
+            self.critics.append(make_head(critic.kind, given))
+        self.measures = nn.ModuleList(
+            nn.ModuleList(make_distance(name, level.latent_dim) for level in config.levels)
+            for name in self.distances[len(DISTANCES) :]
+        )
         self.actors = nn.ModuleList()
         self.pixels: Perception | None = None
+        self.probed = True
 
     @property
     def depth(self) -> int:
@@ -100,7 +109,18 @@ class Stack(nn.Module):
         return part
 
     def probe(self, k: int) -> PositionProbe:
-        """The probe of level k + 1's latent."""
+        """The probe of level k + 1's latent.
+
+        Raises:
+            InputError: a stack for pictures of another size, whose probes know nothing.
+        """
+        if not self.probed:
+            size = "x".join(map(str, self.world.size))
+            raise InputError(
+                f"no probe knows the cells of {size} grids",
+                "the stack",
+                "leave out guardrails, diagnostics and pictures of plans, or give a checkpoint trained for the task",
+            )
         part = self.probes[k]
         assert isinstance(part, PositionProbe)
         return part
@@ -127,7 +147,7 @@ class Stack(nn.Module):
             return self.blank(count).unsqueeze(0)
         return torch.zeros(1, count, self.world.agent_dim, device=self.step_distance.device)
 
-    def critic(self, k: int) -> Critic | FieldCost:
+    def critic(self, k: int) -> Critic | CostHead:
         """The critic that reads level k + 1's latent.
 
         Raises:
@@ -140,7 +160,7 @@ class Stack(nn.Module):
                 "train it with a critic section, or choose another metric",
             )
         part = self.critics[sum(own <= k for own in self.own_latents()) - 1]
-        assert isinstance(part, (Critic, FieldCost))
+        assert isinstance(part, (Critic, CostHead))
         return part
 
     def truncate(self, count: int) -> Stack:
@@ -157,7 +177,8 @@ class Stack(nn.Module):
         part.levels, part.probes = self.levels[:count], self.probes[:count]
         part.critics = self.critics[: len(part.critics)]
         part.actors = self.actors[:count]
-        part.pixels = self.pixels
+        part.measures = nn.ModuleList(own[:count] for own in self.measures)  # type: ignore[index]
+        part.pixels, part.probed = self.pixels, self.probed
         for name, _ in list(part.named_buffers(recurse=False)):
             whole = getattr(self, name)
             setattr(part, name, whole[:, :count] if name == "stride_distance" else whole)
@@ -179,16 +200,16 @@ class Stack(nn.Module):
         memories: Sequence[Tensor | None],
         detach: bool = False,
         upto: int | None = None,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> list[Tensor]:
         """Latents of up to ``upto`` levels: observations or told agents (P, ..., A) -> [(P, ..., D_1), ...].
 
-        With ``detach`` no gradient flows from a level into the one below; with ``encoded`` level 1's latents are given.
+        With ``detach`` no gradient flows from a level into the one below; ``form`` says if level 1's latents are given.
         """
         latents: list[Tensor] = []
         below = agent
         for k in range(self.depth if upto is None else upto):
-            if k or not encoded:
+            if k or not form.encoded:
                 below = self.level(k).encode(below, memories[k])
             latents.append(below)
             below = below.detach() if detach else below
@@ -215,38 +236,36 @@ class Stack(nn.Module):
         progress: float,
         end_to_end: bool = False,
         state: Tensor | None = None,
-        every: int = 1,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of level k + 1 and of its probe on windows.
 
         Args:
             k: which level, from 0.
-            agent: (P, n, L, ...) observations or told agents, L from `window_length`; of them every ``every``-th.
+            agent: (P, n, L, ...) observations or told agents, L from `window_length`; of them those that ``form`` says.
             action: (P, n, L - 1) primitive actions, or (P, n, L - 1, 2) continuous ones.
             memories: from `write`.
             progress: share of the level's training done.
             end_to_end: let the gradient reach the levels below.
             state: agents (P, n, F, A) at the level's own moments, for the probe alone; None: who is told is it, and who
                 sees trains no probe.
-            every: steps between two of the observations.
-            encoded: whether ``agent`` is level 1's latents; of upper levels alone.
+            form: how observations are given.
 
         Returns:
             scalar, and its terms by name.
         """
-        moments = agent[:, :, :: self.config.spans[k] // every]
+        moments = agent[:, :, :: self.config.spans[k] // form.every]
         with torch.set_grad_enabled(end_to_end or k == 0):
-            below = self.encode(moments, memories, upto=k, encoded=encoded)[-1] if k else moments
-            chunks = self._chunks(k, agent, action, memories, every, encoded)
+            below = self.encode(moments, memories, upto=k, form=form)[-1] if k else moments
+            chunks = self._chunks(k, agent, action, memories, form)
         level = self.level(k)
         place = None if self.sees else moments[..., :2]
-        total, terms = level.losses(below, chunks, memories[k], progress, place)
+        total, terms = level.losses(below, chunks, memories[k], progress, place, form.encoded and not k)
         state = state if self.sees else moments
         if state is None:
             return total, terms
         with torch.no_grad():
-            latent = level.encode(below, memories[k])
+            latent = below if form.encoded and not k else level.encode(below, memories[k])
         terms["probe"] = self.probe(k).loss(latent, state)
         return total + terms["probe"], terms
 
@@ -256,7 +275,7 @@ class Stack(nn.Module):
         agent: Tensor,
         goal: tuple[Tensor, Tensor],
         progress: float = 1.0,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Loss of all critics on whole trajectories; the gradient reaches them alone.
 
@@ -265,7 +284,7 @@ class Stack(nn.Module):
             agent: observations or told agents (P, n, L, ...).
             goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
             progress: share of the critics' training done.
-            encoded: whether ``agent`` is level 1's latents.
+            form: how observations are given, all of them.
 
         Returns:
             scalar, and per critic its terms.
@@ -274,20 +293,25 @@ class Stack(nn.Module):
         assert settings is not None
         with torch.no_grad():
             memories = self.write(grid)
-            latents = self.encode(agent, memories, encoded=encoded)
+            latents = self.encode(agent, memories, form=form)
             claims = settings.ahead > 0 and progress >= CLAIMS_FROM
             heads = [self.critic(k) for k in self.own_latents()]
-            unsure = any(isinstance(head, FieldCost) and not head.chosen for head in heads)
-            ahead = self._look_ahead(latents[0], memories) if claims or unsure else None
+            unsure = any(isinstance(head, CostHead) and not head.chosen for head in heads)
+            levels = [self.level(k) for k in range(self.depth)]
+            ahead = (
+                look_ahead(levels, self.world, settings.states, latents[0], memories)
+                if claims or unsure
+                else None
+            )
             for head, k in zip(heads, self.own_latents()):
-                if isinstance(head, FieldCost) and not head.chosen and ahead is not None:
+                if isinstance(head, CostHead) and not head.chosen and ahead is not None:
                     head.choose(latents[k], ahead[k][1])
             tested = ahead if claims else None
         total, terms = torch.zeros((), device=agent.device), []
         for k in self.own_latents():
             critic, claim = self.critic(k), None if tested is None else (*tested[k], settings.ahead)
             times = (settings.train_sweeps, settings.under, settings.farthest, claim)
-            if isinstance(critic, FieldCost):
+            if isinstance(critic, CostHead):
                 loss, own = critic.loss(latents[k], grid, goal, *times)
             else:
                 place = agent[..., :3].long()
@@ -296,51 +320,13 @@ class Stack(nn.Module):
             terms.append(own)
         return total, terms
 
-    def _look_ahead(self, latent: Tensor, memories: Sequence[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
-        """Latents of some moments, and where level 1 imagines that any actions lead from them.
-
-        Args:
-            latent: (P, n, L, D) of level 1.
-            memories: from `write`.
-
-        Returns:
-            per level (P, M, D) and (P, M, S, D).
-        """
-        assert self.config.critic is not None
-        level, flat = self.level(0), latent.flatten(1, 2)
-        chosen = torch.randperm(flat.shape[1], device=flat.device)[: self.config.critic.states]
-        now = flat[:, chosen]
-        plans, count, _ = now.shape
-        ways = self._ways(now.device)
-        later = now.unsqueeze(2).expand(-1, -1, len(ways), -1).flatten(1, 2)
-        for step in range(LOOK_AHEAD):
-            action = ways[:, step].expand(plans, count, -1, -1).flatten(1, 2)
-            later = level.advance(later, level.condition(later, memories[0]), action)
-        found = []
-        for k in range(self.depth):
-            if k:
-                now, later = (self.level(k).encode(part, memories[k]) for part in (now, later))
-            found.append((now, later.unflatten(1, (count, -1))))
-        return found
-
-    def _ways(self, device: torch.device) -> Tensor:
-        """(S, LOOK_AHEAD, A) sequences of actions: all of them, or straight on in many directions."""
-        if self.world.continuous:
-            angle = torch.arange(DIRECTIONS, device=device) * (2 * torch.pi / DIRECTIONS)
-            straight = torch.stack([angle.cos(), angle.sin()], -1)
-            return straight.unsqueeze(1).expand(-1, LOOK_AHEAD, -1)
-        every = torch.eye(self.world.actions, device=device)
-        numbers = torch.cartesian_prod(*[torch.arange(len(every), device=device)] * LOOK_AHEAD)
-        return every[numbers]
-
     def _chunks(
         self,
         k: int,
         agent: Tensor,
         action: Tensor,
         memories: Sequence[Tensor | None],
-        every: int = 1,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> Tensor | None:
         """What level k + 1 learns its actions from: one-hot primitives, chunks of the level below, or nothing."""
         kind = self.config.levels[k].macro_action
@@ -349,7 +335,7 @@ class Stack(nn.Module):
         if kind == "primitive":
             continuous = self.world.continuous
             return action if continuous else F.one_hot(action.long(), self.world.actions).float()
-        lower = self.window_actions(k - 1, agent, action, memories, every, encoded)
+        lower = self.window_actions(k - 1, agent, action, memories, form)
         return lower.unflatten(2, (-1, self.config.levels[k].stride))
 
     def window_actions(
@@ -358,18 +344,17 @@ class Stack(nn.Module):
         agent: Tensor,
         action: Tensor,
         memories: Sequence[Tensor | None],
-        every: int = 1,
-        encoded: bool = False,
+        form: Form = PLAIN,
     ) -> Tensor:
         """The actions of level k + 1 along a window of whole strides: (P, n, M, A_k); arguments as in `loss`."""
         level = self.level(k)
         if level.settings.macro_action == "outcome":
-            moments = agent[:, :, :: self.config.spans[k] // every]
-            latent = self.encode(moments, memories, upto=k + 1, encoded=encoded)[-1]
+            moments = agent[:, :, :: self.config.spans[k] // form.every]
+            latent = self.encode(moments, memories, upto=k + 1, form=form)[-1]
             pairs = [latent[:, :, :-1].flatten(1, 2), latent[:, :, 1:].flatten(1, 2)]
             codes = level.infer(pairs[0], pairs[1], memories[k])
             return codes.unflatten(1, (agent.shape[1], -1))
-        chunks = self._chunks(k, agent, action, memories, every, encoded)
+        chunks = self._chunks(k, agent, action, memories, form)
         assert chunks is not None
         return chunks if level.chunk_encoder is None else level.chunk_encoder(chunks)
 
@@ -378,11 +363,38 @@ class Stack(nn.Module):
 
         Of `critic`, that of the distance it measures subgoals with.
         """
+        if distance_of(name) not in DISTANCES:
+            raise InputError(
+                f"metric {name} is no linear map", "metric", f"choose from {', '.join(METRICS)} for this"
+            )
         return getattr(self, f"commute_{k}") if distance_of(name) == "commute" else None
+
+    def distance(self, name: str, k: int) -> Callable[..., Tensor]:
+        """How a metric measures between latents of level k + 1, see `planners.level_planner.LevelPlanner`.
+
+        Raises:
+            InputError: a metric that the stack is not calibrated for.
+        """
+        row = self._row(name)
+        if row >= len(DISTANCES):
+            own = self.measures[row - len(DISTANCES)]
+            assert isinstance(own, nn.ModuleList)
+            return own[k]
+        metric = self.metric(name, k)
+        return squared_distance if metric is None else partial(squared_distance, metric=metric)
+
+    def _row(self, metric: str) -> int:
+        if distance_of(metric) not in self.distances:
+            raise InputError(
+                f"metric {metric!r} of a stack that was calibrated for {', '.join(self.distances)}",
+                "metric",
+                "choose one of these, or train with plan.metric set to it",
+            )
+        return self.distances.index(distance_of(metric))
 
     def stride_quantile(self, metric: str, k: int, quantile: float) -> float:
         """Squared distance over one stride of level k + 1 in the data, at one of `QUANTILES`."""
-        return float(self.stride_distance[DISTANCES.index(distance_of(metric)), k, QUANTILES.index(quantile)])
+        return float(self.stride_distance[self._row(metric), k, QUANTILES.index(quantile)])
 
 
 def _number_doors(grid: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -53,7 +54,7 @@ def played_in(spec: WorldSpec, name: str, spread: dict[str, list[float]]) -> dic
     return {"world": asdict(spec), "sense": name, "spread": spread}
 
 
-def world_played_in(content: dict[str, Any]) -> tuple[WorldSpec, str, dict[str, np.ndarray]]:
+def world_played_in(content: Mapping[str, Any]) -> tuple[WorldSpec, str, dict[str, np.ndarray]]:
     """The inverse of `played_in`.
 
     Raises:

@@ -132,8 +132,11 @@ def resolved_config(spec: Mapping[str, Any], overrides: Sequence[str]) -> RunCon
 def _parsed(preset: str, content: str, overrides: tuple[str, ...]) -> RunConfig:
     # Kept: a tenth of a second each, and the cells of a grid have few different ones.
     from hjepa.config import override, parse_config
+    from hjepa.own_code import allow, named_in
 
-    return parse_config(override(json.loads(content), overrides), f"preset {preset}")
+    whole = override(json.loads(content), overrides)
+    allow(named_in(whole))  # a cell is what its preset made it
+    return parse_config(whole, f"preset {preset}")
 
 
 def training_config(spec: Mapping[str, Any]) -> RunConfig:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import as_completed
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
-from hjepa.errors import InputError, one_line
-from hjepa.evaluation.evaluate import Results, evaluate, make_agent
+from hjepa.errors import InputError
+from hjepa.evaluation.evaluate import evaluate, make_agent
+from hjepa.evaluation.held_out import Evaluation
 from hjepa.evaluation.plan_request import SUBGOALS, PlanRequest
-from hjepa.evaluation.records import Record, check_record
+from hjepa.evaluation.records import Record
 from hjepa.gridworld.guardrails import sample_zones
 from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
-from hjepa.json_files import read_object, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
 from hjepa.settings import PlanSettings, RunConfig
-from hjepa.sweeps.cell import check_episodes, digest
+from hjepa.sweeps.cell import check_episodes
+from hjepa.sweeps.kept import Kept, request_identity
+from hjepa.sweeps.plan_progress import Board, Tell, posted
 from hjepa.sweeps.workers import workers
 from tasks import task_spec
 
@@ -46,10 +47,14 @@ class Cell:
     memory: str | None = None
 
 
-def plan_command(request: PlanRequest) -> list[Record]:
+def plan_command(request: PlanRequest, tell: Tell | None = None) -> list[Record]:
     """One record per seed, oracle, number of levels, metric, planner, budget and memory; see `PlanRequest`.
 
     Everything that cannot work is refused before the first episode.
+
+    Args:
+        request: what to plan.
+        tell: how far it is, see `hjepa.sweeps.plan_progress`.
 
     Raises:
         InputError: a checkpoint, task or setting that cannot work.
@@ -65,19 +70,8 @@ def plan_command(request: PlanRequest) -> list[Record]:
     for seed in request.seed:
         check_episodes(request.task, request.split, request.tasks, request.episodes, seed)
     for cell in cells:
-        settings = _settings(with_plan(stack.config, request.overrides), cell)
-        guardrails = None if not request.unguarded else ()
-        make_agent(
-            stack,
-            spec,
-            cell.levels,
-            cell.budget_tflops,
-            settings,
-            oracle=cell.oracle,
-            guardrails=guardrails,
-            memory=cell.memory,
-            perception=request.perception,
-        )
+        asked = asked_of(request, cell, stack)
+        make_agent(stack, spec, asked.agent, asked.oracle)
     if request.mission is not None:
         sample_missions(
             request.task, read_mission(request.mission), request.split, request.tasks, 1, request.seed[0]
@@ -85,50 +79,60 @@ def plan_command(request: PlanRequest) -> list[Record]:
     if request.zones:
         sample_zones(request.task, request.split, request.tasks, 1, request.seed[0])
     count = min(request.workers, len(cells))
-    if count == 1 or device.type != "cpu":
-        return [plan_cell(request, cell) for cell in cells]
-    with workers(count) as pool:
-        jobs = {pool.submit(plan_cell, request, cell): cell for cell in cells}
-        records = {jobs[job]: job.result() for job in as_completed(jobs)}
-    return [records[cell] for cell in cells]
+    with posted(len(cells), request.episodes, tell) as board:
+        if count == 1 or device.type != "cpu":
+            return [plan_cell(request, cell, board, row) for row, cell in enumerate(cells)]
+        with workers(count) as pool:
+            jobs = {pool.submit(plan_cell, request, cell, board, row): cell for row, cell in enumerate(cells)}
+            records = {jobs[job]: job.result() for job in as_completed(jobs)}
+        return [records[cell] for cell in cells]
 
 
-def plan_cell(request: PlanRequest, cell: Cell) -> Record:
-    """One cell of a request."""
+def plan_cell(request: PlanRequest, cell: Cell, board: Board | None = None, row: int = 0) -> Record:
+    """One cell of a request, which notes in its row of a board how far it is."""
     fix_threads()
     described = describe(request.checkpoint)
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
     config = with_plan(stack.config, request.overrides)
     facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
-    kept = _Kept(request, cell, described["sha256"], config)
+    identity = {
+        **request_identity(request),
+        "checkpoint_sha256": described["sha256"],
+        "config": repr(config),
+    }
+    note = None if board is None else partial(board.note, row)
+    kept = Kept(request.progress, asdict(cell), identity, note=note)
     if kept.finished is not None:
+        kept.tell(request.episodes, round(request.episodes * kept.finished["success_rate"]))
         return kept.finished
-    record = evaluate(
-        stack,
-        request.task,
-        cell.levels,
-        request.episodes,
-        cell.seed,
-        request.split,
-        request.tasks,
-        cell.budget_tflops,
-        _settings(config, cell),
-        request.episode_batch,
-        oracle=cell.oracle,
-        zones=request.zones,
-        unguarded=request.unguarded,
-        mission=request.mission,
-        memory=cell.memory,
-        perception=request.perception,
-        diagnostics=request.diagnostics,
-        facts=facts,
-        keep=kept.part,
-        done=kept.parts,
-    )
+    record = evaluate(stack, asked_of(request, cell, stack), facts=facts, progress=kept)
     if request.overrides:
         record["overrides"] = list(request.overrides)
     kept.record(record)
     return record
+
+
+def asked_of(request: PlanRequest, cell: Cell, stack: Stack) -> Evaluation:
+    """What a cell of a request asks of a stack."""
+    return Evaluation.of(
+        stack,
+        request.task,
+        levels=cell.levels,
+        budget_tflops=cell.budget_tflops,
+        settings=_settings(with_plan(stack.config, request.overrides), cell),
+        memory=cell.memory,
+        perception=request.perception,
+        unguarded=request.unguarded,
+        episodes=request.episodes,
+        seed=cell.seed,
+        split=request.split,
+        tasks=request.tasks,
+        oracle=cell.oracle,
+        zones=request.zones,
+        mission=request.mission,
+        diagnostics=request.diagnostics,
+        episode_batch=request.episode_batch,
+    )
 
 
 def cells_of(request: PlanRequest, stack: Stack) -> Iterator[Cell]:
@@ -175,54 +179,3 @@ def _settings(config: RunConfig, cell: Cell) -> PlanSettings:
     """The plan settings of a configuration with a cell's metric and planner, checked."""
     planner = [] if cell.planner is None else [f"plan.planner={cell.planner}"]
     return with_plan(config, [f"plan.metric={cell.metric}", *planner]).plan
-
-
-class _Kept:
-    """Finished work of one cell, in a file of its own, so that a killed run goes on."""
-
-    def __init__(self, request: PlanRequest, cell: Cell, sha256: str, config: RunConfig) -> None:
-        asked = dataclasses.asdict(replace(request, progress=None, episode_batch=None, workers=1))
-        self.identity = {key: list(v) if isinstance(v, tuple) else v for key, v in asked.items()}
-        self.identity |= {
-            "checkpoint_sha256": sha256,
-            "config": repr(config),
-            "cell": dataclasses.asdict(cell),
-            "fields": [field.name for field in dataclasses.fields(Results)],
-        }
-        self.file: Path | None = None
-        self.finished: Record | None = None
-        self.parts: list[Results] = []
-        if request.progress is None:
-            return
-        self.file = request.progress / f"{digest(dataclasses.asdict(cell))[:16]}.json"
-        if self.file.exists():
-            self._continue(self.file)
-
-    def _continue(self, file: Path) -> None:
-        """Take up what was finished, if it is of the same request."""
-        content = read_object(file)
-        if content.get("identity") != self.identity:
-            return
-        try:
-            self.parts = [Results.from_plain(part) for part in content["parts"]]
-            self.finished = content["record"]
-            if self.finished is not None:
-                check_record(self.finished)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"cannot be gone on with ({one_line(error)[:120]})",
-                str(file),
-                f"remove {file.parent} to begin anew",
-            ) from None
-
-    def part(self, parts: list[Results]) -> None:
-        self._write(parts, None)
-
-    def record(self, record: Record) -> None:
-        self._write([], record)
-
-    def _write(self, parts: list[Results], record: Record | None) -> None:
-        if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            plain = [part.to_plain() for part in parts]
-            write_json(self.file, {"identity": self.identity, "parts": plain, "record": record})

@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hjepa.agent.options import AgentOptions
 from hjepa.devices import fix_threads
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate
+from hjepa.evaluation.held_out import Evaluation
 from hjepa.json_files import plain, read_object, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
@@ -251,5 +253,6 @@ def _try(asked: tuple[Any, ...], metric: str, changes: Trial) -> Trial:
     checkpoint, task, levels, episodes, seed, tasks, budget = asked
     stack = load_stack(checkpoint)
     settings = replace(stack.config.plan, metric=metric, flat={}, **changes)
-    record = evaluate(stack, task, levels, episodes, seed, "validation", tasks, budget, settings)
+    agent = AgentOptions(levels, budget, settings)
+    record = evaluate(stack, Evaluation(task_spec(task), agent, episodes, seed, "validation", tasks))
     return {key: record[key] for key in MEASURED}

@@ -20,12 +20,14 @@ from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.devices import fix_threads, torch_device
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.evaluation.records import installed_versions
 from hjepa.model.actors import look_around, make_actors, save_actors
 from hjepa.model.checkpoints import copy_checkpoint, describe, folder_to_add_to, load_stack
 from hjepa.model.stack import Stack
+from hjepa.own_code import check_task
 from hjepa.tensors import as_tensor
 from hjepa.training.fit import check_source
 from hjepa.training.sources import told_source
@@ -104,6 +106,7 @@ def distill(
     fix_threads()
     described, folder = describe(checkpoint), folder_to_add_to(checkpoint, out)
     stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
+    check_task(stack.config.task, f"checkpoint {checkpoint}")
     check_source(stack.config, told_source(store, stack.config))
     stack.actors = nn.ModuleList()
     course = lectures(stack, store, questions, seed, progress)
@@ -129,7 +132,7 @@ def lectures(stack: Stack, store: TrajectoryStore, questions: int, seed: int, pr
         levels, batch = number // batches + 1, number % batches
         rng = np.random.Generator(np.random.Philox(key=[seed, (batch << 8) | 254]))
         if batch == 0:
-            agent = make_agent(stack, spec, levels, record=True)
+            agent = make_agent(stack, spec, AgentOptions(levels, record=True))
         length = int(store.lengths.max())
         windows = store.windows(rng, plans * EACH, length, plans=plans)
         floor = store.grids[windows.grid_index[:, 0]]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from hjepa.model.form import PLAIN, Form
 from hjepa.model.stack import Stack
 from hjepa.settings import RunConfig
 from hjepa.tensors import as_tensor
@@ -25,11 +26,10 @@ class Batch:
     Attributes:
         level: from 0.
         grid: what memories are written from: a picture (P, ...) of each layout, or told floor plans (P, W, H, 3).
-        agent: (P, n, F, ...) observations, one in ``every`` steps, or all L told agents.
+        agent: (P, n, F, ...) observations in the form that ``form`` says, or all L told agents.
         action: (P, n, L - 1) integers, or (P, n, L - 1, A) numbers.
         state: (P, n, F', A) what a simulator knows at the level's own moments, for probes alone; None: nothing.
-        every: steps between two observations.
-        encoded: whether ``agent`` is level 1's latents (P, n, F, D).
+        form: how observations are given.
     """
 
     level: int
@@ -37,13 +37,12 @@ class Batch:
     agent: Tensor
     action: Tensor
     state: Tensor | None = None
-    every: int = 1
-    encoded: bool = False
+    form: Form = PLAIN
 
     def to(self, device: torch.device) -> Batch:
         state = None if self.state is None else self.state.to(device)
         grid, agent, action = (part.to(device) for part in (self.grid, self.agent, self.action))
-        return Batch(self.level, grid, agent, action, state, self.every, self.encoded)
+        return Batch(self.level, grid, agent, action, state, self.form)
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,18 @@ class CriticBatch:
         grid: (P, W, H, 3) floor plans.
         agent: (P, n, L, A) agent vectors.
         goal: number (P,) of a trajectory, and (P,) of a moment in it.
-        encoded: whether ``agent`` is level 1's latents.
+        form: how the agents are given.
     """
 
     grid: Tensor
     agent: Tensor
     goal: tuple[Tensor, Tensor]
-    encoded: bool = False
+    form: Form = PLAIN
 
     def to(self, device: torch.device) -> CriticBatch:
         trajectory, moment = self.goal
         goal = trajectory.to(device), moment.to(device)
-        return CriticBatch(self.grid.to(device), self.agent.to(device), goal, self.encoded)
+        return CriticBatch(self.grid.to(device), self.agent.to(device), goal, self.form)
 
 
 def level_steps(config: RunConfig) -> int:
@@ -141,8 +140,7 @@ def draw(
         torch.from_numpy(source.show(moments)) if table is None else table.look_up(moments),
         action,
         None if state is None else as_tensor(state),
-        every,
-        table is not None,
+        Form(every, table is not None),
     )
 
 
@@ -166,7 +164,7 @@ def draw_critic(
     grid = torch.from_numpy(source.layout(moments[:, 0, 0]))
     if table is None:
         return CriticBatch(grid, as_tensor(source.show(moments)), goal)
-    return CriticBatch(grid, table.look_up(moments), goal, True)
+    return CriticBatch(grid, table.look_up(moments), goal, Form(encoded=True))
 
 
 class Batches(IterableDataset[list[Batch | CriticBatch]]):
@@ -204,7 +202,8 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         length, stack = self.lengths[k], self.stack
         if stack is None or not stack.sees:
             return draw(self.source, self.config, k, length, step)
-        settled = k and self.config.train.schedule == "sequential"
+        train = self.config.train
+        settled = train.keep_encoder or (k and train.schedule == "sequential")
         table = self.table if settled else None
         return draw(self.source, self.config, k, length, step, False, stack.every(k), table)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from hjepa.model.stack import QUANTILES, Stack
 from hjepa.tensors import as_tensor
 from hjepa.training.sources import Source
-from levels.metrics import DISTANCES, commute_metric, squared_distance
+from levels.metrics import commute_metric, squared_distance
 
 
 @torch.no_grad()
@@ -45,9 +46,13 @@ def calibrate(stack: Stack, source: Source, seed: int, trajectories: int, plans:
     for k, latent in enumerate(latents):
         _fill(stack, f"commute_{k}", commute_metric(latent.flatten(0, 1)))
         own = torch.stack([commute_metric(plan, lag) for plan in latent])
-        for m, name in enumerate(DISTANCES):
-            metric = own if name == "imagined" else stack.metric(name, k)
-            distance = _stride_distance(latent, stack.config.spans[k], metric)
+        for m, name in enumerate(stack.distances):
+            measure = stack.distance(name, k)
+            if name == "imagined":
+                measure = partial(squared_distance, metric=own)
+            elif hasattr(measure, "fit"):
+                measure.fit(latent.flatten(0, 1))
+            distance = _stride_distance(latent, stack.config.spans[k], measure)
             stack.stride_distance[m, k] = torch.quantile(distance, torch.tensor(QUANTILES, device=device))
         if stack.level(k).chunk_encoder is not None:
             macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)
@@ -73,9 +78,11 @@ def _fill(stack: Stack, buffer: str, value: Tensor) -> None:
     place.copy_(value)
 
 
-def _stride_distance(latent: Tensor, span: int, metric: Tensor | None, most: int = 100_000) -> Tensor:
-    """Squared distances between latents one stride apart, at most so many of them."""
-    return squared_distance(latent[:, :, span:], latent[:, :, :-span], metric).flatten()[:most]
+def _stride_distance(
+    latent: Tensor, span: int, measure: Callable[..., Tensor], most: int = 100_000
+) -> Tensor:
+    """Distances between latents one stride apart, at most so many of them."""
+    return measure(latent[:, :, span:], latent[:, :, :-span]).flatten()[:most]
 
 
 def _quantile(values: Tensor, share: float, most: int = 100_000) -> Tensor:

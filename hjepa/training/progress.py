@@ -19,11 +19,18 @@ import torch
 from hjepa.config import dump, parse_config
 from hjepa.errors import InputError, one_line
 from hjepa.json_files import read_json, write_json, write_text
+from hjepa.own_code import named_in
 from hjepa.settings import RunConfig
 
 NOTE, CONFIG, RESUME, METRICS_FILE, MADE = "run.json", "config.yaml", "resume.ckpt", "metrics.csv", "finished"
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
            "inverse", "look", "probe", "critic")  # fmt: skip
+
+LOG_FOLDERS = ("tensorboard", "wandb")
+"""Of loggers that a run was asked for."""
+
+KEYS = COLUMNS[:3]
+"""What every table begins with; terms have come behind them in the course of time."""
 
 # In the order in which they are removed: without its note, what is left belongs to nobody.
 OWN = (f"{RESUME}.new", RESUME, METRICS_FILE, CONFIG, NOTE)
@@ -74,6 +81,9 @@ def finish(folder: Path, out: Path, save: Callable[[Path], None]) -> None:
     made.mkdir()
     for name in (CONFIG, METRICS_FILE):
         shutil.copyfile(folder / name, made / name)
+    for name in LOG_FOLDERS:
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, made / name, symlinks=True)
     save(made)
     made.rename(out)
     _clear(folder)
@@ -97,6 +107,9 @@ def same_run(found: Any, identity: dict[str, Any]) -> bool:
     if not isinstance(found, dict) or not isinstance(found.get("config"), dict):
         return False
     if any(found.get(key) != identity.get(key) for key in ("data_sha256", "start_sha256")):
+        return False
+    # What a run of others names is not even imported to tell that it is another one.
+    if not set(named_in(found["config"])) <= set(named_in(identity["config"])):
         return False
     return parse_config(found["config"], "run folder") == parse_config(identity["config"], "run")
 
@@ -126,29 +139,50 @@ def check_resume(file: Path, wanted: Mapping[str, torch.Tensor]) -> None:
 
 
 def append_metrics(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Append rows to a table with a header."""
-    new = not file.exists() or not file.stat().st_size
+    """Append rows to a table with a header; terms that it has no column for get one behind the others."""
+    columns, known = _table(file)
+    more = list(dict.fromkeys(name for row in rows for name in row if name not in columns))
+    whole = file.exists() and file.read_bytes().startswith(_written(columns, []).encode())
+    if more or not whole:
+        columns = [*columns, *more]
+        write_text(file, _written(columns, known))
     with file.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, restval="")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+        csv.DictWriter(stream, columns, restval="").writerows(rows)
 
 
 def drop_metrics(file: Path, step: int) -> None:
     """Keep only the whole rows up to a step; a kill meets the old table or the new one."""
+    if file.exists():
+        columns, rows = _table(file)
+        kept = [row for row in rows if int(row["step"]) <= step]
+        write_text(file, _written(columns if kept else [*COLUMNS], kept))
+
+
+def _table(file: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and whole rows of a table; `COLUMNS` and none where there is no table yet."""
     if not file.exists():
-        return
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, restval="")
-    writer.writeheader()
+        return [*COLUMNS], []
     with file.open(newline="", encoding="utf-8", errors="replace") as stream:
-        for row in csv.DictReader(stream):
-            # A row that a kill has cut off lacks columns, and may have lost digits of its step.
-            complete = set(row) == set(COLUMNS) and None not in row.values() and row["step"].isdigit()
-            if complete and int(row["step"]) <= step:
-                writer.writerow(row)
-    write_text(file, text.getvalue())
+        reader = csv.DictReader(stream)
+        columns = list(reader.fieldnames or ())
+        if columns[: len(KEYS)] != [*KEYS]:
+            return [*COLUMNS], []
+        # A row that a kill has cut off lacks columns, and may have lost digits of its step.
+        rows = [
+            row
+            for row in reader
+            if set(row) == set(columns) and None not in row.values() and row["step"].isdigit()
+        ]
+    return columns, rows
+
+
+def _written(columns: list[str], rows: list[dict[str, str]]) -> str:
+    """A table as text; what a row lacks stays empty."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _broken(file: Path, why: str) -> InputError:
@@ -157,12 +191,13 @@ def _broken(file: Path, why: str) -> InputError:
 
 def _own(name: str) -> bool:
     temporary = name.startswith(".") and name.endswith(".tmp")
-    return name in (*OWN, MADE) or temporary
+    return name in (*OWN, MADE, *LOG_FOLDERS) or temporary
 
 
 def _clear(folder: Path) -> None:
     """Remove what a run keeps, its note last."""
-    shutil.rmtree(folder / MADE, ignore_errors=True)
+    for name in (MADE, *LOG_FOLDERS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for item in folder.glob(".*.tmp"):
         item.unlink(missing_ok=True)
     for name in OWN:

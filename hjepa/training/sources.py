@@ -20,6 +20,7 @@ from hjepa.settings import ANY, RunConfig
 from hjepa.training.contents import check_seen, check_states
 from levels.settings import Sight, World
 from tasks import ObservationStore, TaskSpec, TrajectoryStore, task_spec
+from tasks.named import check_unwrapped
 from tasks.store_files import META
 from tasks.store_layout import FORMAT
 
@@ -170,13 +171,15 @@ def open_source(data: str | os.PathLike[str], config: RunConfig) -> tuple[Source
     """The store in a folder, of either format, as training sees it; and what an agent sees and does in its world.
 
     Raises:
-        InputError: data of another task, or that do not hold what level 1's encoder sees.
+        InputError: data of another task, states of an environment in somebody else's wrappers, or data that do not
+            hold what level 1's encoder sees.
         StoreError: the store cannot be read.
     """
-    encoder = config.levels[0].encoder
+    encoder = config.levels[0].sees
     if _format(Path(data)) != FORMAT:
         states = TrajectoryStore.open(data)
         _same_task(config, states.meta["task"], states.path)
+        _known_ways(states)
         spec = _spec(states)
         check_states(states, spec)
         world = world_of(spec, encoder)
@@ -198,6 +201,7 @@ def open_source(data: str | os.PathLike[str], config: RunConfig) -> tuple[Source
 def told_source(store: TrajectoryStore, config: RunConfig) -> StateSource:
     """A store of states as a stack that is told sees it; InputError where it is of another task."""
     _same_task(config, store.meta["task"], store.path)
+    _known_ways(store)
     check_states(store, _spec(store))
     return StateSource(store, None)
 
@@ -208,6 +212,14 @@ def _spec(store: TrajectoryStore) -> TaskSpec:
         return task_spec(store.meta["task"])
     except ValueError as error:
         raise InputError(str(error), str(store.path), "collect for a task that there is") from None
+
+
+def _known_ways(store: TrajectoryStore) -> None:
+    """InputError for states of an environment that somebody else's wrappers change: a batched twin made them."""
+    try:
+        check_unwrapped(store.meta["task"])
+    except ValueError as error:
+        raise InputError(str(error), str(store.path)) from None
 
 
 def _same_task(config: RunConfig, made_for: str, path: Path) -> None:

@@ -19,7 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from levels.costs.base import Ahead, CostHead
 from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
+from levels.costs.kinds import Given
 from levels.encoders.picture import PLACE
 from levels.pictures import Stem, near
 from levels.settings import Sight
@@ -36,10 +38,8 @@ SAME = 0.35
 MOVED = 0.05
 """Of the squared step of a place along trajectories, what actions have to account for."""
 
-Ahead = tuple[Tensor, Tensor, float]
 
-
-class FieldCost(nn.Module):
+class FieldCost(CostHead):
     """Steps to go of latents.
 
     Args:
@@ -108,7 +108,10 @@ class FieldCost(nn.Module):
             sweeps: moves of the longest way that is found.
             closed: (P, W, H) bool, places that ways must not lead through; None: none.
         """
-        moves = self.costs(picture)
+        return self.spread(self.costs(picture), goal, sweeps, closed)
+
+    def spread(self, moves: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
+        """The same from what moves cost, (P, 4, W, H) from `costs`."""
         width, height = moves.shape[-2:]
         x, y = (self.where(goal) + goal.new_tensor([(width - 1) / 2, (height - 1) / 2])).unbind(-1)
         along_x = (torch.arange(width, device=goal.device) - x[:, None]).abs()
@@ -221,3 +224,14 @@ class FieldCost(nn.Module):
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what reading the picture takes comes on top."""
         return 2.0 * sweeps * size[0] * size[1] * 4
+
+
+def make_field(given: Given) -> FieldCost:
+    """A field over what is seen.
+
+    Raises:
+        ValueError: nothing is seen, or latents have no places.
+    """
+    if given.world.sight is None:
+        raise ValueError("critic kind field of a level that is told; choose grid")
+    return FieldCost(given.world.sight, given.places, given.patch, given.hidden)

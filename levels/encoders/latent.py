@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from levels.encoders.given import Given
 from levels.networks import mlp
 from levels.reading import Reader, make_reader
 from levels.settings import LevelSettings, World
@@ -44,8 +45,35 @@ class LatentEncoder(nn.Module):
 
 
 class SharedEncoder(nn.Module):
-    """The latent of the level below, unchanged: this level abstracts time only."""
+    """The latent of the level below, unchanged: this level abstracts time only.
+
+    Args:
+        places: leading numbers of the latent that are places on the picture.
+    """
+
+    def __init__(self, places: int = 0) -> None:
+        super().__init__()
+        self.places = places
 
     def forward(self, below: Tensor, memory: Tensor | None = None) -> Tensor:
         """(P, N, D) -> the same."""
         return below
+
+
+def make_latent(given: Given) -> LatentEncoder:
+    """An encoder with a latent space of its own."""
+    return LatentEncoder(given.below_dim, given.below_places, given.world, given.settings)
+
+
+def make_shared(given: Given) -> SharedEncoder:
+    """The latent of the level below as it is.
+
+    Raises:
+        ValueError: a latent of another size than the one below.
+    """
+    if given.below_dim != given.settings.latent_dim:
+        raise ValueError(
+            f"a shared latent has {given.below_dim} numbers at the level below but latent_dim is"
+            f" {given.settings.latent_dim}; make them equal or choose encoder mlp"
+        )
+    return SharedEncoder(given.below_places)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from levels.encoders.given import Given
 from levels.networks import mlp
 from levels.pictures import Stem, near
 from levels.settings import LevelSettings, Sight
@@ -28,31 +29,43 @@ SHARP = 2.5
 """Spread of the scores that attention maps begin with, in nats."""
 
 
+SETTLED = 2.0
+"""Factor of the scores once a level has learned to see. Attention that is not quite on one place leaks to all others,
+the more of them there are; twice as sharp, places are as exact in pictures of many times the size of those it learned
+from."""
+
+
 class PictureEncoder(nn.Module):
     """Picture (H, W, C) or symbols (W, H, C) -> latent, whose first 2 M numbers are M places (x of each, y of each).
 
     Args:
         sight: what is seen.
         settings: channels, maps M, width and latent size.
+
+    Attributes:
+        places: 2 M.
     """
+
+    sharpness: Tensor
 
     def __init__(self, sight: Sight, settings: LevelSettings) -> None:
         super().__init__()
         self.maps, channels = settings.maps, settings.channels
+        self.places = 2 * self.maps
         self.stem = Stem(sight, channels, settings.patch)
         self.features = near(channels, channels)
         self.attention = nn.Conv2d(channels, self.maps, 1)
         # Maps begin with a few places each: from a mean over the whole picture nothing can be learned of one of them.
         nn.init.normal_(self.attention.weight, std=SHARP / channels**0.5)
+        self.register_buffer("sharpness", torch.ones(()))
         self.rest = mlp(self.maps * channels, settings.hidden, settings.latent_dim - 2 * self.maps)
 
     def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:
         """(P, N, ...) pictures -> (P, N, D); memory is not read."""
         seen = F.gelu(self.features(F.gelu(self.stem(observation.flatten(0, 1)))))
         seen = standing_out(seen)
-        weight = rearrange(
-            rearrange(self.attention(seen), "n m w h -> n m (w h)").softmax(-1), "n m p -> n m p 1"
-        )
+        scores = self.sharpness * self.attention(seen)
+        weight = rearrange(rearrange(scores, "n m w h -> n m (w h)").softmax(-1), "n m p -> n m p 1")
         width, height = seen.shape[-2:]
         what = (rearrange(seen, "n c w h -> n c (w h)") @ weight.squeeze(-1).transpose(1, 2)).transpose(1, 2)
         along = weight.view(len(seen), self.maps, width, height)
@@ -60,6 +73,16 @@ class PictureEncoder(nn.Module):
         y = (along.sum(2) * centred(height, seen)).sum(-1)
         latent = torch.cat([x, y, self.rest(what.flatten(1))], -1)
         return latent.view(*observation.shape[:2], -1)
+
+    def settle(self) -> None:
+        """Look sharply from now on: what is to be seen has been learned."""
+        self.sharpness.fill_(SETTLED)
+
+
+def make_picture(given: Given) -> PictureEncoder:
+    """An encoder of what is seen."""
+    assert given.world.sight is not None
+    return PictureEncoder(given.world.sight, given.settings)
 
 
 def standing_out(features: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from levels.encoders.given import Given
 from levels.networks import mlp
 
 
@@ -37,3 +38,10 @@ class VectorEncoder(nn.Module):
     def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:
         """(P, N, n) -> (P, N, D); memory is not read."""
         return self.layers((observation.float() - self.mean) / self.spread)
+
+
+def make_vector(given: Given) -> VectorEncoder:
+    """An encoder of what is seen."""
+    assert given.world.sight is not None
+    settings = given.settings
+    return VectorEncoder(given.world.sight.shape[0], settings.hidden, settings.latent_dim)

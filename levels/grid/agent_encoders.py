@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from levels.encoders.given import Given
 from levels.networks import mlp
 from levels.settings import World
 
@@ -77,3 +78,9 @@ class PointEncoder(nn.Module):
             places = torch.arange(PER_CELL * side + 1, device=agent.device) / PER_CELL
             near.append((1 - PER_CELL * (agent[..., axis, None] - places).abs()).clamp_min(0.0))
         return self.layers(F.gelu(self.inputs(torch.cat(near, -1).float())))
+
+
+def make_told(given: Given) -> AgentEncoder | PointEncoder:
+    """The encoder of what a world tells: a position, or a cell with a heading."""
+    told = PointEncoder if given.world.continuous else AgentEncoder
+    return told(given.world, given.settings.hidden, given.settings.latent_dim)

@@ -21,6 +21,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
+from levels.costs.kinds import Given
 from levels.grid.agent_encoders import HEADINGS
 from levels.grid.memory import SYMBOLS
 from levels.networks import mlp
@@ -260,3 +261,14 @@ def hindsight(place: Tensor, goal: Tensor) -> Tensor:
     """
     there = (place == goal[:, None, None]).all(-1)
     return times_taken(there)
+
+
+def make_grid_critic(given: Given) -> Critic:
+    """The critic of a grid that is told.
+
+    Raises:
+        ValueError: the level sees, and knows of no grid.
+    """
+    if given.world.sight is not None:
+        raise ValueError("critic kind grid of a level that sees; choose field")
+    return Critic(given.latent_dim, given.world, given.hidden)

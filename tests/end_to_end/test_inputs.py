@@ -181,7 +181,7 @@ BROKEN = {
 def test_broken_progress_of_plans(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "o.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hjepa.sweeps.plan_cells._Kept.record", _interrupt)
+        patch.setattr("hjepa.sweeps.kept.Kept.record", _interrupt)
         assert hjepa(*planned(run, "--json", file))[0] == 130
     (kept,) = (tmp_path / "o.json.partial").iterdir()
     good = kept.read_bytes()

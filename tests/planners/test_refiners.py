@@ -233,3 +233,34 @@ def test_refiners_refuse() -> None:
             RefitRefiner(1, share)
     with pytest.raises(ValueError, match="temperature"):
         RefitRefiner(1, None, 0.0)
+
+
+class Valley:
+    """A cost that is a thousand times as steep along one coordinate as along the other, and has its lowest point at 0.3
+    of both, well within the bounds."""
+
+    steepness = torch.tensor([1000.0, 1.0])
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        return ((trajectory.latents[..., -1, :] - 0.3).square() * self.steepness).sum(-1)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 7])
+def test_adam_is_adam(hand: SimpleNamespace, iterations: int) -> None:
+    """Both moments, as torch's own optimiser has them: without the second the steep coordinate would decide alone."""
+    begin = torch.linspace(-0.6, 0.6, 24).view(2, 3, 2, 2)
+    posed = hand.problem(torch.zeros(2, 2), Valley(), 2)
+    model = hand.PointMass()
+    found = AdamRefiner(iterations, 0.01)(model, posed, Proposed(begin))
+    action = begin.clone().requires_grad_()
+    optimizer = torch.optim.Adam([action], lr=0.01, betas=(0.9, 0.99), eps=1e-8)
+    for _ in range(iterations):
+        optimizer.zero_grad()
+        Valley()(rollout(model, posed, action)).sum().backward()
+        optimizer.step()
+    last = found.candidates[:, 3:]
+    assert torch.allclose(last, action.detach(), atol=1e-6)
+    moved = (last - begin).abs().mean((0, 1, 2))
+    assert torch.allclose(moved[0], moved[1], rtol=0.3), (
+        "as far along the gentle coordinate as along the steep one"
+    )

@@ -11,6 +11,7 @@ import torch
 from hjepa import figures
 from hjepa.agent.agent import Agent
 from hjepa.agent.imagination import imagined_flops, imagined_metrics
+from hjepa.agent.options import AgentOptions
 from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.model.level_model import LevelModel
@@ -94,7 +95,7 @@ def test_imagining_the_metric_is_paid_for(stack: Stack) -> None:
     spent = {}
     for metric in ("l2", "imagined"):
         settings = replace(stack.config.plan, metric=metric)
-        agent = Agent(stack, 64, budget_tflops=0.05, settings=settings)
+        agent = Agent(stack, 64, AgentOptions(budget_tflops=0.05, settings=settings))
         image = compose_image(episodes.grid, episodes.start)
         begun = agent.begin(image, episodes.goal_image, torch.arange(2))
         spent[metric] = begun.flops

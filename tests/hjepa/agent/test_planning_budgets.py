@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.checks import least_rollouts
 from hjepa.config import load_preset
 from hjepa.errors import InputError
@@ -28,7 +29,7 @@ TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 def agent_of(stack: Stack, **settings: object) -> Agent:
     """An agent that records its decisions, with some settings of planning replaced."""
     plan = replace(stack.config.plan, **settings)
-    return Agent(stack, 64, budget_tflops=0.2, settings=plan, record=True)
+    return Agent(stack, 64, AgentOptions(budget_tflops=0.2, settings=plan, record=True))
 
 
 def test_warm_starts_are_a_setting(stack: Stack) -> None:
@@ -43,7 +44,14 @@ def test_a_warm_agent_offers_its_last_plan(stack: Stack) -> None:
     image = compose_image(episodes.grid, episodes.start)
     for warm_start in (False, True):
         part = Agent(
-            stack, 64, 1, 0.2, replace(stack.config.plan, warm_start=warm_start, commit=1), record=True
+            stack,
+            64,
+            AgentOptions(
+                1,
+                budget_tflops=0.2,
+                settings=replace(stack.config.plan, warm_start=warm_start, commit=1),
+                record=True,
+            ),
         )
         level, seen = part.planner.levels[0], []
         propose = level.to_goal.propose
@@ -134,19 +142,23 @@ def test_the_least_limit_is_what_one_candidate_takes(stack: Stack, planner: str,
 def test_the_budget_that_a_refusal_names_is_enough(stack: Stack, planner: str, front: float) -> None:
     settings = replace(stack.config.plan, planner=planner, front=front)
     with pytest.raises(InputError, match="TFLOP") as refused:
-        Agent(stack, 32, 1, 1e-9, settings)
+        Agent(stack, 32, AgentOptions(1, budget_tflops=1e-9, settings=settings))
     enough = float(str(refused.value).split("give ")[1].split()[0])
-    assert Agent(stack, 32, 1, enough, settings).searches.phases
+    assert Agent(stack, 32, AgentOptions(1, budget_tflops=enough, settings=settings)).searches.phases
     with pytest.raises(InputError, match="TFLOP"):
-        Agent(stack, 32, 1, 0.9 * enough, settings)
+        Agent(stack, 32, AgentOptions(1, budget_tflops=0.9 * enough, settings=settings))
 
 
 def test_an_exhaustive_search_beyond_the_limit_is_refused(stack: Stack) -> None:
     settings = replace(stack.config.plan, planner="exhaustive", max_rollouts=20)
     with pytest.raises(InputError, match=r"plan\.max_rollouts: exhaustive search of"):
-        Agent(stack, 64, 1, 10.0, settings)
+        Agent(stack, 64, AgentOptions(1, budget_tflops=10.0, settings=settings))
     with pytest.raises(InputError, match=r"2 rollouts do not pay for one candidate per plan at level 1"):
-        Agent(stack, 64, 1, 10.0, replace(stack.config.plan, max_rollouts=2))
+        Agent(
+            stack,
+            64,
+            AgentOptions(1, budget_tflops=10.0, settings=replace(stack.config.plan, max_rollouts=2)),
+        )
 
 
 def test_patience_saves_operations_and_is_per_episode(stack: Stack) -> None:
@@ -195,3 +207,36 @@ def test_records_say_what_was_replaced_in_planning(stack: Stack, tmp_path: Path)
         )
     )
     assert record["overrides"] == list(changes) and overrides_of(record) == changes
+
+
+def spent(agent: Agent, steps: int) -> float:
+    """Most operations of an episode without repairs: perceiving, and the plans of all levels when each is due."""
+    searches = agent.searches
+    whole = searches.write_flops + searches.metric_flops + searches.encode_flops * (steps + 1)
+    for k, once in enumerate(searches._plan_flops):
+        whole += once * steps / searches._interval(k)
+    return whole
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_a_fifth_of_the_compute_is_kept_for_repairs(stack: Stack, levels: int) -> None:
+    settings = replace(stack.config.plan, max_candidates=4096, flat={}, ground=0)
+    budget = 0.003 if levels == 1 else 0.001
+    agent = Agent(stack, 64, AgentOptions(levels, budget, settings))
+    assert max(level.to_goal.propose.candidates for level in agent.planner.levels) > 64, "room to fill"
+    used = spent(agent, 64) / (budget * 1e12)
+    assert 0.7 < used <= 0.8, "plans fill what is theirs and leave the reserve"
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_the_reserve_pays_for_so_many_repairs_and_no_more(stack: Stack, levels: int) -> None:
+    settings = replace(stack.config.plan, max_candidates=64, flat={})
+    agent = Agent(stack, 64, AgentOptions(levels, 0.2, settings))
+    first = agent.planner.levels[0]
+    search, steps = (first.to_goal, first.horizon) if levels == 1 else (first.to_subgoal, 2)
+    once = search.passes(first.model, steps) * steps * first.model.flops
+    count = agent.planner.repairs
+    assert count >= 1
+    assert count * once <= 0.2 * 0.2e12 < (count + 1) * once
+    double = Agent(stack, 64, AgentOptions(levels, 0.4, settings))
+    assert double.planner.repairs in (2 * count, 2 * count + 1)

@@ -65,7 +65,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     def fit(config: Config, data: Path, out: Path, *, device: str, precision: str) -> None:
         calls.append(("fit", data, out, device, precision))
 
-    def plan_command(request: PlanRequest) -> list[dict[str, Any]]:
+    def plan_command(request: PlanRequest, tell: Any = None) -> list[dict[str, Any]]:
         calls.append(("plan", request))
         if request.progress is not None:
             request.progress.mkdir()
@@ -157,7 +157,7 @@ def test_plan_defaults_and_table(calls: Calls, capsys: pytest.CaptureFixture[str
 def test_plan_keeps_its_progress_when_interrupted(
     calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(request: PlanRequest) -> None:
+    def interrupted(request: PlanRequest, tell: Any) -> None:
         assert request.progress is not None
         request.progress.write_text("half")
         raise KeyboardInterrupt
@@ -252,7 +252,10 @@ def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(task["default_budget_tflops"] > 0 and task["step_budget"] > 0 for task in tasks_json)
     assert run("tasks") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + len(tasks_json) and lines[0].startswith("id")
+    assert lines[0].startswith("id") and max(map(len, lines)) <= 100
+    assert [line.split()[0] for line in lines[1:] if line[0] != " "] == [task["id"] for task in tasks_json]
+    said = " ".join(" ".join(lines).split())
+    assert all(task["description"] in said for task in tasks_json)
 
 
 PLAN = ["plan", "--checkpoint", "x", "--task", TASK]

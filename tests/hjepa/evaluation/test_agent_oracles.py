@@ -10,6 +10,7 @@ import torch
 
 import hjepa
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, play
 from hjepa.evaluation.oracles import OracleAgent, OracleModel, OraclePlanner, TrueDistance, _number
@@ -68,7 +69,7 @@ def test_the_way_ahead_is_a_shortest_one_and_stays_at_the_goal(truth: Truth) -> 
 def test_true_dynamics_are_the_worlds_with_the_gradient_of_the_model(
     stack: Stack, truth: Truth, episodes: EpisodeBatch
 ) -> None:
-    agent = Agent(stack, 64, budget_tflops=1.0)
+    agent = Agent(stack, 64, AgentOptions(budget_tflops=1.0))
     model = OracleModel(agent.models[0], truth, 0, corrects=True)
     rows = torch.arange(3)
     memory = _number(agent.reader.write(episodes.grid)[0], rows)
@@ -85,7 +86,7 @@ def test_true_dynamics_are_the_worlds_with_the_gradient_of_the_model(
 def test_true_dynamics_of_an_upper_level_stay_within_its_span(
     stack: Stack, truth: Truth, episodes: EpisodeBatch
 ) -> None:
-    agent = Agent(stack, 64, budget_tflops=1.0)
+    agent = Agent(stack, 64, AgentOptions(budget_tflops=1.0))
     model, rows = OracleModel(agent.models[1], truth, 1, corrects=True), torch.arange(3)
     memory = _number(agent.reader.write(episodes.grid)[1], rows)
     latent = truth.encode(1, truth.start[:, None], rows).expand(-1, 6, -1)
@@ -112,7 +113,7 @@ def test_random_subgoals_can_be_reached_and_differ(
     stack: Stack, truth: Truth, episodes: EpisodeBatch
 ) -> None:
     # At level 1, whose untrained latents tell states apart.
-    agent = Agent(stack, 64, budget_tflops=1.0)
+    agent = Agent(stack, 64, AgentOptions(budget_tflops=1.0))
     rows = torch.arange(3)
     memory = _number(agent.reader.write(episodes.grid)[0], rows)
     search, seen = OraclePlanner(truth, 0, random=True), []
@@ -130,7 +131,8 @@ def test_random_subgoals_can_be_reached_and_differ(
 @pytest.mark.parametrize("oracle", ["dynamics", "cost", "subgoals:3", "random-subgoals"])
 def test_results_do_not_depend_on_the_episode_batch(stack: Stack, oracle: str) -> None:
     together, apart = (
-        evaluate(stack, TASK, 3, 3, budget_tflops=0.05, episode_batch=size, oracle=oracle) for size in (3, 1)
+        evaluate(stack, TASK, levels=3, episodes=3, budget_tflops=0.05, episode_batch=size, oracle=oracle)
+        for size in (3, 1)
     )
     assert together["oracle"] == oracle
     assert (together["success"], together["steps"]) == (apart["success"], apart["steps"])
@@ -138,7 +140,9 @@ def test_results_do_not_depend_on_the_episode_batch(stack: Stack, oracle: str) -
 
 def test_level_1_meets_true_subgoals_of_level_2() -> None:
     shipped = hjepa.load_stack("told-nested-d3")
-    record = evaluate(shipped, D3, 2, 8, split="validation", oracle="subgoals:2", diagnostics=True)
+    record = evaluate(
+        shipped, D3, levels=2, episodes=8, split="validation", oracle="subgoals:2", diagnostics=True
+    )
     assert record["success_rate"] == 1.0 and record["path_ratio"] < 1.2
     level = record["diagnostics"][1]
     assert level["subgoals_feasible"] == 1.0 and level["subgoals_gain"] > 0.99
@@ -147,9 +151,9 @@ def test_level_1_meets_true_subgoals_of_level_2() -> None:
 
 def test_an_oracle_that_has_no_part_to_replace_is_refused(stack: Stack) -> None:
     with pytest.raises(InputError, match="one level sets no subgoals"):
-        make_agent(stack, task_spec(TASK), 1, oracle="random-subgoals")
+        make_agent(stack, task_spec(TASK), AgentOptions(1), oracle="random-subgoals")
     with pytest.raises(InputError, match="plan with as many levels"):
-        make_agent(stack, task_spec(TASK), 3, oracle="subgoals:2")
+        make_agent(stack, task_spec(TASK), AgentOptions(3), oracle="subgoals:2")
     asked = PlanRequest("x", TASK, levels=(1, 2), oracle=("none", "subgoals:2", "random-subgoals"))
     assert rungs(asked, 3) == [(None, 1), (None, 2), ("subgoals:2", 2), ("random-subgoals", 2)]
     with pytest.raises(InputError, match="give levels 3"):
@@ -165,7 +169,7 @@ def test_oracles_refuse_worlds_whose_truth_they_do_not_know() -> None:
     task = "MiniGrid-MultiRoom-N6-v0"
     config = replace(hjepa.load_stack("told-nested-d3").config, task=task)
     part = Stack(config, world_of(task_spec(task))).eval().requires_grad_(False)
-    agent = make_agent(part, task_spec(task), 2, budget_tflops=1.0, oracle="dynamics")
+    agent = make_agent(part, task_spec(task), AgentOptions(2, budget_tflops=1.0), oracle="dynamics")
     assert isinstance(agent, OracleAgent)
     with pytest.raises(InputError, match="oracles know plans of walls alone"):
         play(agent, task_spec(task), sample_episodes(task, episodes=1), 0, 0)

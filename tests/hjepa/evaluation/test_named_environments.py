@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hjepa.agent.options import AgentOptions
 from hjepa.cli import main
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, play
@@ -59,7 +60,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_record_says_what_was_stepped_and_success_is_the_environments(worlds: str) -> None:
     stack = load_stack("told-four-rooms")
     names = (FOUR, *(f"{worlds}{name}-v0" for name in ("Penalty", "Swapped", "Stuck")))
-    plain, penalty, swapped, stuck = (evaluate(stack, name, 1, episodes=2) for name in names)
+    plain, penalty, swapped, stuck = (evaluate(stack, name, levels=1, episodes=2) for name in names)
     assert (plain["stepped"], plain["replayed"], plain["placed"]) == ("twin", 2, 0)
     assert plain["success_rate"] == penalty["success_rate"] == 1.0, "a penalty is no failure"
     for record in (penalty, swapped, stuck):
@@ -73,7 +74,7 @@ def test_a_twin_that_differs_is_refused_in_one_line(monkeypatch: pytest.MonkeyPa
     stack, task = load_stack("told-nested-d2"), "hjepa/NestedRooms-d2-v0"
     right = BatchedGridWorld._advance
     monkeypatch.setattr(BatchedGridWorld, "_advance", lambda self, action: right(self, np.zeros_like(action)))
-    agent = make_agent(stack, task_spec(task), 1)
+    agent = make_agent(stack, task_spec(task), AgentOptions(1))
     with pytest.raises(
         InputError, match=f"{task}, episode 7, step .* in its batched twin; no result is counted"
     ):

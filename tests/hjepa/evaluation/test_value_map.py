@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import hjepa
+from hjepa.agent.options import AgentOptions
 from hjepa.config import with_plan
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import make_agent
@@ -75,10 +76,10 @@ def test_values_are_true_steps_after_each_action() -> None:
 def test_the_shipped_field_needs_no_world_model() -> None:
     stack = hjepa.load_stack("told-nested-d3")
     settings = with_plan(stack.config, ["plan.planner=value-map"]).plan
-    record = hjepa.evaluate(stack, D3, 1, episodes=16, seed=0, settings=settings)
+    record = hjepa.evaluate(stack, D3, levels=1, episodes=16, seed=0, settings=settings)
     assert record["planner"] == "value-map" and record["success_rate"] == 1 and record["path_ratio"] < 1.01
     assert record["active_share"] == [0.0] and 0 < record["tflops_per_episode"] < 1e-4
-    one = hjepa.evaluate(stack, D3, 1, episodes=16, seed=0, settings=settings, episode_batch=5)
+    one = hjepa.evaluate(stack, D3, levels=1, episodes=16, seed=0, settings=settings, episode_batch=5)
     assert one["steps"] == record["steps"]
 
 
@@ -94,4 +95,4 @@ def test_what_it_cannot_do_is_refused(task: str, levels: int, metric: str, match
     stack = hjepa.load_stack("told-nested-d3")
     settings = replace(stack.config.plan, planner="value-map", metric=metric, flat={})
     with pytest.raises(InputError, match=match):
-        make_agent(stack, task_spec(task), levels, settings=settings)
+        make_agent(stack, task_spec(task), AgentOptions(levels, settings=settings))

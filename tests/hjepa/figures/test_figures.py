@@ -77,7 +77,7 @@ def trace() -> Trace:
     results = Results(
         ones, steps, ones.astype(float), ones, ones, ones, np.zeros_like(ones), ones.astype(float), ones * 0
     )
-    stack: Any = SimpleNamespace(depth=3, probes=[PlainProbe()] * 3, config=SimpleNamespace(task=TASK))
+    stack: Any = SimpleNamespace(depth=3, probe=lambda k: PlainProbe(), config=SimpleNamespace(task=TASK))
     return Trace(batch, agent, results, decisions, stack)
 
 
@@ -177,7 +177,7 @@ def test_subgoals_on_one_cell_share_a_label(trace: Trace) -> None:
 
 
 def test_one_level_alone(trace: Trace) -> None:
-    stack: Any = SimpleNamespace(depth=1, probes=[PlainProbe()], config=trace.stack.config)
+    stack: Any = SimpleNamespace(depth=1, probe=lambda k: PlainProbe(), config=trace.stack.config)
     low = dataclasses.replace(trace, stack=stack, decisions=[d for d in trace.decisions if d.level == 1])
     figure = figures.subgoals(low)
     render(figure)
@@ -365,11 +365,32 @@ def test_animation_follows_agent_and_plans(trace: Trace, tmp_path: Path) -> None
         assert 0.5 * len(agent) < picture.n_frames <= trace.results.steps[0] + 1
 
 
-def test_animation_as_html(trace: Trace) -> None:
-    animation = figures.plan_animation(trace, episode=0)
-    animation._fig.set_dpi(15)
-    html = figures.to_html(animation)
-    assert html.count("data:image/png;base64") == trace.results.steps[0] + 1
+def test_side_by_side_waits_for_the_slowest(trace: Trace, tmp_path: Path) -> None:
+    slow = dataclasses.replace(
+        trace, results=dataclasses.replace(trace.results, steps=trace.results.steps - 5)
+    )
+    animation = figures.side_by_side([trace, slow], ["left", "right"])
+    figure, steps = animation._fig, int(trace.results.steps[0])
+    frames = list(animation._iter_gen())
+    assert (
+        frames[: steps - 4] == list(range(steps - 4))
+        and max(frames) == steps
+        and frames[-12:] == [steps] * 12
+    )
+    animation._func(steps)
+    left, right = (np.stack(path.get_data(), -1) for path in drawn(figure, "path"))
+    np.testing.assert_array_equal(left, trace.agent[0, : steps + 1, :2])
+    np.testing.assert_array_equal(right, trace.agent[0, : steps - 4, :2])
+    assert [axes.get_title() for axes in figure.axes] == ["left", "right"]
+    animation._func(0)
+
+
+def test_side_by_side_refuses_what_cannot_be_compared(trace: Trace) -> None:
+    with pytest.raises(InputError, match="1 titles of 2 traces"):
+        figures.side_by_side([trace, trace], ["one"])
+    other = dataclasses.replace(trace, episodes=tasks.sample_episodes(TASK, "test", episodes=2, seed=1))
+    with pytest.raises(InputError, match="different tasks"):
+        figures.side_by_side([trace, other], ["one", "two"])
 
 
 def test_figures_leave_pyplot_alone() -> None:

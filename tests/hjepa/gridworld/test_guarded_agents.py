@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, play
 from hjepa.gridworld.guardrails import Guardrail, Lava, Region, Rule, forbidden, sample_zones, without_lava
@@ -48,8 +49,8 @@ def test_guardrails_name_cells() -> None:
 
 @pytest.mark.parametrize("levels", [1, 2])
 def test_lava_is_kept_out_of(stack: Stack, levels: int) -> None:
-    held = evaluate(stack, LAVA, levels, 10, seed=3, split="validation")
-    careless = evaluate(stack, LAVA, levels, 10, seed=3, split="validation", unguarded=True)
+    held = evaluate(stack, LAVA, levels=levels, episodes=10, seed=3, split="validation")
+    careless = evaluate(stack, LAVA, levels=levels, episodes=10, seed=3, split="validation", unguarded=True)
     assert held["violations"] == 0 and held["success_rate"] >= 0.9
     assert careless["violations"] >= 0.5 and careless["success_rate"] <= 0.5
     assert held["guardrails"] == ["lava"] and careless["guardrails"] == []
@@ -59,7 +60,7 @@ def test_lava_is_kept_out_of(stack: Stack, levels: int) -> None:
 def test_a_zone_nobody_shows_holds_from_one_episode_to_the_next(stack: Stack) -> None:
     batch, zones = sample_zones(ROOMS, "validation", "far", 2, 5)
     spec, one = task_spec(ROOMS), batch.select(slice(0, 1))
-    agent = make_agent(stack, spec, 1, guardrails=(Region(zones[:1]),))
+    agent = make_agent(stack, spec, AgentOptions(1, guardrails=(Region(zones[:1]),)))
     first = play(agent, spec, one, 0, 0, zones[:1])
     assert first.results.success.all() and not first.results.violated.any()
     # The same weights, the same episode: nothing is forbidden, then something else.
@@ -75,12 +76,12 @@ def test_a_zone_nobody_shows_holds_from_one_episode_to_the_next(stack: Stack) ->
 
 def test_a_zone_that_appears_on_the_way_is_planned_around_at_once(stack: Stack) -> None:
     episodes = sample_episodes(ROOMS, "validation", episodes=1, seed=2)
-    free = play(make_agent(stack, task_spec(ROOMS), 1), task_spec(ROOMS), episodes, 0, 0)
+    free = play(make_agent(stack, task_spec(ROOMS), AgentOptions(1)), task_spec(ROOMS), episodes, 0, 0)
     path = free.agent[0, : free.results.steps[0] + 1, :2]
     middle = path[len(path) // 2]
     zone = np.zeros((1, *episodes.walls.shape[1:]), dtype=bool)
     zone[0, middle[0], middle[1]] = True
-    agent = make_agent(stack, task_spec(ROOMS), 1, guardrails=(Region(np.zeros_like(zone)),))
+    agent = make_agent(stack, task_spec(ROOMS), AgentOptions(1, guardrails=(Region(np.zeros_like(zone)),)))
     world, observation, state = begin(agent, episodes)
     for step in range(60):
         if step == 4:
@@ -93,6 +94,6 @@ def test_a_zone_that_appears_on_the_way_is_planned_around_at_once(stack: Stack) 
 
 def test_what_guardrails_cannot_hold_is_refused(stack: Stack) -> None:
     with pytest.raises(InputError, match="zones"):
-        evaluate(stack, "MiniGrid-MultiRoom-N6-v0", 1, 2, zones=True)
+        evaluate(stack, "MiniGrid-MultiRoom-N6-v0", levels=1, episodes=2, zones=True)
     with pytest.raises(InputError, match="oracles know no guardrails"):
-        evaluate(stack, LAVA, 2, 2, oracle="cost")
+        evaluate(stack, LAVA, levels=2, episodes=2, oracle="cost")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hjepa.agent.options import AgentOptions
 from hjepa.config import with_plan
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, play
@@ -28,7 +29,7 @@ def stack() -> Stack:
 
 @pytest.mark.parametrize("kind", ["visit", "match", "avoid"])
 def test_each_kind_is_done_with_the_weights_as_they_are(stack: Stack, kind: str) -> None:
-    record = evaluate(stack, ROOMS, 2, 8, seed=2, split="validation", mission=kind)
+    record = evaluate(stack, ROOMS, levels=2, episodes=8, seed=2, split="validation", mission=kind)
     assert record["mission"] == kind and record["success_rate"] >= 0.75
     assert record["violations"] == 0 and record["random_success_rate"] <= 0.5
     assert record["tflops_per_episode"] <= record["budget_tflops"]
@@ -36,12 +37,16 @@ def test_each_kind_is_done_with_the_weights_as_they_are(stack: Stack, kind: str)
 
 def test_the_key_is_fetched_and_the_door_opened() -> None:
     keys = load_stack("told-nested-keys-d2")
-    record = evaluate(keys, "hjepa/NestedKeys-d2-v0", 2, 8, seed=1, split="validation", mission="fetch")
+    record = evaluate(
+        keys, "hjepa/NestedKeys-d2-v0", levels=2, episodes=8, seed=1, split="validation", mission="fetch"
+    )
     assert record["success_rate"] >= 0.75 and record["path_ratio"] < 1.5
     # Planned straight for the goal it stands before the locked door.
-    straight = evaluate(keys, "hjepa/NestedKeys-d2-v0", 2, 8, seed=1, split="validation")
+    straight = evaluate(keys, "hjepa/NestedKeys-d2-v0", levels=2, episodes=8, seed=1, split="validation")
     assert straight["success_rate"] <= 0.5
-    unlocked = evaluate(keys, "hjepa/NestedKeys-d2-v0", 2, 8, seed=1, split="validation", mission="reach")
+    unlocked = evaluate(
+        keys, "hjepa/NestedKeys-d2-v0", levels=2, episodes=8, seed=1, split="validation", mission="reach"
+    )
     assert unlocked["success_rate"] >= 0.75
 
 
@@ -49,7 +54,14 @@ def test_a_mission_does_not_depend_on_the_company(stack: Stack) -> None:
     settings = with_plan(stack.config, ["plan.start=distance"]).plan
     together, apart = (
         evaluate(
-            stack, ROOMS, 3, 5, settings=settings, split="validation", mission="visit", episode_batch=size
+            stack,
+            ROOMS,
+            levels=3,
+            episodes=5,
+            settings=settings,
+            split="validation",
+            mission="visit",
+            episode_batch=size,
         )
         for size in (5, 2)
     )
@@ -62,7 +74,7 @@ def test_a_mission_does_not_depend_on_the_company(stack: Stack) -> None:
 def test_places_are_visited_in_their_order(stack: Stack) -> None:
     spec = task_spec(ROOMS)
     batch, missions = sample_missions(ROOMS, read_mission("visit"), "validation", None, 4, 0)
-    trace = play(make_agent(stack, spec, 2), spec, batch, 0, 0, missions=missions)
+    trace = play(make_agent(stack, spec, AgentOptions(2)), spec, batch, 0, 0, missions=missions)
     for row in np.flatnonzero(trace.results.success):
         path, since = trace.agent[row, : trace.results.steps[row] + 1, :2], 0
         for place in missions.place[row, :, :2]:
@@ -76,7 +88,7 @@ def test_places_are_visited_in_their_order(stack: Stack) -> None:
 def test_matching_a_state_ends_with_its_heading(stack: Stack) -> None:
     spec = task_spec(ROOMS)
     batch, missions = sample_missions(ROOMS, read_mission("match"), "validation", None, 6, 0)
-    trace = play(make_agent(stack, spec, 1), spec, batch, 0, 0, missions=missions)
+    trace = play(make_agent(stack, spec, AgentOptions(1)), spec, batch, 0, 0, missions=missions)
     rows = np.flatnonzero(trace.results.success)
     assert len(rows) >= 5
     assert (trace.agent[rows, trace.results.steps[rows]] == batch.goal[rows]).all()
@@ -84,8 +96,8 @@ def test_matching_a_state_ends_with_its_heading(stack: Stack) -> None:
 
 def test_the_start_level_follows_the_distance(stack: Stack) -> None:
     near = with_plan(stack.config, ["plan.start=distance"]).plan
-    record = evaluate(stack, ROOMS, 3, 12, settings=near, split="validation", seed=1)
-    usual = evaluate(stack, ROOMS, 3, 12, split="validation", seed=1)
+    record = evaluate(stack, ROOMS, levels=3, episodes=12, settings=near, split="validation", seed=1)
+    usual = evaluate(stack, ROOMS, levels=3, episodes=12, split="validation", seed=1)
     assert record["success_rate"] >= usual["success_rate"] - 0.1
     assert record["tflops_per_episode"] < 0.8 * usual["tflops_per_episode"]
     assert record["active_episodes"][2] < usual["active_episodes"][2] + 1e-9

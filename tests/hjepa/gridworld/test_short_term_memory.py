@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from hjepa.agent.options import AgentOptions
 from hjepa.cli import main
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, play
@@ -106,18 +107,18 @@ def test_unknown_memories_are_refused(name: str) -> None:
 def test_memories_and_worlds_have_to_fit(stack: Stack) -> None:
     rooms = task_spec("hjepa/NestedRooms-d2-v0")
     with pytest.raises(InputError, match="seen whole; leave it out"):
-        make_agent(stack, rooms, 1, memory="map")
+        make_agent(stack, rooms, AgentOptions(1, memory=remembering("map")))
     with pytest.raises(InputError, match="oracles know the whole"):
-        evaluate(stack, D2, 2, 2, oracle="cost")
+        evaluate(stack, D2, levels=2, episodes=2, oracle="cost")
     with pytest.raises(InputError, match="diagnostics"):
-        evaluate(stack, D2, 2, 2, diagnostics=True)
+        evaluate(stack, D2, levels=2, episodes=2, diagnostics=True)
     with pytest.raises(InputError, match="'imagined' where the world is seen in parts"):
-        make_agent(stack, task_spec(D2), 1, settings=small(stack, metric="imagined"))
+        make_agent(stack, task_spec(D2), AgentOptions(1, settings=small(stack, metric="imagined")))
     batch = sample_episodes(D2, "validation", episodes=1)
     with pytest.raises(InputError, match="shows a part of itself"):
-        play(make_agent(stack, rooms, 1), task_spec(D2), batch, 0, 0)
+        play(make_agent(stack, rooms, AgentOptions(1)), task_spec(D2), batch, 0, 0)
     with pytest.raises(InputError, match="shows the whole of itself"):
-        play(make_agent(stack, task_spec(D2), 1), rooms, batch, 0, 0)
+        play(make_agent(stack, task_spec(D2), AgentOptions(1)), rooms, batch, 0, 0)
 
 
 def small(stack: Stack, block: int = 4, **changes: object) -> PlanSettings:
@@ -128,7 +129,9 @@ def small(stack: Stack, block: int = 4, **changes: object) -> PlanSettings:
 @pytest.mark.parametrize(("memory", "levels"), [("map", 2), ("ring:3", 3), ("none", 1)])
 def test_plans_do_not_depend_on_how_many_are_made_at_once(stack: Stack, memory: str, levels: int) -> None:
     asked = {"seed": 4, "split": "validation", "settings": small(stack), "memory": memory}
-    together, alone = (evaluate(stack, D2, levels, 3, episode_batch=size, **asked) for size in (3, 2))
+    together, alone = (
+        evaluate(stack, D2, levels=levels, episodes=3, episode_batch=size, **asked) for size in (3, 2)
+    )
     for name in ("success", "steps", "tflops_per_episode", "active_share"):
         assert together[name] == alone[name], name
     assert together["memory"] == memory
@@ -137,7 +140,7 @@ def test_plans_do_not_depend_on_how_many_are_made_at_once(stack: Stack, memory: 
 @pytest.mark.parametrize("memory", ["map", "none"])
 def test_unseen_floor_plans_are_solved_within_the_budget(stack: Stack, memory: str) -> None:
     spec, batch = task_spec(D2), sample_episodes(D2, "validation", episodes=4, seed=6)
-    agent = make_agent(stack, spec, 1, settings=small(stack), memory=memory)
+    agent = make_agent(stack, spec, AgentOptions(1, settings=small(stack), memory=remembering(memory)))
     trace = play(agent, spec, batch, 0, 6)
     assert trace.results.success.mean() >= 0.8
     assert (trace.results.flops <= spec.default_budget_tflops * 1e12).all()
@@ -148,7 +151,7 @@ def test_a_guardrail_holds_where_the_world_is_seen_in_parts(stack: Stack) -> Non
     spec, rooms = task_spec(D2), "hjepa/NestedRooms-d2-v0"
     batch, zones = sample_zones(rooms, "validation", "far", 4, 5)
     batch, zones = batch.select([2, 3]), zones[2:]
-    agent = make_agent(stack, spec, 1, settings=small(stack, 2), guardrails=(Region(zones),))
+    agent = make_agent(stack, spec, AgentOptions(1, settings=small(stack, 2), guardrails=(Region(zones),)))
     results = play(agent, spec, batch, 0, 0, zones).results
     assert not results.violated.any() and results.success.all()
 
@@ -189,7 +192,7 @@ def test_a_doorway_seen_once_and_out_of_view_is_planned_through() -> None:
     episodes = EpisodeBatch(batch.plan_seed, batch.grid, *ends, np.array([steps]))
     results = {}
     for memory in (Remembering("seen", lambda count, size: seen(once)), remembering("none")):
-        agent = make_agent(deep, spec, 1, settings=small(deep, 1), memory=memory)
+        agent = make_agent(deep, spec, AgentOptions(1, settings=small(deep, 1), memory=remembering(memory)))
         trace = play(agent, spec, episodes, 0, 0)
         results[memory.name] = (bool(trace.results.success[0]), int(trace.results.steps[0]))
         if memory.name == "seen":
@@ -201,7 +204,7 @@ def test_a_doorway_seen_once_and_out_of_view_is_planned_through() -> None:
 
 def test_a_wall_that_turns_up_in_the_way_ends_the_plan(stack: Stack) -> None:
     spec, batch = task_spec(D2), sample_episodes(D2, "validation", episodes=6, seed=3)
-    agent = make_agent(stack, spec, 2, settings=small(stack, 6))
+    agent = make_agent(stack, spec, AgentOptions(2, settings=small(stack, 6)))
     world = make_batched(spec, 6)
     observation, info = world.reset(options={"episodes": batch})
     state = agent.begin(observation, {"pose": info["goal"]}, combine(3, torch.arange(6)))
@@ -263,6 +266,6 @@ def test_a_key_is_fetched_where_little_is_seen() -> None:
     stack, spec = load_stack("told-nested-keys-d2"), task_spec(KEYS)
     mission = read_mission("{do: [{fetch: key}, {open: door}, {reach: goal}], avoid: across}")
     episodes, missions = sample_missions(KEYS, mission, "validation", None, 8, 0)
-    agent = make_agent(stack, spec, 1, memory="map")
+    agent = make_agent(stack, spec, AgentOptions(1, memory=remembering("map")))
     results = play(agent, spec, episodes, 0, 0, missions=missions).results
     assert results.success.sum() >= 7 and not results.violated.any()

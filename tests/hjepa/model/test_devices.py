@@ -95,6 +95,6 @@ def test_a_gpu_solves_what_the_cpu_solves() -> None:
     rates = []
     for device in ("cpu", "cuda"):
         stack = hjepa.load_stack("told-nested-d3").to(device)
-        record = hjepa.evaluate(stack, stack.config.task, 2, 16, split="validation")
+        record = hjepa.evaluate(stack, stack.config.task, levels=2, episodes=16, split="validation")
         rates.append(record["success_rate"])
     assert abs(rates[0] - rates[1]) <= 0.25

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from hjepa.agent.options import AgentOptions
 from hjepa.cli import main
 from hjepa.config import load_preset
 from hjepa.errors import InputError
@@ -70,7 +71,10 @@ def test_lava_is_seen_and_kept_out_of() -> None:
     batch = sample_episodes(LAVAS, "validation", episodes=4)
     read, _ = perception_of(stack, spec, "pixels").see({"image": render_frames(batch.grid, batch.start)})
     assert np.array_equal(read[..., 0] == LAVA, batch.grid[..., 0] == LAVA) and (read[..., 0] == LAVA).any()
-    agent, one = make_agent(stack, spec, 1, perception="pixels"), batch.select(slice(0, 1))
+    agent, one = (
+        make_agent(stack, spec, AgentOptions(1, perception=perception_of(stack, spec, "pixels"))),
+        batch.select(slice(0, 1)),
+    )
     played = play(agent, spec, one, 0, 0).results
     assert agent.guardrails and played.success.all() and not played.violated.any()
 
@@ -78,14 +82,14 @@ def test_lava_is_seen_and_kept_out_of() -> None:
 def test_what_is_read_goes_where_symbols_went_and_is_paid_for() -> None:
     stack, spec = load_stack("told-nested-d2"), task_spec(TASK)
     batch = sample_episodes(TASK, "validation", episodes=3)
-    symbolic, free = (make_agent(stack, spec, 3) for _ in range(2))
+    symbolic, free = (make_agent(stack, spec, AgentOptions(3)) for _ in range(2))
     assert isinstance(symbolic.perception, Symbolic) and isinstance(stack.pixels, Pixels)
     free.perception = stack.pixels  # its searches believe that seeing costs nothing
     first, second = (play(agent, spec, batch, 0, 0) for agent in (symbolic, free))
     assert np.array_equal(first.agent, second.agent) and np.array_equal(
         first.results.flops, second.results.flops
     )
-    paying = make_agent(stack, spec, 3, perception="pixels")
+    paying = make_agent(stack, spec, AgentOptions(3, perception=perception_of(stack, spec, "pixels")))
     more = paying.searches.encode_flops - symbolic.searches.encode_flops
     assert (
         more == stack.pixels.flops == (paying.searches.write_flops - symbolic.searches.write_flops) / 2 > 1e5
@@ -96,9 +100,11 @@ def test_what_is_read_goes_where_symbols_went_and_is_paid_for() -> None:
 
 def test_records_say_what_was_seen_with_only_where_it_was_no_symbols() -> None:
     stack = load_stack("told-nested-d2")
-    plain = evaluate(stack, TASK, 1, 3, split="validation")
-    seen = evaluate(stack, TASK, 1, 3, split="validation", perception="pixels", episode_batch=2)
-    again = evaluate(stack, TASK, 1, 3, split="validation", perception="pixels")
+    plain = evaluate(stack, TASK, levels=1, episodes=3, split="validation")
+    seen = evaluate(
+        stack, TASK, levels=1, episodes=3, split="validation", perception="pixels", episode_batch=2
+    )
+    again = evaluate(stack, TASK, levels=1, episodes=3, split="validation", perception="pixels")
     assert not {"perception", "perception_sha256"} & plain.keys() and stack.pixels is not None
     assert (seen["perception"], seen["perception_sha256"]) == ("pixels", stack.pixels.sha256)
     assert seen["steps"] == again["steps"] and seen["tflops_per_episode"] == again["tflops_per_episode"]
@@ -185,9 +191,9 @@ def test_what_cannot_see_says_so(folder: Path, tmp_path: Path, capsys: pytest.Ca
         stack.pixels.see(np.zeros((1, 64, 72, 3), np.uint8))
     stack.pixels = None
     with pytest.raises(InputError, match="has not learned to see.*hjepa see"):
-        make_agent(stack, d2, perception="pixels")
+        make_agent(stack, d2, AgentOptions(perception=perception_of(stack, d2, "pixels")))
     with pytest.raises(InputError, match="choose from symbolic, pixels"):
-        make_agent(stack, d2, perception="sound")
+        make_agent(stack, d2, AgentOptions(perception=perception_of(stack, d2, "sound")))
     point = "hjepa/NestedPoint-d2-v0"
     with pytest.raises(InputError, match="no cells for an agent"):
         Teacher(Stack(load_preset(str(TINY), [f"task={point}"]), world_of(task_spec(point))))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.config import load_preset, with_levels
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import make_agent, play
@@ -55,7 +57,7 @@ def test_a_stack_without_critics_says_so(judged: Stack) -> None:
             load_preset("demo", [f"plan.{name}=0.0"])
     bare = Stack(replace(judged.config, critic=None), judged.world)
     with pytest.raises(InputError, match="the stack has no critic"):
-        make_agent(bare, task_spec(TASK), settings=judged.config.plan)
+        make_agent(bare, task_spec(TASK), AgentOptions(settings=judged.config.plan))
 
 
 def test_levels_begin_the_same_with_a_critic_and_without(judged: Stack) -> None:
@@ -79,7 +81,7 @@ def test_levels_that_share_a_latent_share_a_critic(judged: Stack) -> None:
 def test_the_agent_walks_down_the_field(judged: Stack) -> None:
     """Whatever the critic says is the goal: here, the number of a column."""
     spec, episodes = task_spec(TASK), sample_episodes(TASK, "validation", episodes=4, seed=0)
-    agent = make_agent(judged, spec, 4, 0.005)
+    agent = make_agent(judged, spec, AgentOptions(4, budget_tflops=0.005))
     state = agent.begin(seen(episodes), episodes.goal_observation, torch.arange(4))
     fields = [level.field for level in state.plan.levels]
     assert fields[0] is fields[1] is fields[2] and fields[3] is not fields[0]
@@ -108,7 +110,7 @@ def test_what_the_critic_takes_is_counted(judged: Stack) -> None:
     by_metric = {}
     for metric in ("commute", "critic"):
         settings = replace(judged.config.plan, metric=metric, max_candidates=8, flat={})
-        agent = make_agent(judged, spec, 1, 0.005, settings)
+        agent = make_agent(judged, spec, AgentOptions(1, budget_tflops=0.005, settings=settings))
         state = agent.begin(seen(episodes), episodes.goal_observation, torch.arange(3))
         begun = state.flops.clone()
         agent.act(state, seen(episodes))
@@ -155,6 +157,21 @@ def test_critics_train_after_the_levels_and_leave_them_alone(judged: Stack, tmp_
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in stack.critics.parameters())
 
 
+def test_estimates_that_are_too_low_weigh_as_the_setting_says(judged: Stack, tmp_path: Path) -> None:
+    """The loss is a sum of a part that does not know of `critic.under` and one that is proportional to it."""
+    collect(TASK, tmp_path / "data", plans=3, episodes_per_plan=3, length=20, seed=0)
+    config = replace(judged.config, critic=replace(judged.config.critic, plans=2, trajectories=2))
+    store = StateSource(TrajectoryStore.open(tmp_path / "data"), None)
+    batch = draw_critic(store, config, 0)
+    found = []
+    for under in (0.25, 0.5, 1.0):
+        part = Stack(replace(config, critic=replace(config.critic, under=under)), judged.world)
+        part.load_state_dict(judged.state_dict())
+        found.append(part.critic_loss(batch.grid, batch.agent, batch.goal)[0].item())
+    quarter, half = found[1] - found[0], found[2] - found[1]
+    assert quarter > 0 and half == pytest.approx(2 * quarter, rel=1e-3)
+
+
 def test_the_landscape_of_a_critic_is_its_field(judged: Stack) -> None:
     episodes = sample_episodes(TASK, "validation", episodes=1, seed=0)
     found = landscape(judged, episodes.grid[0], episodes.goal[0], 2, "critic")
@@ -165,7 +182,9 @@ def test_a_goal_is_handed_down_from_further_away_under_the_critic(judged: Stack)
     spec, part = task_spec(TASK), replace(judged.config.plan, reached=0.25, critic_reached=0.75)
     judged.stride_distance[:] = torch.arange(5.0)
     for metric, quantile in (("critic", 3.0), ("commute", 1.0)):
-        agent = make_agent(judged, spec, 4, 0.005, replace(part, metric=metric))
+        agent = make_agent(
+            judged, spec, AgentOptions(4, budget_tflops=0.005, settings=replace(part, metric=metric))
+        )
         assert [level.reached for level in agent.planner.levels] == [quantile] * 4
     judged.stride_distance.fill_(1.0)
 
@@ -173,14 +192,18 @@ def test_a_goal_is_handed_down_from_further_away_under_the_critic(judged: Stack)
 def test_subgoals_are_left_from_a_cost_of_their_own_under_the_critic(judged: Stack) -> None:
     spec, part = task_spec(TASK), replace(judged.config.plan, veto=None, critic_veto=0.5)
     for metric, share in (("critic", 0.5), ("commute", float("inf"))):
-        levels = make_agent(judged, spec, 4, 0.005, replace(part, metric=metric)).planner.levels
+        levels = make_agent(
+            judged, spec, AgentOptions(4, budget_tflops=0.005, settings=replace(part, metric=metric))
+        ).planner.levels
         above = [judged.stride_quantile(metric, k + 1, 0.5) for k in range(3)]
         assert [level.veto for level in levels] == [*(share * unit for unit in above), float("inf")]
 
 
 def test_an_agent_with_another_metric_has_no_fields(judged: Stack) -> None:
     episodes = sample_episodes(TASK, "validation", episodes=1, seed=0)
-    agent = Agent(judged, 64, 2, 0.005, replace(judged.config.plan, metric="l2"))
+    agent = Agent(
+        judged, 64, AgentOptions(2, budget_tflops=0.005, settings=replace(judged.config.plan, metric="l2"))
+    )
     state = agent.begin(seen(episodes), episodes.goal_observation, torch.arange(1))
     assert [level.field for level in state.plan.levels] == [None, None]
     assert all(level.critic is None for level in agent.planner.levels)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.config import load_preset, with_plan
 from hjepa.errors import InputError
 from hjepa.json_files import read_json
@@ -25,7 +26,9 @@ def test_the_flat_agent_has_settings_of_its_own(stack: Stack) -> None:
     config = load_preset(TINY, [FLAT, "plan.metric=l2"])
     assert config.plan.haste == 0 and config.plan.alone().haste == 0.5
     assert config.plan.alone().horizon == (2, 3, 2)
-    flat, whole = (Agent(stack, 64, levels, 1.0, config.plan) for levels in (1, 3))
+    flat, whole = (
+        Agent(stack, 64, AgentOptions(levels, budget_tflops=1.0, settings=config.plan)) for levels in (1, 3)
+    )
     assert flat.planner.commit == 2 and flat.planner.levels[0].horizon == 2
     assert whole.planner.levels[0].horizon == 3 and whole.settings.haste == 0
     other = with_plan(config, ["plan.metric=commute"]).plan

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hjepa.agent.options import AgentOptions
 from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent
@@ -44,21 +45,25 @@ def test_what_is_distilled_is_read_again_and_acts(folder: Path) -> None:
     stack = load_stack(folder)
     assert len(stack.actors) == 3 and not any(part.requires_grad for part in stack.parameters())
     settings = replace(stack.config.plan, planner="actor", flat={})
-    record = evaluate(stack, TASK, 3, 4, split="validation", settings=settings)
-    again = evaluate(load_stack(folder), TASK, 3, 4, split="validation", settings=settings, episode_batch=1)
+    record = evaluate(stack, TASK, levels=3, episodes=4, split="validation", settings=settings)
+    again = evaluate(
+        load_stack(folder), TASK, levels=3, episodes=4, split="validation", settings=settings, episode_batch=1
+    )
     assert record["steps"] == again["steps"] and record["planner"] == "actor"
-    agent = make_agent(stack, task_spec(TASK), 3, settings=settings)
+    agent = make_agent(stack, task_spec(TASK), AgentOptions(3, settings=settings))
     assert all(
         isinstance(level.to_goal, PolicyPlanner) and not level.ground for level in agent.planner.levels
     )
-    slow = evaluate(stack, TASK, 3, 4, split="validation", budget_tflops=0.001)
+    slow = evaluate(stack, TASK, levels=3, episodes=4, split="validation", budget_tflops=0.001)
     assert record["tflops_per_episode"] < slow["tflops_per_episode"]
 
 
 def test_candidates_of_actors_fit_the_budget(folder: Path) -> None:
     stack = load_stack(folder)
     settings = replace(stack.config.plan, actor=8, flat={})
-    record = evaluate(stack, TASK, 2, 4, split="validation", settings=settings, budget_tflops=0.0005)
+    record = evaluate(
+        stack, TASK, levels=2, episodes=4, split="validation", settings=settings, budget_tflops=0.0005
+    )
     assert 0 < record["tflops_per_episode"] <= 0.0005
     with pytest.raises(InputError, match="plan.actor is 4; give a multiple of 8"):
         load_preset(str(TINY), ["plan.actor=4"])

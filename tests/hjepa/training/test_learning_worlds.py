@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.options import AgentOptions
 from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, watch
@@ -137,7 +138,7 @@ def test_an_agent_in_a_doorway_is_seen_with_the_remembered_floor_plan() -> None:
     task = "MiniGrid-MultiRoom-N6-v0"
     spec = task_spec(task)
     stack, batch = untrained(task).eval().requires_grad_(False), sample_episodes(task, episodes=1)
-    agent = Agent(stack, spec.step_budget, budget_tflops=0.004)
+    agent = Agent(stack, spec.step_budget, AgentOptions(budget_tflops=0.004))
     begun = agent.begin(batch.start_observation, batch.goal_observation, torch.zeros(1, dtype=torch.int64))
     door = np.argwhere(batch.grid[0, ..., 0] == 4)[0]
     standing = batch.start.copy()

@@ -10,6 +10,7 @@ import torch
 
 from hjepa.config import load_preset
 from hjepa.errors import InputError
+from hjepa.model.form import Form
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
 from hjepa.training.batches import draw
@@ -74,18 +75,16 @@ def test_upper_levels_look_up_what_level_1_would_have_seen(states: TrajectorySto
     seen = draw(source, stack.config, k, length, 7, told=False, every=every)
     table = LatentTable(stack, source)
     known = draw(source, stack.config, k, length, 7, told=False, every=every, table=table)
-    assert known.encoded and not seen.encoded
+    assert known.form == Form(every, encoded=True) and seen.form == Form(every)
     with torch.no_grad():
         latent = stack.encode(seen.agent, [None], upto=1)[0]
     assert torch.allclose(latent, known.agent, atol=1e-5)
     assert torch.equal(seen.grid, known.grid) and torch.equal(seen.action, known.action)
     memories = stack.write(seen.grid)
     torch.manual_seed(1)
-    one, _ = stack.loss(k, seen.agent, seen.action, memories, 0.5, state=seen.state, every=every)
+    one, _ = stack.loss(k, seen.agent, seen.action, memories, 0.5, state=seen.state, form=seen.form)
     torch.manual_seed(1)
-    other, _ = stack.loss(
-        k, known.agent, known.action, memories, 0.5, state=known.state, every=every, encoded=True
-    )
+    other, _ = stack.loss(k, known.agent, known.action, memories, 0.5, state=known.state, form=known.form)
     assert torch.allclose(one, other, atol=1e-4)
 
 

@@ -12,6 +12,7 @@ from hjepa.config import RunConfig, load_preset
 from hjepa.errors import InputError
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.training.fit import fit
+from levels.encoders.picture import SETTLED, PictureEncoder
 from tasks import collect
 
 SEEN = [
@@ -65,6 +66,23 @@ def test_a_stack_of_other_upper_levels_begins_with_level_1(data: Path, earlier: 
     assert all(torch.equal(weights[name], old[name]) for name in old)
 
 
+def test_a_kept_encoder_sees_as_before_while_the_rest_of_level_1_learns(
+    data: Path, earlier: Path, tmp_path: Path
+) -> None:
+    before = load_stack(earlier).level(0)
+    kept = config("train.steps=[3,1,1]", "train.keep_encoder=true")
+    made = fit(kept, data, tmp_path / "run", "cpu", progress=False, start=earlier).level(0)
+    for part in ("encoder", "predictor", "writer"):
+        weights, old = getattr(made, part).state_dict(), getattr(before, part).state_dict()
+        assert all(torch.equal(weights[name], old[name]) for name in old) == (part == "encoder")
+
+
+def test_who_has_learned_to_see_looks_sharply(data: Path, earlier: Path) -> None:
+    encoder = load_stack(earlier).level(0).encoder
+    assert isinstance(encoder, PictureEncoder)
+    assert float(encoder.sharpness) == SETTLED
+
+
 def test_what_cannot_begin_so_is_refused(data: Path, earlier: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leaves a level untrained.*--start RUN"):
         fit(config("train.steps=[0,1,1]"), data, tmp_path / "a", "cpu", progress=False)
@@ -74,6 +92,8 @@ def test_what_cannot_begin_so_is_refused(data: Path, earlier: Path, tmp_path: Pa
     with pytest.raises(InputError, match="leaves level 2 untrained"):
         other = config("train.steps=[0,0,1]", "levels.1.codes=40")
         fit(other, data, tmp_path / "c", "cpu", progress=False, start=earlier)
+    with pytest.raises(InputError, match="train.keep_encoder without a run to begin with"):
+        fit(config("train.keep_encoder=true"), data, tmp_path / "d", "cpu", progress=False)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,159 @@
+"""What a level makes of every state of a floor plan: how far it thinks the goal is, and a map of its latents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hjepa.agent.agent import Agent
+from hjepa.agent.episodes import Episodes
+from hjepa.evaluation.statistics import rank_correlation
+from hjepa.model.perception import draw
+from hjepa.tensors import as_tensor
+from levels.metrics import squared_distance
+from levels.metrics_names import DISTANCES, distance_of
+from tasks import EpisodeBatch
+
+ENCODED = 512
+"""States that are encoded at once."""
+
+SIDE = 1000.0
+"""Width and height of a map."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The two directions in which latents differ most, as a metric sees differences.
+
+    Attributes:
+        axes: (D, 2).
+        origin: (2,), and
+        scale: where a latent is: ``(latent @ axes - origin) * scale``.
+        shown: share of the variance that two dimensions hold.
+    """
+
+    axes: np.ndarray
+    origin: np.ndarray
+    scale: float
+    shown: float
+
+    @staticmethod
+    def of(latents: Tensor, metric: Tensor | None) -> Projection:
+        """Of latents (N, D), which fill the map from 0 to `SIDE`; metric (D, M), None: plain L2."""
+        flat = latents.double().cpu()
+        mapped = torch.eye(flat.shape[-1]).double() if metric is None else metric.double().cpu()
+        spread, directions = torch.linalg.eigh(torch.cov((flat @ mapped).T))
+        axes = (mapped @ directions[:, -2:].flip(-1)).numpy()
+        # Of an axis and its opposite, which are as good, the one whose largest part is positive.
+        largest = axes[np.abs(axes).argmax(0), np.arange(2)]
+        axes = axes * np.where(largest < 0, -1.0, 1.0)
+        found = flat.numpy() @ axes
+        low, high = found.min(0), found.max(0)
+        side = max(float((high - low).max()), 1e-12)
+        shown = float(spread[-2:].sum() / spread.sum().clamp_min(1e-12))
+        return Projection(axes, (low + high - side) / 2, SIDE / side, shown)
+
+    def place(self, latents: Tensor) -> np.ndarray:
+        """Where latents (..., D) are, (..., 2)."""
+        return np.asarray((latents.double().cpu().numpy() @ self.axes - self.origin) * self.scale)
+
+
+@dataclass(frozen=True)
+class LatentMap:
+    """One level in one episode.
+
+    Attributes:
+        cost: (W, H) how far the level thinks the goal is, least over the headings; NaN where nobody can be.
+        unit: what the cost is counted in.
+        rank: rank correlation of the cost with the steps of the shortest path; NaN where that is not known.
+        projection: of the latents of all states.
+        places: (N, 2) of the states in the map.
+        goal: (2,) of the goal.
+        path: (S + 1, 2) of the states walked through.
+    """
+
+    cost: np.ndarray
+    unit: str
+    rank: float
+    projection: Projection
+    places: np.ndarray
+    goal: np.ndarray
+    path: np.ndarray
+
+
+def free_states(batch: EpisodeBatch) -> np.ndarray:
+    """Every state (N, A) of the one floor plan of a batch: its free cells, x first, and in each the four headings.
+
+    Doors and keys are as at the start. In a continuous world it is the middle of each cell.
+    """
+    cells = np.argwhere(~batch.walls[0])
+    if batch.continuous:
+        return (cells + 0.5).astype(np.float32)
+    headings = np.tile(np.arange(4), len(cells))[:, None]
+    rest = np.broadcast_to(batch.start[0, 3:], (4 * len(cells), batch.start.shape[1] - 3))
+    return np.concatenate([np.repeat(cells, 4, 0), headings, rest], -1)
+
+
+@torch.no_grad()
+def latent_maps(
+    agent: Agent, begun: Episodes, row: int, batch: EpisodeBatch, path: np.ndarray, steps: np.ndarray
+) -> list[LatentMap]:
+    """The maps of all levels in use.
+
+    Args:
+        agent: that plans.
+        begun: its episodes at their start, which hold what costs are measured by.
+        row: of the episode in them.
+        batch: the one episode.
+        path: (S + 1, A) states walked through.
+        steps: (W, H) of the shortest path to the goal, -1 where there is none.
+    """
+    states = free_states(batch)
+    memories = [None if memory is None else memory[row : row + 1] for memory in begun.memories]
+    latents = _encode(agent, batch.grid[0], states, memories)
+    walked = _encode(agent, batch.grid[0], path, memories)
+    free = ~batch.walls[0]
+    found = []
+    for k in range(agent.depth):
+        own = begun.plan.levels[k]
+        name, goal = agent.settings.metric, own.goal[row]
+        linear = distance_of(name) in DISTANCES
+        metric = agent.stack.metric(name, k) if linear and own.metric is None else None
+        if own.metric is not None:
+            metric = own.metric[row]
+        if own.field is not None:
+            apart = agent.stack.critic(k)(latents[k][None], own.field[row : row + 1])[0]
+        elif metric is not None:
+            apart = squared_distance(latents[k], goal, metric)
+        else:
+            apart = agent.stack.distance(name, k)(latents[k], goal)
+        unit = "steps" if own.field is not None else "squared distance"
+        cost = np.full(free.shape, np.nan)
+        cost[free] = apart.view(int(free.sum()), -1).amin(1).double().cpu().numpy()
+        known = free & (steps >= 0)
+        rank = rank_correlation(cost[known], steps[known]) if known.sum() > 1 else float("nan")
+        seen = Projection.of(latents[k], metric)
+        ends = seen.place(latents[k]), seen.place(goal), seen.place(walked[k])
+        found.append(LatentMap(cost, unit, rank, seen, *ends))
+    return found
+
+
+def _encode(
+    agent: Agent, grid: np.ndarray, states: np.ndarray, memories: Sequence[Tensor | None]
+) -> list[Tensor]:
+    """Latents (N, D_k) per level of states (N, A) of one grid (W, H, 3)."""
+    stack, parts = agent.stack, []
+    for first in range(0, len(states), ENCODED):
+        some = states[first : first + ENCODED]
+        if stack.world.sight is None:
+            seen = as_tensor(np.ascontiguousarray(some))
+        else:
+            grids = np.broadcast_to(grid, (len(some), *grid.shape))
+            seen = torch.from_numpy(draw(stack.world.sight, np.ascontiguousarray(grids), some))
+        encoded = stack.encode(seen[None].to(stack.step_distance.device), memories)
+        parts.append([latent[0] for latent in encoded])
+    return [torch.cat(level) for level in zip(*parts)]

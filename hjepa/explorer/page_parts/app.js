@@ -1,0 +1,222 @@
+// The page: what is chosen, and what changes when.
+
+const state = {
+  world: 0, episode: 0, agents: [0, 0], compare: false, step: 0, playing: false, speed: 8,
+  shown: new Set([1, 2, 3, 4, 5, 6]), look: 1, layer: "plain", futures: true, subgoals: true, trail: true,
+};
+let hover = null;
+const views = [];
+const byId = (id) => document.getElementById(id);
+const agentOf = (side) => data.agents[state.agents[side]];
+const walkOf = (side) => agentOf(side).episodes[state.episode];
+const sides = () => (state.compare ? [0, 1] : [0]);
+const lastStep = () => Math.max(...sides().map((side) => walkOf(side).steps));
+const depth = () => Math.max(...sides().map((side) => agentOf(side).levels));
+const inWorld = () => data.agents.map((agent, i) => [agent, i]).filter(([agent]) => agent.world === state.world);
+const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+const plural = (count) => `${count} ${count === 1 ? "level" : "levels"}`;
+
+// Whether no level's latents are known.
+const blind = () => sides().every((side) => walkOf(side).levels.every(({ map }) => map === null));
+
+// The fewest levels on the left, the most on the right: what levels bring is the question.
+function chooseAgents() {
+  const agents = inWorld().sort(([a, i], [b, j]) => a.levels - b.levels || (a.depth === "truncated") - (b.depth === "truncated") || i - j);
+  const fewest = agents[0], most = agents.filter(([agent]) => agent.levels === agents[agents.length - 1][0].levels)[0];
+  state.compare = agents.length > 1;
+  state.agents = state.compare ? [fewest[1], most === fewest ? agents[1][1] : most[1]] : [fewest[1], fewest[1]];
+  state.look = highestActive();
+}
+
+// The highest level that plans in this episode: one that is always skipped has little to show.
+function highestActive() {
+  const active = sides().flatMap((side) => walkOf(side).levels.map(({ plans }, k) => (plans.some((plan) => !plan.skipped) ? k + 1 : 1)));
+  return Math.max(...active);
+}
+
+// Of the agents of this world the one that is like the present one, but for what was just chosen.
+function repick(side, name, value) {
+  const now = agentOf(side), names = ["run", "levels", "metric"];
+  const fit = (agent) => names.reduce((sum, key) => sum + (String(agent[key]) === String(now[key])), 0);
+  const able = inWorld().filter(([agent]) => String(agent[name]) === value);
+  able.sort(([a], [b]) => fit(b) - fit(a) || b.levels - a.levels);
+  state.agents[side] = able[0][1];
+  changed(true);
+}
+
+function pickers(side) {
+  const now = agentOf(side), parts = [];
+  const texts = { run: (v) => v, levels: (v) => plural(Number(v)), metric: (v) => `cost: ${v}` };
+  for (const name of ["run", "levels", "metric"]) {
+    if (now[name] === null) continue;
+    const own = inWorld().filter(([agent]) => name === "run" || agent.run === now.run).map(([agent]) => String(agent[name]));
+    const options = [...new Set(own)].map((value) => [value, texts[name](value)]);
+    const select = choice(`${name} of the ${side ? "right" : "left"} agent`, options, String(now[name]), (value) => repick(side, name, value));
+    select.dataset.name = name;
+    select.disabled = options.length === 1;
+    parts.push(select);
+  }
+  return parts;
+}
+
+function buildAgent(side) {
+  const pick = make("div", { class: "pick" }), outcome = make("p", { class: "outcome" });
+  const map = make("canvas", { class: "map", role: "img" }), latents = make("canvas", { class: "latents", role: "img" });
+  const mapText = make("figcaption"), latentText = make("figcaption");
+  const timeline = make("canvas", { class: "timeline", role: "img", "aria-label": "when each level planned" });
+  const reading = make("p", { class: "reading", "aria-live": "polite" });
+  const section = make("section", { class: "agent", id: `agent-${side}` }, pick, outcome,
+    make("div", { class: "views" }, make("figure", {}, mapText, map), make("figure", {}, latentText, latents)), timeline, reading);
+  byId("agents").append(section);
+  views.push({ section, pick, outcome, map, latents, mapText, latentText, timeline, reading });
+  map.addEventListener("pointermove", (event) => hoverMap(side, event));
+  map.addEventListener("pointerdown", (event) => hoverMap(side, event));
+  latents.addEventListener("pointermove", (event) => hoverLatents(side, event));
+  latents.addEventListener("pointerdown", (event) => hoverLatents(side, event));
+  for (const canvas of [map, latents]) canvas.addEventListener("pointerleave", () => pointAt(null));
+  const scrub = (event) => { if (event.buttons || event.type === "pointerdown") go(timelineStep(timeline, event.offsetX, lastStep())); };
+  timeline.addEventListener("pointerdown", scrub);
+  timeline.addEventListener("pointermove", scrub);
+}
+
+// --- pointing at a state ---
+
+function pointAt(found) {
+  const same = found && hover ? found.x === hover.x && found.y === hover.y && found.heading === hover.heading : found === hover;
+  if (same) return;
+  hover = found;
+  draw();
+}
+
+function hoverMap(side, event) {
+  const floor = floorOf(state.world, state.episode);
+  const [x, y] = frameOf(views[side].map, floor).back(event.offsetX, event.offsetY);
+  const inside = x >= 0 && y >= 0 && x < floor.width && y < floor.height && floor.number[y * floor.width + x] >= 0;
+  pointAt(inside ? { x, y } : null);
+}
+
+function hoverLatents(side, event) {
+  const walk = walkOf(side), { map } = walk.levels[Math.min(state.look, walk.levels.length) - 1];
+  if (!map) return;
+  const floor = floorOf(state.world, state.episode), frame = latentFrame(views[side].latents);
+  let best = 16 ** 2, found = null;
+  statesOf(map).forEach((point, i) => {
+    const [x, y] = frame.at(point), apart = (x - event.offsetX) ** 2 + (y - event.offsetY) ** 2;
+    if (apart < best) [best, found] = [apart, i];
+  });
+  if (found === null) { pointAt(null); return; }
+  const [x, y] = floor.free[Math.floor(found / map.headings)];
+  pointAt(map.headings > 1 ? { x, y, heading: found % map.headings } : { x, y });
+}
+
+// --- texts ---
+
+function outcomeText(side) {
+  const agent = agentOf(side), walk = walkOf(side), { shortest } = data.worlds[state.world].episodes[state.episode];
+  const solved = agent.episodes.reduce((sum, one) => sum + one.success, 0);
+  const how = walk.success ? `reached the goal in ${walk.steps} steps` : `did not reach the goal in ${walk.steps} steps`;
+  const kind = agent.depth === "trained" ? "" : ` of a stack of ${agent.of}`;
+  return [make("b", {}, `${plural(agent.levels)}${kind}: ${how}`),
+    ` (shortest way ${shortest}).` + (agent.episodes.length > 1 ? ` It solves ${solved} of the ${agent.episodes.length} episodes here.` : "")];
+}
+
+function readingText(side) {
+  const walk = walkOf(side), step = Math.min(state.step, walk.steps), floor = floorOf(state.world, state.episode);
+  const level = Math.min(state.look, walk.levels.length), { map } = walk.levels[level - 1];
+  if (hover) {
+    const cell = hover.y * floor.width + hover.x, steps = floor.steps[cell], place = `Cell (${hover.x}, ${hover.y})`;
+    const truth = steps === NOWHERE ? "there is no way to the goal" : `truly ${steps} steps to the goal`;
+    return map ? `${place}: ${truth}; cost for level ${level} ${short(costOf(map, cell))} (${short(map.low)} to ${short(map.high)})` : `${place}: ${truth}`;
+  }
+  const plans = walk.levels.map((one, k) => [k + 1, planAt(one, step)]).reverse()
+    .map(([number, plan]) => (plan ? `level ${number} planned ${agoText(plan.at, step)}` : `level ${number} skipped`));
+  const left = walk.left[step] < 0 ? "" : `, ${walk.left[step]} steps to go`;
+  return `Step ${step}${left}. ${plans.join(", ")}.`.replace(". level", ". Level");
+}
+
+function captions(side) {
+  const walk = walkOf(side), level = Math.min(state.look, walk.levels.length), { map } = walk.levels[level - 1];
+  const kind = { plain: "Floor plan", truth: "Colour: true steps to the goal" }[state.layer];
+  const rank = map && map.rank !== null ? `, rank correlation with true steps ${map.rank.toFixed(2)}` : "";
+  views[side].mapText.textContent = kind || (map ? `Colour: cost of level ${level} (${map.unit}${rank})` : "Costs are not known here");
+  views[side].latentText.textContent = `Latents of level ${level}` + (map ? `, in two dimensions (${Math.round(100 * map.shown)} % of the variance)` : "");
+  views[side].map.setAttribute("aria-label", `floor plan; ${readingText(side)}`);
+  views[side].latents.setAttribute("aria-label", `latents of level ${level}`);
+}
+
+// --- drawing ---
+
+function colours() {
+  const style = getComputedStyle(document.documentElement), read = (name) => style.getPropertyValue(`--${name}`).trim();
+  return Object.fromEntries(["paper", "ink", "muted", "line", "wall", "floor", "lava", "trail"].map((name) => [name, read(name)]));
+}
+
+function draw() {
+  const look = colours(), floor = floorOf(state.world, state.episode);
+  for (const side of sides()) {
+    const walk = walkOf(side), shared = { floor, walk, state, hover, look, last: lastStep() };
+    drawMap(views[side].map, shared);
+    drawLatents(views[side].latents, shared);
+    drawTimeline(views[side].timeline, shared);
+    views[side].reading.textContent = readingText(side);
+  }
+  byId("step").value = state.step;
+  byId("where").textContent = `step ${state.step} of ${lastStep()}`;
+}
+
+// Lay everything out anew; with `again` the lists of agents too.
+function changed(again) {
+  const { width, height } = data.worlds[state.world];
+  state.step = clamp(state.step, 0, lastStep());
+  state.look = clamp(state.look, 1, depth());
+  byId("agents").classList.toggle("two", state.compare);
+  byId("agents").classList.toggle("blind", blind());
+  views[1].section.hidden = !state.compare;
+  if (again) buildControls();
+  for (const side of sides()) {
+    if (again) views[side].pick.replaceChildren(...pickers(side));
+    views[side].outcome.replaceChildren(...outcomeText(side));
+    views[side].map.style.aspectRatio = `${width} / ${height}`;
+    views[side].timeline.style.height = `${timelineHeight(agentOf(side).levels)}px`;
+    captions(side);
+  }
+  byId("ramp").hidden = blind() && state.layer !== "truth";
+  byId("step").max = lastStep();
+  draw();
+}
+
+function go(step) {
+  state.step = clamp(step, 0, lastStep());
+  draw();
+}
+
+function episode(number) {
+  const count = data.worlds[state.world].episodes.length;
+  state.episode = (number + count) % count;
+  state.step = 0;
+  hover = null;
+  changed(true);
+}
+
+// --- playing ---
+
+let due = 0;
+function play(on) {
+  if (on && state.step >= lastStep()) state.step = 0;
+  state.playing = on;
+  due = performance.now();
+  byId("play").replaceChildren(icon(on ? ICONS.pause : ICONS.play));
+  byId("play").setAttribute("aria-label", on ? "pause" : "play");
+  if (on) requestAnimationFrame(tickOn);
+}
+
+function tickOn(now) {
+  if (!state.playing) return;
+  const steps = Math.floor(((now - due) * state.speed) / 1000);
+  if (steps > 0) {
+    due += (1000 * steps) / state.speed;
+    go(state.step + steps);
+  }
+  if (state.step >= lastStep()) play(false);
+  else requestAnimationFrame(tickOn);
+}

@@ -1,0 +1,61 @@
+"""Heads that estimate steps to the goal, by name. Needs no torch until one is made.
+
+A new one of ours is a file and a line here. One of a user's own is a class ``module:Name`` that derives from
+`levels.costs.base.CostHead` and is made from `Given`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from levels.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from levels.settings import World
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a head is made of.
+
+    Attributes:
+        world: what is seen and done.
+        latent_dim: D, numbers in a latent.
+        places: leading numbers of a latent that are places on the picture, two for each.
+        patch: pixels a side of a place, for images.
+        hidden: width of its networks.
+    """
+
+    world: World
+    latent_dim: int
+    places: int
+    patch: int
+    hidden: int
+
+
+def _fits(part: Any) -> bool:
+    from levels.costs.base import CostHead
+
+    return isinstance(part, type) and issubclass(part, CostHead)
+
+
+KINDS = Registry(
+    "critic kind",
+    {"grid": "levels.grid.critic:make_grid_critic", "field": "levels.costs.field:make_field"},
+    "a class that derives from levels.costs.base.CostHead",
+    _fits,
+)
+
+
+def make_head(kind: str | None, given: Given) -> nn.Module:
+    """The head of a kind; None: ``grid`` for levels that are told, ``field`` for those that see.
+
+    Raises:
+        ValueError: no such head, or one that does not fit what it is made of.
+    """
+    usual = "grid" if given.world.sight is None else "field"
+    made: nn.Module = KINDS.get(kind or usual)(given)
+    return made

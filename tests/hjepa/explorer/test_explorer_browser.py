@@ -1,0 +1,156 @@
+"""The page in a real browser: played, scrubbed, compared and pointed at, at the width of a desk and of a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Browser, chromium
+
+from hjepa.explorer.page import page
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium() is None, reason="no Chromium is installed: apt install chromium"),
+]
+
+
+@pytest.fixture(params=[1280, 390])
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    opened = Browser(request.param, 844)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file(content: dict[str, Any], tmp_path: Path) -> Path:
+    written = tmp_path / "explorer.html"
+    written.write_text(page(content), encoding="utf-8")
+    return written
+
+
+def where(browser: Browser) -> str:
+    return str(browser.run("document.getElementById('where').textContent"))
+
+
+def reading(browser: Browser, side: int = 0) -> str:
+    return str(browser.run(f"document.querySelector('#agent-{side} .reading').textContent"))
+
+
+def inked(browser: Browser, canvas: str) -> int:
+    """Pixels of a canvas that are drawn on: a hash of them all."""
+    return int(
+        browser.run(
+            f"(() => {{ const c = document.querySelector('{canvas}'); const d = c.getContext('2d')"
+            ".getImageData(0, 0, c.width, c.height).data; let h = 0;"
+            " for (const v of d) h = (h * 31 + v) >>> 0; return h; })()"
+        )
+    )
+
+
+def test_one_visit(browser: Browser, file: Path, content: dict[str, Any]) -> None:
+    browser.open(file)
+    assert browser.run("document.title") == f"hjepa explorer: {content['title']}"
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    # The fewest levels against the most; both are drawn.
+    assert (
+        browser.run("[...document.querySelectorAll('#agents > section')].filter(s => !s.hidden).length") == 2
+    )
+    assert "1 level of a stack of 3: did not reach" in browser.run(
+        "document.querySelector('#agent-0').textContent"
+    )
+    assert "3 levels: reached the goal in 4 steps" in browser.run(
+        "document.querySelector('#agent-1').textContent"
+    )
+    assert where(browser) == "step 0 of 4" and "Level 3 planned now" in reading(browser, 1)
+
+    # Step, scrub, play.
+    begin = inked(browser, "#agent-1 .map")
+    browser.press("ArrowRight")
+    assert where(browser) == "step 1 of 4" and inked(browser, "#agent-1 .map") != begin
+    browser.run(
+        "(() => { const s = document.getElementById('step'); s.value = 2; s.dispatchEvent(new Event('input')); })()"
+    )
+    assert where(browser) == "step 2 of 4"
+    assert "Level 3 skipped, level 2 planned now" in reading(browser, 1)
+    x, y, width, _ = browser.box("#agent-1 .timeline")
+    browser.point(x + width - 10, y + 20, press=True)
+    assert where(browser) == "step 4 of 4"
+    browser.press(" ")
+    browser.run("new Promise(done => setInterval(() => { if (state_done()) done(); }, 20)); function state_done() {"
+                " return document.getElementById('where').textContent === 'step 4 of 4'"
+                " && document.getElementById('play').getAttribute('aria-label') === 'play'; }")  # fmt: skip
+    browser.press("Home")
+
+    # Point at a cell: the same state is marked in the latents of both agents.
+    before = [inked(browser, f"#agent-{side} .latents") for side in (0, 1)]
+    x, y, width, height = browser.box("#agent-0 .map")
+    browser.point(x + width * 2.5 / 7, y + height * 1.5 / 5)
+    assert reading(browser).startswith("Cell (2, 1): truly 3 steps to the goal; cost for level 1 5.98")
+    assert reading(browser, 1).startswith("Cell (2, 1)")
+    assert all(inked(browser, f"#agent-{side} .latents") != old for side, old in enumerate(before))
+    # And back: point at a state's latent. The first is cell (1, 1), heading east, at the corner of the map.
+    x, y, width, height = browser.box("#agent-0 .latents")
+    side = min(width, height) - 28
+    browser.point(x + (width - side) / 2 + 2, y + (height - side) / 2 + 2)
+    assert reading(browser, 1).startswith("Cell (1, 1): truly 4 steps")
+    browser.point(2, 2)
+
+    # Levels, costs, the second agent, the next episode.
+    plain = inked(browser, "#agent-1 .map")
+    browser.press("2")
+    assert inked(browser, "#agent-1 .map") != plain
+    browser.press("2")
+    assert inked(browser, "#agent-1 .map") == plain
+    browser.press("m")
+    assert inked(browser, "#agent-1 .map") != plain
+    browser.press("l")
+    assert "Latents of level 1" in browser.run(
+        "document.querySelector('#agent-1 .latents').previousSibling.textContent"
+    )
+    browser.press("e")
+    assert browser.run("document.querySelector('select[aria-label=episode]').value") == "1"
+    browser.press("c")
+    assert browser.run("document.getElementById('agent-1').hidden")
+    browser.run(
+        "(() => { const s = document.querySelector('#agent-0 select[data-name=levels]');"
+        " s.value = '3'; s.dispatchEvent(new Event('change')); })()"
+    )
+    assert "3 levels: reached the goal" in browser.run(
+        "document.querySelector('#agent-0 .outcome').textContent"
+    )
+    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.requests() == [] and browser.complaints() == []
+
+
+def test_it_is_drawn_within_two_seconds(browser: Browser, file: Path) -> None:
+    browser.open(file)
+    first = browser.run(
+        "performance.getEntriesByType('paint').map(e => e.startTime).concat(performance.now())[0]"
+    )
+    assert 0 < first < 2000
+
+
+def test_dark_mode_and_an_address(browser: Browser, file: Path) -> None:
+    width = int(browser.run("innerWidth"))
+    browser.open(file, "#episode=1&step=3&compare=0&left=1&layer=costs&look=2")
+    assert where(browser) == "step 3 of 4"
+    assert "cost of level 2" in browser.run("document.querySelector('#agent-0 figcaption').textContent")
+    light = browser.run("getComputedStyle(document.body).backgroundColor")
+    browser.resize(width, 844, dark=True)
+    assert browser.run("getComputedStyle(document.body).backgroundColor") != light
+    browser.press("d")
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == light
+
+
+def test_without_scripts(file: Path) -> None:
+    opened = Browser(390, 844, scripts=False)
+    try:
+        opened.open(file)
+        root = opened.call("DOM.getDocument", depth=-1)["root"]["nodeId"]
+        found = opened.call("DOM.querySelectorAll", nodeId=root, selector="noscript svg")["nodeIds"]
+        assert len(found) == 10
+    finally:
+        opened.close()
