@@ -32,15 +32,15 @@ class Board:
 
     def note(self, cell: int, over: int, solved: int) -> None:
         """Cell ``cell`` has come so far."""
-        self._open("r+")[cell] = over, solved
+        numbers = np.array([over, solved], np.int64).tobytes()
+        with self.file.open("r+b") as stream:
+            stream.seek(cell * len(numbers))
+            stream.write(numbers)
 
     def read(self) -> tuple[int, int]:
         """Episodes over and solved, of all cells."""
-        over, solved = self._open("r").sum(0)
+        over, solved = np.fromfile(self.file, np.int64).reshape(self.cells, 2).sum(0)
         return int(over), int(solved)
-
-    def _open(self, mode: str) -> np.memmap:
-        return np.memmap(self.file, np.int64, mode=mode, shape=(self.cells, 2))  # type: ignore[call-overload]
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def check_logger(name: str | None) -> None:
     if name not in LOG_FOLDERS:
         raise InputError(f"logger {name!r}", "", f"choose from {', '.join(LOG_FOLDERS)}")
     if find_spec(name) is None:
-        raise InputError(f"logger {name} needs the package {name}", "", f"pip install 'hjepa[{name}]'")
+        raise InputError(f"logger {name} needs the package {name}", "", f"pip install {name}")
 
 
 def make_logger(name: str | None, folder: Path, run: str) -> Logger | None:

@@ -82,16 +82,16 @@ class FourRoomDistractors:
         ends = np.stack([free_places(seeds[:, None], 3 + end, tries) for end in range(2)])
         rooms = room_of(ends)
         long = np.repeat(closed[:, None], _TRIES, 1)
-        steps, _ = way(ends[0].reshape(-1, 2), ends[1].reshape(-1, 2), long.reshape(-1))
-        steps = steps.reshape(long.shape) / SPEED
+        first, last = ends.reshape(2, -1, 2)
+        steps = way(first, last, long.reshape(-1))[0].reshape(long.shape) / SPEED
         good = ((rooms[0] - rooms[1]) % 4 == 2) & (steps >= AHEAD[0]) & (steps <= AHEAD[1])
-        first = np.arange(len(seeds)), good.argmax(1)
+        taken = np.arange(len(seeds)), good.argmax(1)
         common = {"closed": closed, "seed": seeds, "time": np.zeros(len(seeds), dtype=np.int64)}
         states = []
         for end in range(2):
             other = free_places(seeds, 5, np.full(len(seeds), end))
             heading = (2 * np.pi * mixed(seeds, 6, end)).astype(np.float32)
-            moving = {"place": ends[end][first].astype(np.float32), "other": other.astype(np.float32)}
+            moving = {"place": ends[end][taken].astype(np.float32), "other": other.astype(np.float32)}
             states.append({**moving, "heading": heading, **common})
         return states[0], states[1]
 

@@ -12,8 +12,9 @@ import torch
 import tasks
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
+from hjepa.config import with_plan
 from hjepa.errors import InputError
-from hjepa.evaluation.evaluate import make_agent, play
+from hjepa.evaluation.evaluate import Trace, make_agent, play
 from hjepa.explorer import recording
 from hjepa.explorer.episodes import steps_to_goal
 from hjepa.explorer.latent_maps import SIDE, Projection
@@ -35,14 +36,22 @@ def batch() -> tasks.EpisodeBatch:
 
 @pytest.fixture(scope="module")
 def agent(stack: Stack) -> Agent:
-    return make_agent(stack, tasks.task_spec(TASK), AgentOptions(record=True))
+    settings = with_plan(stack.config, ["plan.planner=sampling", "plan.ground=0"]).plan
+    return make_agent(stack, tasks.task_spec(TASK), AgentOptions(record=True, settings=settings))
 
 
 @pytest.fixture(scope="module")
-def content(agent: Agent, batch: tasks.EpisodeBatch) -> dict[str, Any]:
+def trace(agent: Agent, batch: tasks.EpisodeBatch) -> Trace:
+    return play(agent, tasks.task_spec(TASK), batch, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def content(agent: Agent, batch: tasks.EpisodeBatch, trace: Trace) -> dict[str, Any]:
     made, blobs, spec = empty("tiny"), Blobs(), tasks.task_spec(TASK)
     made["worlds"].append(plain_world(spec, batch, blobs))
-    episodes = list(played(agent, spec, batch, 0, 0, blobs))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording, "play", lambda *_: trace)
+        episodes = list(played(agent, spec, batch, 0, 0, blobs))
     made["agents"].append(plain_agent("tiny", agent.stack, 3, agent.settings.metric, 0, episodes))
     made["blobs"] = blobs.texts
     check(made)
@@ -53,10 +62,7 @@ def blob(content: dict[str, Any], name: str, kind: str = "u1") -> np.ndarray:
     return np.frombuffer(base64.b64decode(content["blobs"][name]), np.dtype(kind).newbyteorder("<"))
 
 
-def test_the_walk_is_the_one_that_was_played(
-    content: dict[str, Any], agent: Agent, batch: tasks.EpisodeBatch
-) -> None:
-    trace = play(agent, tasks.task_spec(TASK), batch, 0, 0)
+def test_the_walk_is_the_one_that_was_played(content: dict[str, Any], trace: Trace) -> None:
     for row, walk in enumerate(content["agents"][0]["episodes"]):
         steps = int(trace.results.steps[row])
         assert (walk["steps"], walk["success"]) == (steps, trace.results.success[row])
@@ -159,8 +165,7 @@ def test_what_no_run_has_is_refused_before_anything_is_played(monkeypatch: pytes
         recording.record(ExploreRequest(("told-flat-d2",), task="hjepa/NestedRooms-d3-v0"))
 
 
-def test_a_player_in_a_notebook_is_the_same_page(agent: Agent, batch: tasks.EpisodeBatch) -> None:
-    trace = play(agent, tasks.task_spec(TASK), batch, 0, 0)
+def test_a_player_in_a_notebook_is_the_same_page(trace: Trace) -> None:
     shown = player([trace, trace], episode=1, names=["one", "two"])
     assert 'id="hjepa-data"' in shown.page and '"map":null' in shown.page
     frame = shown._repr_html_()
