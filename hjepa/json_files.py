@@ -65,7 +65,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     Raises:
         InputError: the file cannot be written there.
     """
-    write_bytes(path, text.encode())
+    write_bytes(path, _encoded(text))
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
@@ -106,3 +106,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return value
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; names of files that an ASCII locale could not read become what they are on the disk again."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")

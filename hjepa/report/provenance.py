@@ -124,7 +124,7 @@ def _is_run(file: SourceFile) -> bool:
 
 
 def _file(file: SourceFile, repeated: dict[str, str], page: Path, unfolded: bool) -> str:
-    link = quote(Path(os.path.relpath(file.path.resolve(), page.resolve().parent)).as_posix())
+    link = quote(os.fsencode(Path(os.path.relpath(file.path.resolve(), page.resolve().parent)).as_posix()))
     asked, known = commands(file)
     lines = [
         f'<dt>file</dt><dd class="path"><a href="{esc(link)}">{esc(file.shown)}</a></dd>'

@@ -100,7 +100,7 @@ def planned(run: Path, *more: object) -> tuple[object, ...]:
         (["--set", "task=MiniGrid-FourRooms-v0"], "'task' cannot be changed after training"),
         (["--mission", "a: &x [1]"], "anchor"),
         (["--mission", "[" * 5000 + ":"], "levels of nesting"),
-        (["--metric", "foo"], "plan.metric 'foo'"),
+        (["--metric", "foo"], "plan.metric is 'foo'"),
     ],
 )
 def test_plan_refuses_numbers_and_settings(

@@ -89,7 +89,7 @@ def test_options_choose_the_engine(tmp_path: Path, asked: SimpleNamespace) -> No
         ("--ray-address head:1", "--ray-address with --engine local; add --engine ray"),
         ("--engine ray --slurm-time 3", "--slurm-time with --engine ray; add --engine slurm"),
         ("--slurm-set account=x", "--slurm-set with --engine local; add --engine slurm"),
-        ("--workers 0", "workers is 0"),
+        ("--workers 0", "--workers: '0' is not a whole number from 1"),
         ("--engine cloud", "cloud"),
         ("--levels 7", "choose from 1 to its 3 levels"),
         ("--task mars", "unknown task 'mars'"),

@@ -17,6 +17,7 @@ from hjepa.commands._options import split_commas, usable_cpus
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PlanRequest
 from hjepa.evaluation.records import build_record, read_records
+from levels.settings import LevelSettings
 
 TASK = "hjepa/NestedRooms-d2-v0"
 
@@ -38,7 +39,7 @@ class Real(Collect):
 @dataclass
 class Config:
     task: str = TASK
-    levels: tuple[int, ...] = (1, 4)
+    levels: tuple[LevelSettings, ...] = (LevelSettings(),)
     collect: Collect = field(default_factory=Collect)
 
 
@@ -62,7 +63,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         calls.append(("load_preset", name, list(overrides)))
         return Config()
 
-    def fit(config: Config, data: Path, out: Path, *, device: str, precision: str) -> None:
+    def fit(config: Config, data: Path, out: Path, *, device: str, precision: str, **_: None) -> None:
         calls.append(("fit", data, out, device, precision))
 
     def plan_command(request: PlanRequest, tell: Any = None) -> list[dict[str, Any]]:
