@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NoReturn
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = parse(arguments)
         command = _module(parsed.command)
         allow(getattr(parsed, "allow", ()))
+        _find_modules_here()
         if getattr(command, "continues", lambda _: False)(parsed):
             hint = "the same command again continues"
         return int(command.run(parsed) or 0)
@@ -104,6 +106,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(message, "", f"see {self.prog} --help")
+
+
+def _find_modules_here() -> None:
+    """Let a user's own modules lie in the folder that the command is called from; behind all others, so that none of
+    ours is hidden by one that lies there."""
+    with suppress(OSError):  # a folder that is gone
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
 
 
 def _module(command: str) -> ModuleType:

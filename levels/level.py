@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from levels.anti_collapse.sigreg import sigreg
-from levels.anti_collapse.vicreg import variance_covariance
+from levels.anti_collapse.kinds import make_anti_collapse
 from levels.encoders.given import Given, make_encoder
 from levels.grid.memory import MemoryReader
 from levels.macro_actions import (
@@ -68,6 +67,9 @@ class Level(nn.Module):
         infers = settings.macro_action != "outcome" and settings.loss.inverse > 0
         self.inverse = mlp(2 * dim, settings.hidden // 2, self.action_dim) if infers else None
         self.expander = mlp(dim, settings.expander, settings.expander) if settings.expander else None
+        own = settings.encoder != "shared"
+        kind, numbers = settings.anti_collapse, settings.anti_collapse_with
+        self.anti_collapse = make_anti_collapse(kind, self.encoder, numbers) if own else None
 
     def write(self, grid: Tensor) -> Tensor | None:
         """Pictures (P, ...), or told floor plans (P, W, H, 3), -> memory (P, W, H, C); None: the level has none."""
@@ -75,9 +77,13 @@ class Level(nn.Module):
 
     def encode(self, below: Tensor, memory: Tensor | None) -> Tensor:
         """What the level below has, (P, ..., D_below), -> latent (P, ..., D). Level 1: observations (P, ..., shape)."""
+        return self._encode_with(self.encoder, below, memory)
+
+    def _encode_with(self, encoder: nn.Module, below: Tensor, memory: Tensor | None) -> Tensor:
         axes = self._seen_axes
         flat = below.reshape(below.shape[0], -1, *below.shape[-axes:])
-        return self.encoder(flat, memory).reshape(*below.shape[:-axes], -1)
+        latent: Tensor = encoder(flat, memory)
+        return latent.reshape(*below.shape[:-axes], -1)
 
     def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
         """What predictor and prior share: (P, N, D) -> (P, N, hidden)."""
@@ -139,7 +145,10 @@ class Level(nn.Module):
         if self.chunk_encoder is not None:
             assert actions is not None
             actions = self.chunk_encoder(actions)
-        terms = self._imagine(latent, actions, memory, progress)
+        aim = latent
+        if self.anti_collapse is not None and not encoded:
+            aim = self.anti_collapse.aim(latent, lambda other: self._encode_with(other, below, memory))
+        terms = self._imagine(latent, aim, actions, memory, progress)
         if not encoded:
             terms |= self._regularise(latent)
         if self.inverse is not None and not encoded:
@@ -148,13 +157,13 @@ class Level(nn.Module):
         if place is not None and memory is not None:
             terms["look"] = self._look_loss(below, latent, place)
         # A term of weight 0 is left out: 0 times what is not a number would be no number either.
-        used = [getattr(weights, name) * value for name, value in terms.items() if getattr(weights, name) > 0]
+        used = [weights.of(name) * value for name, value in terms.items() if weights.of(name) > 0]
         return sum(used, torch.zeros((), device=latent.device)), terms
 
     def _imagine(
-        self, latent: Tensor, actions: Tensor | None, memory: Tensor | None, progress: float
+        self, latent: Tensor, aim: Tensor, actions: Tensor | None, memory: Tensor | None, progress: float
     ) -> dict[str, Tensor]:
-        """Prediction and prior terms, means over steps.
+        """Prediction and prior terms, means over steps; errors are towards the aim, steps begin at the latent.
 
         Half of the windows are rolled out from their first moment over all of them, so that errors do not
         pile up when planning; the other half predict each moment from the true one before it.
@@ -164,12 +173,12 @@ class Level(nn.Module):
         prediction, prior = [], []
         for step in range(1, latent.shape[2]):
             condition = self.condition(imagined, memory)
-            target = latent[:, :, step]
+            target, true = aim[:, :, step], latent[:, :, step]
             if actions is None:
                 imagined, error, code_loss = self._best_outcome(imagined, condition, target, progress)
                 prediction.append(error)
                 prior.append(code_loss)
-                imagined = torch.cat([imagined[:, :half], target[:, half:]], 1)
+                imagined = torch.cat([imagined[:, :half], true[:, half:]], 1)
                 continue
             action = actions[:, :, step - 1]
             described = self.prior(condition.detach())
@@ -180,7 +189,7 @@ class Level(nn.Module):
             )
             imagined = self.advance(imagined, condition, action)
             prediction.append((imagined - target).square().mean())
-            imagined = torch.cat([imagined[:, :half], target[:, half:]], 1)
+            imagined = torch.cat([imagined[:, :half], true[:, half:]], 1)
         return {"prediction": torch.stack(prediction).mean(), "prior": torch.stack(prior).mean()}
 
     def _best_outcome(
@@ -203,17 +212,14 @@ class Level(nn.Module):
         return following, (following - target).square().mean(), categorical_loss(logits, weight)
 
     def _regularise(self, latent: Tensor) -> dict[str, Tensor]:
-        # First and last moments: the least alike, and as many as windows make independent.
-        ends = latent[:, :, [0, -1]].flatten(1, 2)
-        if self.expander is not None:
-            ends = self.expander(ends)
         terms = {"similarity": (latent[:, :, 1:] - latent[:, :, :-1]).square().mean()}
-        if self.settings.encoder == "shared":
+        if self.anti_collapse is None:
             return terms
-        if self.settings.anti_collapse == "sigreg":
-            return terms | {"sigreg": sigreg(ends)}
-        variance, covariance = variance_covariance(ends)
-        return terms | {"variance": variance, "covariance": covariance}
+        pairs = latent[:, :, list(self.anti_collapse.moments)]
+        found: dict[str, Tensor] = self.anti_collapse(
+            pairs if self.expander is None else self.expander(pairs)
+        )
+        return terms | found
 
     def _look_loss(self, below: Tensor, latent: Tensor, place: Tensor) -> Tensor:
         readers = [(self.predictor.reader, latent), (getattr(self.encoder, "reader", None), below)]

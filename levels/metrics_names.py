@@ -28,7 +28,7 @@ def _fits(part: Any) -> bool:
 
 
 KINDS = Registry(
-    "metric",
+    "plan.metric",
     {name: f"levels.metrics:{name}" for name in METRICS},
     "a function of two latents, or a class of torch Modules",
     _fits,

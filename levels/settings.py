@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from levels.anti_collapse import kinds as anti_collapses
 from levels.encoders.kinds import KINDS, seen_by
 from levels.ranges import check_ranges, ranged
 
@@ -12,7 +13,7 @@ SEEING = ("symbols", "image", "vector")
 
 ENCODERS = tuple(KINDS.ours)
 MACRO_ACTIONS = ("primitive", "outcome", "chunk")
-ANTI_COLLAPSE = ("vicreg", "sigreg")
+ANTI_COLLAPSE = tuple(anti_collapses.KINDS.ours)
 
 DOOR_STATES, KEY_STATES = 3, 2
 """States of a door and of a key in a world with keys."""
@@ -112,11 +113,15 @@ class LossWeights:
         prior: likelihood of the actions under the level's prior (level 1 and chunk macro-actions).
         variance, covariance: VICReg (arXiv 2105.04906), measured within each floor plan.
         sigreg: sketched isotropic Gaussian regularisation (arXiv 2511.08544).
+        rate_reduction: MCR² (arXiv 2006.08558).
+        barlow: Barlow twins (arXiv 2103.03230).
+        contrastive: InfoNCE (arXiv 1807.03748).
         similarity: squared change of the latent over one stride. Large values shrink the fast modes, so that
             plain distance in the latent orders states by the time it takes to get from one to the other.
         inverse: inverse dynamics, the action from two successive latents; outcome levels have none, their
             codes are inferred from latents anyway.
         look: where readers of the floor plan look, against where the observation shows the agent.
+        others: of terms that a user's own anti-collapse has, by name; 1 where none is given.
 
     Raises:
         ValueError: a weight out of its range.
@@ -130,9 +135,21 @@ class LossWeights:
     similarity: float = ranged(1.0, 0, 1e6)
     inverse: float = ranged(1.0, 0, 1e6)
     look: float = ranged(1.0, 0, 1e6)
+    rate_reduction: float = ranged(1.0, 0, 1e6)
+    barlow: float = ranged(10.0, 0, 1e6)
+    contrastive: float = ranged(1.0, 0, 1e6)
+    others: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_ranges(self, "loss weight")
+        for name, value in self.others.items():
+            if not 0 <= value <= 1e6:
+                raise ValueError(f"loss weight {name} is {value}; give a number from 0 to 1000000")
+
+    def of(self, term: str) -> float:
+        """The weight of a term."""
+        weight: float = vars(self).get(term, self.others.get(term, 1.0))
+        return weight
 
 
 @dataclass(frozen=True)
@@ -156,7 +173,8 @@ class LevelSettings:
         macro_dim: numbers in a chunk macro-action.
         sigma: smallest scale at which outcome codes tell latents apart.
         rollout: steps imagined in training; nothing longer can be planned.
-        anti_collapse: ``vicreg`` or ``sigreg``.
+        anti_collapse: a name of `levels.anti_collapse.kinds`, or a class of one's own as ``module:Name``.
+        anti_collapse_with: numbers that it takes beside its weights, such as ``momentum`` or ``temperature``.
         expander: width of the expander that anti-collapse looks through; 0: none.
         channels: of the features that encoders symbols and image look at.
         maps: places that they find in a picture.
@@ -182,6 +200,7 @@ class LevelSettings:
     sigma: float = ranged(0.2, 0, 1e6, above=True)
     rollout: int = ranged(4, 1, 10_000)
     anti_collapse: str = "vicreg"
+    anti_collapse_with: dict[str, float] = field(default_factory=dict)
     expander: int = ranged(0, 0, 16_384)
     channels: int = ranged(32, 1, 4096)
     maps: int = ranged(2, 1, 256)
@@ -191,13 +210,12 @@ class LevelSettings:
     loss: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("macro_action", MACRO_ACTIONS),
-            ("anti_collapse", ANTI_COLLAPSE),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"level {name} is {getattr(self, name)!r}; choose from {', '.join(allowed)}")
+        if self.macro_action not in MACRO_ACTIONS:
+            raise ValueError(
+                f"level macro_action is {self.macro_action!r}; choose from {', '.join(MACRO_ACTIONS)}"
+            )
         KINDS.check(self.encoder)
+        anti_collapses.KINDS.check(self.anti_collapse)
         check_ranges(self, "level")
         if self.encoder_reads and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(

@@ -17,6 +17,7 @@ from tasks.batched_world import BatchedWorld, Observation
 from tasks.dynamics import check_actions, step_agents
 from tasks.episodes import draw_episode
 from tasks.floorplans import grid_side, split_seeds
+from tasks.layouts import check_layout
 from tasks.minigrid_suite import KINDS, MAX_MISSES, draw_ends, minigrid_spec, owned, why_none_is_owned
 from tasks.observations import (
     ACTIONS,
@@ -142,7 +143,7 @@ class BatchedNestedRooms(BatchedGridWorld):
 
     Args:
         num_envs: E.
-        depth, room, split, tasks, fixed_plan, step_budget, show_goal, lava, keys, view: as in
+        depth, room, split, tasks, fixed_plan, step_budget, show_goal, lava, keys, view, layout: as in
             :class:`tasks.nested_rooms.NestedRooms`.
         copy, render_mode: as in :class:`tasks.batched_world.BatchedWorld`.
 
@@ -164,10 +165,13 @@ class BatchedNestedRooms(BatchedGridWorld):
         lava: bool = False,
         keys: int = 0,
         view: int = 0,
+        layout: str = "",
         copy: bool = True,
         render_mode: str | None = None,
     ) -> None:
         side = grid_side(depth, room)
+        if layout:
+            check_layout(layout, side)
         super().__init__(
             num_envs,
             (side, side),
@@ -188,6 +192,7 @@ class BatchedNestedRooms(BatchedGridWorld):
             "lava": lava,
             "keys": keys,
             "step_budget": step_budget,
+            "layout": layout,
         }
 
     def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:

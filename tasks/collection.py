@@ -20,6 +20,7 @@ import numpy as np
 from tasks import suite
 from tasks.explorers import EXPLORERS
 from tasks.floorplans import split_seeds
+from tasks.named import check_unwrapped
 from tasks.randomness import keyed_generator
 from tasks.specs import TaskSpec
 from tasks.store_files import (
@@ -67,11 +68,12 @@ def collect(
         progress: called with (finished, all) episodes at the start and after every shard.
 
     Raises:
-        ValueError: arguments that cannot work.
+        ValueError: arguments that cannot work, or an environment in wrappers of somebody else's.
         StoreError: ``out`` holds something else, or a store or a partial collection with other arguments;
             nothing is overwritten. Also when another process is collecting there.
     """
     spec = task_spec(task_id)
+    check_unwrapped(task_id)
     split_seeds(split)
     if explorer not in EXPLORERS:
         raise ValueError(f"unknown explorer {explorer!r}; choose one of {', '.join(EXPLORERS)}")

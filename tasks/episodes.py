@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.floorplans import SPLIT_BUCKETS, FloorPlan, floor_plan, split_seeds
+from tasks.floorplans import SPLIT_BUCKETS, FloorPlan, floor_plan, grid_side, split_seeds
 from tasks.hazards import lay_across
 from tasks.key_oracles import key_arrival
+from tasks.layouts import layout_plan
 from tasks.locks import locked_plan, near_side, plan_grid
 from tasks.observations import LAVA_CELL, LOCKED, LYING, grid_to_barriers
 from tasks.randomness import bucket
@@ -161,6 +162,7 @@ def draw_episode(
     lava: bool = False,
     step_budget: int = 0,
     keys: int = 0,
+    layout: str = "",
 ) -> Episode:
     """Draw one episode; whatever is given is kept, the rest is drawn to fit it.
 
@@ -173,10 +175,12 @@ def draw_episode(
         lava: lay some across the way, where there is a way round that takes at most half of the step budget.
         step_budget: steps of an episode.
         keys: 1 for locked plans (see :mod:`tasks.locks`), otherwise 0.
+        layout: family or mixture of the floor plans (see :mod:`tasks.layouts`); empty for nested rooms.
 
     Raises:
         ValueError: unknown split or tasks, a start or goal that is not free, start and goal on one cell, a
-            given start or goal for which ``tasks`` allows no partner, or a locked plan that is fixed or has lava.
+            given start or goal for which ``tasks`` allows no partner, a locked plan that is fixed or has lava, or a
+            layout that is fixed or locked.
     """
     seeds = split_seeds(split)
     check_tasks(tasks)
@@ -184,6 +188,10 @@ def draw_episode(
         raise ValueError(f"keys is {keys}; a floor plan has 0 or 1")
     if keys and (lava or fixed_plan is not None):
         raise ValueError("a locked plan has no lava and is no fixed plan; leave lava and fixed_plan out")
+    if layout and (keys or fixed_plan is not None):
+        raise ValueError(
+            f"layout {layout} has no locked plans and no fixed one; leave keys and fixed_plan out"
+        )
     if fixed_plan is not None:
         if plan_seed is not None and plan_seed != fixed_plan:
             raise ValueError(
@@ -192,7 +200,10 @@ def draw_episode(
         plan_seed = fixed_plan
     if plan_seed is None:
         plan_seed = int(rng.integers(seeds.start, seeds.stop))
-    plan = locked_plan(plan_seed, depth, room) if keys else floor_plan(plan_seed, depth, room)
+    if layout:
+        plan = layout_plan(plan_seed, layout, grid_side(depth, room))
+    else:
+        plan = locked_plan(plan_seed, depth, room) if keys else floor_plan(plan_seed, depth, room)
     for name, place in (("start", start), ("goal", goal)):
         if place is not None:
             _check_place(plan, name, place)

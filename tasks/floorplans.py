@@ -189,6 +189,18 @@ def plan_of(
     return FloorPlan(walls, doors, depth, room, seed, lock, key)
 
 
+def doors_of(walls: np.ndarray, depth: int, room: int) -> np.ndarray | None:
+    """The doors (D, 2) of walls (W, H) bool that are a floor plan of this depth and room size; None: they are not."""
+    template = _template(depth, room)
+    options, counts = template.options, template.counts
+    if walls.shape != template.walls.shape or (walls & ~template.walls).any():
+        return None
+    free = ~walls[options[..., 0], options[..., 1]] & (np.arange(options.shape[1]) < counts[:, None])
+    if (free.sum(1) != 1).any() or (template.walls & ~walls).sum() != len(options):
+        return None
+    return options[np.arange(len(options)), free.argmax(1)]
+
+
 def flood(free: np.ndarray, reached: np.ndarray) -> np.ndarray:
     """The free cells (..., W, H) that are joined to some that are reached already, bool both."""
     count = -1

@@ -7,16 +7,18 @@ When is a goal from a trajectory reached? This module alone says so (`success_ru
 - ``distance:X``: the root mean square of the differences of all numbers of the vectors (where there are none, of the
   images), each in units of its spread over the training data, is at most X. The default, with X = 0.1, for the rest.
   Numbers that never vary in training are left out.
-- ``world``: the environment's own success, whatever the goal.
+- ``world``: the environment's own success, whatever the goal. The default for the field's tasks, which judge any goal
+  by their published rules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tasks.field.registry import is_field, layout_groups
 from tasks.floorplans import split_seeds
 from tasks.randomness import keyed_generator, spread
 from tasks.worlds import Observation, TaskBatch, World, WorldSpec
@@ -82,6 +84,8 @@ def success_rule(
         ValueError: an unknown rule, or a distance that cannot be measured.
     """
     kinds = {sense.kind for sense in spec.senses.values()}
+    if text is None and is_field(spec.id):
+        return None
     if text is None:
         same = "vector" not in kinds and ("image" not in kinds or not spec.actions.continuous)
         text = "same" if same else f"distance:{NEAR}"
@@ -150,7 +154,10 @@ def world_tasks(world: World, split: str = "test", *, episodes: int, seed: int =
     if isinstance(world, TwinWorld):
         return split_tasks(spec.id, split, spec.arguments.get("tasks"), episodes=episodes, seed=seed)
     seeds = split_seeds(split)
-    tasks = plain_tasks(spread(episodes, seeds.start, seeds.stop, "world tasks", spec.id, split, int(seed)))
+    drawn = spread(episodes, seeds.start, seeds.stop, "world tasks", spec.id, split, int(seed))
+    tasks = plain_tasks(drawn)
+    if is_field(spec.id):
+        tasks = replace(tasks, group=layout_groups(spec, drawn))
     world.reset(tasks)
     if world.goal() is None:
         raise ValueError(
@@ -302,4 +309,5 @@ def _drawn(
         oracle_steps=np.full(count, float(offset)),
         reached=reached,
         start={name: np.asarray(value[begins]) for name, value in recorded.observations.items()},
+        way=recorded.actions[begins[:, None] + np.arange(offset)],
     )

@@ -25,6 +25,7 @@ from tasks.observations import close_doors
 from tasks.randomness import keyed_generator
 from tasks.senses import actions_of
 from tasks.simulator_state import state_of
+from tasks.specs import OURS
 from tasks.worlds import Actions, Observation, Step, TaskBatch, WorldSpec, check_start
 
 TRIED = 12
@@ -299,7 +300,7 @@ class GymnasiumWorld:
 
 def reset_options(tasks: TaskBatch, slot: int, spec: WorldSpec) -> dict[str, Any] | None:
     """What an environment of ours is reset with to begin a given episode; None for all others."""
-    if tasks.episodes is None or not spec.id.startswith("hjepa/Nested"):
+    if tasks.episodes is None or not spec.id.startswith(OURS):
         return None
     ends = {name: tuple(getattr(tasks.episodes, name)[slot, :3].tolist()) for name in ("start", "goal")}
     return {"plan_seed": int(tasks.episodes.plan_seed[slot]), **ends}

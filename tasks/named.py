@@ -95,20 +95,24 @@ def step_limits(env: gymnasium.Env[Any, Any]) -> list[int]:
 
 def is_plain(env: gymnasium.Env[Any, Any]) -> bool:
     """Whether nobody else's code is in the environment, so that a batched twin knows its rules."""
-    foreign = [
-        wrapper
+    return not _foreign(env) and type(env.unwrapped).__module__.split(".")[0] in _OURS
+
+
+def _foreign(env: gymnasium.Env[Any, Any]) -> list[str]:
+    """The wrappers around an environment that are somebody else's, by name, the outermost first."""
+    return [
+        type(wrapper).__name__
         for wrapper in wrappers_of(env)
         if type(wrapper).__name__ not in _PLAIN_WRAPPERS
         or not type(wrapper).__module__.startswith("gymnasium.")
     ]
-    return not foreign and type(env.unwrapped).__module__.split(".")[0] in _OURS
 
 
 @functools.lru_cache(maxsize=64)
-def _plain(registration: Registration) -> bool:
+def _looked(registration: Registration) -> tuple[bool, tuple[str, ...]]:
     env = make_named(registration)
     try:
-        return is_plain(env)
+        return is_plain(env), tuple(_foreign(env))
     finally:
         env.close()
 
@@ -119,4 +123,13 @@ def has_twin(task_id: str) -> bool:
     Raises:
         ValueError: no such environment.
     """
-    return _plain(Registration(task_id))
+    return _looked(Registration(task_id))[0]
+
+
+def check_unwrapped(task_id: str) -> None:
+    """ValueError for an environment in somebody else's wrappers, whose ways its batched twin does not know."""
+    if wrapped := _looked(Registration(task_id))[1]:
+        raise ValueError(
+            f"{task_id} is wrapped in {wrapped[0]}, whose ways its batched twin does not know; collect what it shows"
+            f" instead, for levels that see: hjepa collect --env {task_id} --observe symbols"
+        )

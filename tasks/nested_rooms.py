@@ -14,6 +14,7 @@ from minigrid.minigrid_env import MiniGridEnv
 
 from tasks.episodes import Episode, check_tasks, draw_episode, reset_options
 from tasks.floorplans import FloorPlan, grid_side, split_seeds
+from tasks.layouts import check_layout
 from tasks.observations import DONE, DROP, GOAL_CELL, IN_HAND, LYING, compose_image, grid_to_lava
 
 _OPTIONS = ("plan_seed", "start", "goal", "lava")
@@ -46,6 +47,8 @@ class NestedRooms(MiniGridEnv):
         show_goal: put a goal object on the goal cell.
         lava: lay MiniGrid's lava across the way, see :mod:`tasks.hazards`.
         keys: 1 for a locked door and its key, see :mod:`tasks.locks`.
+        layout: family or mixture of the floor plans, see :mod:`tasks.layouts`, which stand in the one room of depth 1;
+            empty for nested rooms.
         view: cells a side of the partial view that shows all there is to see; 0: whoever wants it wraps the
             environment and sees the whole. With a view an observation also holds ``pose``, the agent's (x, y,
             heading) and what it knows of the states of door and key, and ``info["goal"]`` is the pose at the goal
@@ -69,6 +72,7 @@ class NestedRooms(MiniGridEnv):
         lava: bool = False,
         keys: int = 0,
         view: int = 0,
+        layout: str = "",
         max_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -76,6 +80,8 @@ class NestedRooms(MiniGridEnv):
         if step_budget < 1:
             raise ValueError(f"step_budget is {step_budget}; at least 1 step is needed")
         split_seeds(split)
+        if layout:
+            check_layout(layout, grid_side(depth, room))
         self.depth = depth
         self.room = room
         self.split = split
@@ -85,6 +91,7 @@ class NestedRooms(MiniGridEnv):
         self.lava = lava
         self.keys = keys
         self.view = view
+        self.layout = layout
         self._options: dict[str, Any] = {}
         self._episode: Episode | None = None
         if view:
@@ -223,6 +230,7 @@ class NestedRooms(MiniGridEnv):
             fixed_plan=self.fixed_plan,
             lava=self.lava and shown is None,
             keys=self.keys,
+            layout=self.layout,
             step_budget=self.step_budget,
             **given,
         )

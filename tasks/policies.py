@@ -1,4 +1,4 @@
-"""Policies that collect: random, persistent, a world's own explorer, or a function from a user's module.
+"""Policies that collect: random, persistent, curious, a world's own explorer, or a function from a user's module.
 
 A policy is begun for a batch of episodes and then asked once per step for their actions. It takes every random number
 from the generator it was begun with, so equal generators give equal episodes.
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.curiosity import Curious, check_countable
 from tasks.gymnasium_world import draw_actions
 from tasks.observations import grid_to_barriers
 from tasks.store_contents import check_actions
@@ -21,7 +22,7 @@ from tasks.worlds import Actions, Observation, World
 Act = Callable[[Observation], np.ndarray]
 """What is seen, arrays (E, ...) by name, to actions, (E,) integers or (E, A) numbers."""
 
-POLICIES = ("random", "persistent", "explorer")
+POLICIES = ("random", "persistent", "curious", "explorer")
 
 REPEAT = 0.8
 """Probability with which a persistent policy does the same integer again."""
@@ -45,7 +46,8 @@ class Policy:
         name: as it was given.
 
     Raises:
-        ValueError: an unknown name, a function that cannot be imported, or a world without an explorer.
+        ValueError: an unknown name, a function that cannot be imported, a world without an explorer, or one whose
+            actions cannot be counted.
     """
 
     def __init__(self, name: str, world: World) -> None:
@@ -54,6 +56,8 @@ class Policy:
             raise ValueError(
                 f"{world.spec.id} has no explorer of its own; choose policy random, persistent or module:function"
             )
+        if name == "curious":
+            check_countable(world.spec.actions)
         if name in POLICIES:
             self._function = None
         elif ":" in name:
@@ -70,6 +74,8 @@ class Policy:
             return lambda _: draw_actions(actions, rng, episodes)
         if self.name == "persistent":
             return persistent(actions, episodes, rng)
+        if self.name == "curious":
+            return Curious(actions, episodes, rng)
         explorer = _explorer(self.world)
         assert explorer is not None
         return self._checked(explorer(rng), episodes)

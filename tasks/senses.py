@@ -120,13 +120,13 @@ def average(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     if picture.shape[:2] == (height, width):
         return picture
-    rows, columns = _shares(picture.shape[0], height), _shares(picture.shape[1], width)
+    rows, columns = shares(picture.shape[0], height), shares(picture.shape[1], width)
     mixed = np.tensordot(rows, picture.astype(np.float32), (1, 0))
     mixed = np.tensordot(mixed, columns, (1, 1)).transpose(0, 2, 1)
-    return np.rint(mixed).astype(np.uint8)
+    return np.ascontiguousarray(np.rint(mixed).astype(np.uint8))
 
 
-def _shares(old: int, new: int) -> np.ndarray:
+def shares(old: int, new: int) -> np.ndarray:
     """(new, old) float32: which share of each new pixel every old one covers; rows add up to 1."""
     edges = np.arange(new + 1) * (old / new)
     pixels = np.arange(old)

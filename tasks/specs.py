@@ -7,9 +7,12 @@ from typing import Any
 
 from tasks.observations import ACTIONS
 
-FAMILIES = ("nested-rooms", "minigrid", "nested-point")
-"""Kinds of worlds: our floor plans with MiniGrid's agent, stock MiniGrid environments, our floor plans with a
-continuous point."""
+FAMILIES = ("nested-rooms", "minigrid", "nested-point", "layouts")
+"""Kinds of worlds: nested rooms with MiniGrid's agent, stock MiniGrid environments, nested rooms with a continuous
+point, and other floor plans of ours with MiniGrid's agent."""
+
+OURS = ("hjepa/Nested", "hjepa/Layouts")
+"""How the ids of worlds with floor plans of ours begin."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class TaskSpec:
 
     Attributes:
         id: Gymnasium id.
-        depth, room: the floor plans, see :mod:`tasks.floorplans`; 0 for stock MiniGrid environments.
+        depth, room: the floor plans, see :mod:`tasks.floorplans`; 0 for stock MiniGrid environments, depth 1 and the
+            inner cells of a side for layouts.
         width, height: grid size in cells.
         step_budget: steps before an episode is given up; the only horizon an agent may know.
         default_budget_tflops: planning compute per episode that results are compared at, unless said
@@ -33,6 +37,7 @@ class TaskSpec:
         keys: K, 1 where a door is locked and its key lies about (see :mod:`tasks.locks`), otherwise 0.
         view: cells a side of the partial view that is all there is to see (see :mod:`tasks.views`); 0: the whole floor
             plan is seen.
+        layout: the family or mixture that floor plans are from, see :mod:`tasks.layouts`; empty for nested rooms.
     """
 
     id: str
@@ -51,6 +56,7 @@ class TaskSpec:
     lava: bool = False
     keys: int = 0
     view: int = 0
+    layout: str = ""
 
     @property
     def continuous(self) -> bool:
@@ -74,7 +80,8 @@ class TaskSpec:
         }
         world |= {"lava": True} if self.lava else {}
         world |= {"keys": self.keys} if self.keys else {}
-        return world | ({"view": self.view} if self.view else {})
+        world |= {"view": self.view} if self.view else {}
+        return world | ({"layout": self.layout} if self.layout else {})
 
     @property
     def drawn_as(self) -> str:

@@ -13,8 +13,11 @@ from tasks.batched import BatchedMiniGrid, BatchedNestedRooms
 from tasks.batched_world import BatchedWorld
 from tasks.episode_batches import EpisodeBatch
 from tasks.episodes import check_tasks, draw_episode, fixed_pairs
+from tasks.field.registry import FIELD_TASKS, register_field_tasks
 from tasks.floorplans import grid_side, plan_walls, split_seeds
 from tasks.key_oracles import key_arrival
+from tasks.layouts import layout_walls
+from tasks.layouts.registered import layout_specs
 from tasks.locks import locked_floors
 from tasks.minigrid_suite import floors, layout_seeds, minigrid_spec, sample_layout_episodes, stock_spec
 from tasks.named import Registration
@@ -86,10 +89,14 @@ _SPECS = {
         stock_spec("MiniGrid-MultiRoom-N6-v0", 25, 25, 120, 5, 0.06),
     )
 }
+_SPECS |= {
+    spec.id: spec for depth in (2, 3, 4) for spec in layout_specs(_SPECS[f"hjepa/NestedRooms-d{depth}-v0"])
+}
 
 _ENTRY_POINTS = {
     "nested-rooms": ("tasks.nested_rooms:NestedRooms", "tasks.vectorized:nested_rooms"),
     "nested-point": ("tasks.nested_point:NestedPoint", "tasks.vectorized:nested_point"),
+    "layouts": ("tasks.nested_rooms:NestedRooms", "tasks.vectorized:nested_rooms"),
 }
 """Environment of each family, and Gymnasium's vector environment of it; MiniGrid registers its own."""
 
@@ -120,8 +127,9 @@ def _generic(registration: Registration) -> TaskSpec:
 
 
 def list_tasks() -> list[dict[str, Any]]:
-    """Every registered task as a plain dictionary of :class:`TaskSpec`'s fields, for tables and JSON."""
-    return [asdict(spec) for spec in _SPECS.values()]
+    """Every registered task as a plain dictionary for tables and JSON: :class:`TaskSpec`'s fields, and those of
+    `tasks.field.registry.FieldTask`, whose ``family`` is ``field``."""
+    return [asdict(spec) for spec in _SPECS.values()] + [asdict(task) for task in FIELD_TASKS.values()]
 
 
 def register_tasks() -> None:
@@ -132,6 +140,7 @@ def register_tasks() -> None:
             gymnasium.register(
                 spec.id, entry_point=single, vector_entry_point=batched, kwargs=spec.make_kwargs()
             )
+    register_field_tasks()
 
 
 def make_batched(spec: TaskSpec, num_envs: int, **arguments: Any) -> BatchedWorld:
@@ -149,6 +158,7 @@ def make_batched(spec: TaskSpec, num_envs: int, **arguments: Any) -> BatchedWorl
         "nested-rooms": BatchedNestedRooms,
         "minigrid": BatchedMiniGrid,
         "nested-point": BatchedNestedPoint,
+        "layouts": BatchedNestedRooms,
     }
     return worlds[spec.family](num_envs, **{**spec.make_kwargs(), **arguments})
 
@@ -175,7 +185,10 @@ def floor_plans(task_id: str, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray
         return floors(spec, seeds)
     if spec.keys:
         return locked_floors(seeds, spec.depth, spec.room)
-    walls = plan_walls(seeds, spec.depth, spec.room)
+    if spec.layout:
+        walls = layout_walls(seeds, spec.layout, spec.width)
+    else:
+        walls = plan_walls(seeds, spec.depth, spec.room)
     return walls_to_grid(walls), walls
 
 
@@ -229,6 +242,7 @@ def sample_episodes(
             lava=spec.lava,
             step_budget=spec.step_budget,
             keys=spec.keys,
+            layout=spec.layout,
             **given,
         )
         grid[i], start[i], goal[i, :3] = episode.grid, episode.start_agent, episode.goal

@@ -18,6 +18,7 @@ from tasks.episode_batches import EpisodeBatch
 from tasks.gymnasium_world import check_prefixes, checked_actions
 from tasks.minigrid_goals import HEADING
 from tasks.minigrid_suite import draw_ends
+from tasks.named import has_twin as is_unchanged
 from tasks.observations import compose_image, grid_to_walls
 from tasks.point_dynamics import RADIUS
 from tasks.randomness import keyed_generator
@@ -33,8 +34,13 @@ _TAKEN = ("tile", "split", "tasks")
 
 
 def has_twin(env_id: str) -> bool:
-    """Whether a world has a batched twin that shows the same; worlds seen in parts have none here."""
-    return any(spec["id"] == env_id and not spec["view"] for spec in list_tasks())
+    """Whether a world has a batched twin that shows the same; worlds seen in parts have none here, nor has what
+    somebody else's code is in now, registered anew under the same id."""
+    return any(spec["id"] == env_id and _has_twin(spec) for spec in list_tasks()) and is_unchanged(env_id)
+
+
+def _has_twin(spec: Mapping[str, Any]) -> bool:
+    return spec["family"] != "field" and not spec["view"]
 
 
 def twin_spec(
@@ -53,7 +59,7 @@ def twin_spec(
         ValueError: no twin, or a way of observing or an argument that it does not have.
     """
     if not has_twin(env_id):
-        known = ", ".join(spec["id"] for spec in list_tasks() if not spec["view"])
+        known = ", ".join(spec["id"] for spec in list_tasks() if _has_twin(spec))
         raise ValueError(f"{env_id} has no batched twin; choose from {known}, or take the environment itself")
     spec = task_spec(env_id)
     ways = ("image",) if spec.continuous else ("symbols", "image")

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from tasks.field.registry import is_field, layout_groups
 from tasks.floorplans import split_seeds
 from tasks.goals import plain_tasks
 from tasks.policies import Policy
 from tasks.randomness import keyed_generator, spread
+from tasks.specs import OURS
 from tasks.store import ObservationStore
 from tasks.store_contents import EpisodeRows, StoreContents
 from tasks.store_layout import action_dtype
@@ -122,7 +124,7 @@ def reset_seeds(
     allowed = _check_split(spec, split, layouts)
     key = ("collect world", spec.id, split, int(seed))
     seeds = spread(layouts, allowed.start, allowed.stop, *key)
-    group = seeds
+    group = layout_groups(spec, seeds) if is_field(spec.id) else seeds
     if draws_split(spec.id) and has_twin(spec.id):  # of all others a seed is a layout
         task, part = task_spec(spec.id), range(0, layouts, DRAWN)
         drawn = [drawn_episodes(task, seeds[i : i + DRAWN], spec.arguments).plan_seed for i in part]
@@ -149,7 +151,7 @@ def _check_split(spec: WorldSpec, split: str, layouts: int) -> range:
 
 def draws_split(env_id: str) -> bool:
     """Whether a world is one of ours that an argument ``split`` tells where its floor plans come from."""
-    return env_id.startswith("hjepa/Nested")
+    return env_id.startswith(OURS)
 
 
 @dataclass(frozen=True, eq=False)

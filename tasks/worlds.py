@@ -126,6 +126,8 @@ class TaskBatch:
             see `tasks.goals.Reached`; None: success is the world's own.
         episodes: floor plans, starts and goals of our own families, given instead of what the seeds draw; None: the
             seeds' own.
+        way: (E, K) or (E, K, A) actions that led from the start to the goal, where it is from a trajectory; None:
+            nobody knows. Worlds that judge goals by their states repeat them.
         start: what was seen at the start when the tasks were made, arrays (E, ...) by name; a world refuses to begin
             where it shows something else. None: nobody knows.
     """
@@ -140,6 +142,7 @@ class TaskBatch:
     reached: Callable[[Observation, Observation], np.ndarray] | None = None
     episodes: EpisodeBatch | None = None
     start: Observation | None = None
+    way: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.seed)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import Any
 
-from hjepa.commands._options import add_overrides, known_task, progress_bar, words
+from hjepa.commands._options import add_overrides, progress_bar, words
 from hjepa.errors import InputError
 from hjepa.places import output_folder
 
@@ -31,7 +30,7 @@ def add_arguments(parser: Any) -> None:
         help="FILE.npz as OGBench writes it, FILE.h5 as stable-worldmodel does, or minari:NAME",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="the store")
-    text = "with --env: random (default), persistent, explorer (the world's own) or module:function"
+    text = "with --env: random (default), persistent, curious, explorer (the world's own) or module:function"
     parser.add_argument("--policy", metavar="POLICY", help=text)
     parser.add_argument("--episodes", type=int, metavar="N", help=f"with --env; default: {EPISODES}")
     text = "with --env: most observations of an episode; default: until the environment ends it"
@@ -81,15 +80,12 @@ def _for_preset(options: Any) -> None:
     from hjepa.sweeps.sweep import collect_store
 
     config = load_preset(options.preset, options.overrides)
-    known_task(config.task)
     out = output_folder(options.out)
     with progress_bar("collect", "episode") as progress:
         collect_store(config, out, progress)
 
 
 def _from_environment(options: Any) -> None:
-    if os.getcwd() not in sys.path:  # a user's module beside the data
-        sys.path.insert(0, os.getcwd())
     from tasks import StoreError, collect_world, open_world, world_spec
     from tasks.world_collection import draws_split
 

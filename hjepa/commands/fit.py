@@ -21,6 +21,9 @@ def add_arguments(parser: Any) -> None:
     )
     add_device(parser)
     add_allow(parser)
+    parser.add_argument(
+        "--logger", choices=["tensorboard", "wandb"], help="gets what stands in metrics.csv as well"
+    )
     parser.add_argument("--fresh", action="store_true", help="start anew; moves an earlier run aside")
 
 
@@ -46,6 +49,7 @@ def run(options: Any) -> None:
         device=options.device,
         precision=options.precision,
         start=options.start,
+        logger=options.logger,
     )
     print(options.out)
 

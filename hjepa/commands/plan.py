@@ -8,6 +8,7 @@ where it stopped.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def add_arguments(parser: Any) -> None:
 
 def continues(options: Any) -> bool:
     """Whether the same command goes on where an interrupted one stopped."""
-    return options.json is not None and not _saw_a_world(options.checkpoint)
+    return options.json is not None
 
 
 def run(options: Any) -> None:
@@ -139,7 +140,8 @@ def run(options: Any) -> None:
 
         if options.figures is not None:
             raise InputError("--figures", "plan", "it draws worlds of cells; leave it out")
-        records = plan_in_world(request, **asked)
+        records = plan_in_world(request, **asked, note=lambda text: print(text, file=sys.stderr, flush=True))
+        mixed = False
     else:
         for name, value in asked.items():
             if value is not None:
@@ -154,14 +156,21 @@ def run(options: Any) -> None:
             check_drawn(request)
             output_folder(options.figures, renamed=False)
         from hjepa.sweeps.plan_cells import plan_command
+        from tasks import task_spec
+        from tasks.layouts import MIXTURES
 
         with success_bar("plan") as tell:
             records = plan_command(request, tell)
+        mixed = task_spec(request.task).layout in MIXTURES and request.mission is None and not request.zones
 
     from hjepa.evaluation.records import write_json
     from hjepa.evaluation.tables import table
 
     print(table(records))
+    if mixed:
+        from hjepa.evaluation.families import family_table
+
+        print(f"\n{family_table(records)}")
     if file is not None and progress is not None:
         write_json(file, records)
         remove_progress(progress)

@@ -40,7 +40,6 @@ from hjepa.agent.agent import Agent
 from hjepa.evaluation.statistics import rank_correlation
 from hjepa.evaluation.true_states import Truth
 from levels.metrics import squared_distance
-from levels.probes import PositionProbe
 from planners.grounding import Unconstrained
 from planners.noise import combine
 from planners.protocols import Problem
@@ -120,8 +119,7 @@ def _latent(
     """How well latents tell where the agent is, and how well their distance, or the critic, tells the way."""
     generator = torch.Generator().manual_seed(k)
     near, far, right, ranks = [], [], [], []
-    probe = agent.stack.probes[k]
-    assert isinstance(probe, PositionProbe)
+    probe = agent.stack.probe(k)
     for row, count in enumerate(truth.count.tolist()):
         pair = torch.randint(0, count, (2, PAIRS), generator=generator)
         latent = truth.latents[k][row, :count].cpu()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,13 +20,14 @@ from hjepa.errors import InputError
 from hjepa.evaluation.diagnostics import Finding, diagnose, join_findings
 from hjepa.evaluation.held_out import Evaluation, HeldOut, draw
 from hjepa.evaluation.oracles import OracleAgent
-from hjepa.evaluation.playing import Results, Trace, play
+from hjepa.evaluation.playing import Progress, Results, Trace, play
 from hjepa.evaluation.records import Record, build_record
 from hjepa.evaluation.value_map import VALUE_MAP, ValueMapAgent
 from hjepa.gridworld.guardrails import Lava, Region
 from hjepa.gridworld.short_term_memory import memory_for
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.perception import describe_world, world_of
+from hjepa.model.resizing import misfit, resized
 from hjepa.model.stack import Stack
 from hjepa.own_code import check_task
 from planners.noise import combine
@@ -70,9 +71,12 @@ def make_agent(
             is seen in parts.
         oracle: a part that is replaced by the truth, see `hjepa.evaluation.oracles`; None: nothing is.
 
+    A stack that sees and knows no absolute places plans on grids of every size, see `hjepa.model.resizing`.
+
     Raises:
         InputError: a stack of another grid, more levels than it has, or parts that do not fit the task or each other.
     """
+    stack = _of_its_size(stack, spec)
     options = _fitted(stack, spec, options or AgentOptions())
     settings = options.settings or stack.config.plan
     if oracle is None:
@@ -88,15 +92,24 @@ def make_agent(
     return OracleAgent(stack, spec.step_budget, options, oracle)
 
 
-def _fitted(stack: Stack, spec: TaskSpec, options: AgentOptions) -> AgentOptions:
-    """The options with nothing left open that a task has a default for."""
+def _of_its_size(stack: Stack, spec: TaskSpec) -> Stack:
+    """The stack as the task's world needs it, on the same weights."""
     shown = world_of(spec, stack.config.levels[0].sees)
-    if stack.world != shown:
+    if stack.world == shown:
+        return stack
+    reason = misfit(stack, shown)
+    if reason is not None:
         raise InputError(
-            f"the stack was made for {describe_world(stack.world)}; {spec.id} has {describe_world(shown)}",
+            f"the stack was made for {describe_world(stack.world)}; {spec.id} has {describe_world(shown)}, and"
+            f" {reason}",
             "",
             "give a checkpoint that was trained for the task",
         )
+    return resized(stack, shown)
+
+
+def _fitted(stack: Stack, spec: TaskSpec, options: AgentOptions) -> AgentOptions:
+    """The options with nothing left open that a task has a default for."""
     if options.levels is not None and options.levels > stack.depth:
         raise InputError(
             f"{options.levels} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
@@ -105,24 +118,6 @@ def _fitted(stack: Stack, spec: TaskSpec, options: AgentOptions) -> AgentOptions
     budget = spec.default_budget_tflops if options.budget_tflops is None else options.budget_tflops
     memory = memory_for(spec, options.memory)
     return replace(options, guardrails=guardrails, budget_tflops=budget, memory=memory)
-
-
-class Progress(Protocol):
-    """Where finished batches of an evaluation are kept, so that a killed one goes on.
-
-    Attributes:
-        parts: results of batches finished earlier.
-    """
-
-    parts: list[Results]
-
-    def keep(self, parts: list[Results]) -> None:
-        """Keep the results of all batches so far."""
-        ...
-
-    def tell(self, over: int, solved: int) -> None:
-        """After every step, how many episodes are over and how many of them were solved."""
-        ...
 
 
 def evaluate(
@@ -154,6 +149,8 @@ def evaluate(
     if held.zones is not None and options.guardrails is None:
         options = replace(options, guardrails=(Region(held.zones[0]),))
     agent = make_agent(stack, asked.task, options, asked.oracle)
+    if asked.diagnostics:
+        agent.stack.probe(0)  # refused before the work where it knows nothing
     done = [] if progress is None else list(progress.parts)
     planned_now = asked.episodes - sum(len(part.success) for part in done)
     begun = time.perf_counter()
@@ -267,6 +264,8 @@ def _say_more(record: Record, agent: Agent, stack: Stack, asked: Evaluation, res
     if asked.mission is not None:
         record["mission"] = asked.mission
         record["violated"] = results.violated.tolist()
+    if agent.stack.world != stack.world:
+        record["trained_size"] = list(stack.world.size)
     if agent.memory is not None:
         record["memory"] = agent.memory.name
     if agent.perception.name not in ("symbolic", "seen"):

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -49,6 +49,39 @@ class Results:
     plan_ms: np.ndarray
     placed: np.ndarray
 
+    @staticmethod
+    def of(
+        state: Episodes,
+        success: np.ndarray,
+        steps: np.ndarray,
+        seconds: float,
+        violated: np.ndarray | None = None,
+        placed: np.ndarray | None = None,
+    ) -> Results:
+        """What came of episodes that are over, with what their agent has counted.
+
+        Args:
+            state: of the agent.
+            success, steps, violated, placed: see above; None: in no episode.
+            seconds: of planning, all episodes together.
+        """
+        asked, planned = (
+            np.stack([getattr(level, name).cpu().numpy() for level in state.plan.levels], 1)
+            for name in ("asked", "planned")
+        )
+        nothing = np.zeros(len(steps), dtype=np.int64)
+        return Results(
+            success=success.astype(np.int64),
+            steps=steps,
+            flops=state.flops.cpu().numpy(),
+            asked=asked,
+            planned=planned,
+            repaired=state.plan.repaired.cpu().numpy(),
+            violated=nothing if violated is None else violated.astype(np.int64),
+            plan_ms=np.full(len(steps), 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
+            placed=nothing if placed is None else placed.astype(np.int64),
+        )
+
     def to_plain(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name).tolist() for field in dataclasses.fields(self)}
 
@@ -60,6 +93,24 @@ class Results:
     def join(parts: Sequence[Results]) -> Results:
         names = [field.name for field in dataclasses.fields(Results)]
         return Results(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+
+class Progress(Protocol):
+    """Where finished batches of an evaluation are kept, so that a killed one goes on.
+
+    Attributes:
+        parts: results of batches finished earlier.
+    """
+
+    parts: list[Results]
+
+    def keep(self, parts: list[Results]) -> None:
+        """Keep the results of all batches so far."""
+        ...
+
+    def tell(self, over: int, solved: int) -> None:
+        """After every step, how many episodes are over and how many of them were solved."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -134,19 +185,7 @@ def play(
     violated = _entered(wrong if missions is None else wrong | missions.avoid, path, steps)
     if missions is not None:
         success &= ~violated
-    asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
-    planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
-    results = Results(
-        success=success.astype(np.int64),
-        steps=steps,
-        flops=state.flops.cpu().numpy(),
-        asked=asked,
-        planned=planned,
-        repaired=state.plan.repaired.cpu().numpy(),
-        violated=violated.astype(np.int64),
-        plan_ms=np.full(count, 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
-        placed=placed.astype(np.int64),
-    )
+    results = Results.of(state, success, steps, seconds, violated, placed)
     return Trace(episodes, path, results, state.plan.decisions, agent.stack)
 
 

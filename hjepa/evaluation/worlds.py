@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ import torch
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
-from hjepa.evaluation.playing import Results
+from hjepa.evaluation.playing import Progress, Results
 from hjepa.evaluation.records import Record, build_record
 from hjepa.model.stack import Stack
 from hjepa.model.worlds import from_bounds, world_played_in
@@ -28,6 +28,7 @@ from tasks import (
     trajectory_tasks,
     world_tasks,
 )
+from tasks.field.registry import published_budget
 from tasks.gymnasium_world import draw_actions
 
 TFLOP_PER_STEP = 1e-4
@@ -50,8 +51,9 @@ class WorldEvaluation:
         data: those trajectories.
         success: rule, see `tasks.success_rule`; None: the world's default.
         split: whose tasks, where the world makes them.
-        step_budget: steps of an episode; None: the world's, and with goals from trajectories twice as many as those
-            took, if that is less.
+        step_budget: steps of an episode; None: the world's, and with goals from trajectories as many as are published
+            for the task, else twice as many as those took, if that is less.
+        episode_batch: episodes planned at once; None: `DEFAULT_BATCH`.
 
     Raises:
         InputError: a number below what there can be, or goals without the trajectories that they are from.
@@ -66,12 +68,14 @@ class WorldEvaluation:
     success: str | None = None
     split: str = "test"
     step_budget: int | None = None
+    episode_batch: int | None = None
 
     def __post_init__(self) -> None:
         for name, value, least in (
             ("episodes", self.episodes, 1),
             ("seed", self.seed, 0),
             ("step budget", self.step_budget, 1),
+            ("episode batch", self.episode_batch, 1),
         ):
             if value is not None and value < least:
                 raise InputError(f"{name} {value}", "plan", f"give {least} or more")
@@ -140,20 +144,7 @@ def play_world(agent: Agent, world: World, tasks: TaskBatch, first: int, seed: i
         done |= after.success | after.terminated | after.truncated
         if done.all():
             break
-    asked = np.stack([level.asked.cpu().numpy() for level in state.plan.levels], 1)
-    planned = np.stack([level.planned.cpu().numpy() for level in state.plan.levels], 1)
-    nothing = np.zeros(count, dtype=np.int64)
-    return Results(
-        success=success,
-        steps=steps,
-        flops=state.flops.cpu().numpy(),
-        asked=asked,
-        planned=planned,
-        repaired=state.plan.repaired.cpu().numpy(),
-        violated=nothing,
-        plan_ms=np.full(count, 1e3 * seconds / max(int(asked[:, 0].sum()), 1)),
-        placed=nothing,
-    )
+    return Results.of(state, success, steps, seconds)
 
 
 def random_world(world: World, tasks: TaskBatch, seed: int) -> float:
@@ -170,11 +161,26 @@ def random_world(world: World, tasks: TaskBatch, seed: int) -> float:
     return float(success.mean())
 
 
+class RecordProgress(Progress, Protocol):
+    """Where the work for one record is kept.
+
+    Attributes:
+        finished: the record; None: it is not.
+    """
+
+    finished: Record | None
+
+    def record(self, record: Record) -> None:
+        """Keep the record."""
+        ...
+
+
 def evaluate_world(
     stack: Stack,
     asked: WorldEvaluation,
     levels: Sequence[int] | None = None,
     facts: Mapping[str, Any] | None = None,
+    progress: Callable[[int], RecordProgress] | None = None,
 ) -> list[Record]:
     """Plan tasks of a world with one or several numbers of levels; one record for each.
 
@@ -183,6 +189,7 @@ def evaluate_world(
         asked: the tasks, and the agent that plans them but for its levels.
         levels: how many to use; None: each number from 1 to all.
         facts: further entries of the records.
+        progress: of a number of levels, where its work is kept; None: nowhere.
 
     Raises:
         InputError: what cannot work together.
@@ -191,7 +198,7 @@ def evaluate_world(
         spec, name, spread = world_played_in(asked.played)
         steps = spec.step_budget if asked.step_budget is None else asked.step_budget
         if asked.step_budget is None and asked.offset:
-            steps = min(steps, 2 * asked.offset)
+            steps = min(steps, published_budget(spec.id, asked.offset) or 2 * asked.offset)
         world = open_world(replace(spec, step_budget=steps))
     except ValueError as error:
         raise InputError(str(error), "plan") from None
@@ -201,13 +208,24 @@ def evaluate_world(
     options = replace(asked.agent, budget_tflops=TFLOP_PER_STEP * steps if budget is None else budget)
     records = []
     for count in levels or range(1, stack.depth + 1):
+        kept = None if progress is None else progress(count)
+        if kept is not None and kept.finished is not None:
+            records.append(kept.finished)
+            continue
         agent = Agent(stack, steps, replace(options, levels=count))
-        begun, parts = time.perf_counter(), []
-        for first in range(0, asked.episodes, DEFAULT_BATCH):
-            rows = np.arange(first, min(first + DEFAULT_BATCH, asked.episodes))
+        begun, parts = time.perf_counter(), [] if kept is None else list(kept.parts)
+        first = before = sum(len(part.success) for part in parts)
+        while first < asked.episodes:
+            rows = np.arange(first, min(first + (asked.episode_batch or DEFAULT_BATCH), asked.episodes))
             parts.append(play_world(agent, world, tasks.select(rows), first, asked.seed, name))
-        seconds = (time.perf_counter() - begun) / asked.episodes
-        records.append(_record(agent, stack, asked, tasks, Results.join(parts), floor, seconds, facts or {}))
+            first += len(rows)
+            if kept is not None:
+                kept.keep(parts)
+        seconds = (time.perf_counter() - begun) / max(asked.episodes - before, 1)
+        record = _record(agent, stack, asked, tasks, Results.join(parts), floor, seconds, facts or {})
+        if kept is not None:
+            kept.record(record)
+        records.append(record)
     world.close()
     return records
 

@@ -7,7 +7,8 @@ A figure knows nothing of a backend: save it with ``figure.savefig(path)``. Leve
 - `player`: the same to play in a notebook, with the page of ``hjepa explore``;
 - `landscapes`, `energy_landscape`: how far every cell is from the goal in the latents of the levels;
 - `success_by_levels`, `success_by_distance`, `success_by_compute`: records of ``hjepa plan``;
-- `training_curves`: a run folder.
+- `training_curves`: a run folder;
+- `layout_gallery`: floor plans of every family.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hjepa.figures.animation import plan_animation, save_gif, side_by_side
 from hjepa.figures.landscape import energy_landscape, landscape, landscapes
+from hjepa.figures.layouts import layout_gallery
 from hjepa.figures.style import level_colour
 from hjepa.figures.subgoals import subgoals
 from hjepa.figures.success import success_by_compute, success_by_distance, success_by_levels
@@ -29,6 +31,7 @@ __all__ = [
     "energy_landscape",
     "landscape",
     "landscapes",
+    "layout_gallery",
     "level_colour",
     "plan_animation",
     "player",

@@ -137,8 +137,7 @@ def _decode(trace: Trace, episode: int, path: np.ndarray) -> list[list[Imagined]
         for row in found:
             k, time, skipped = decision.level - 1, int(decision.time[row]), bool(decision.skipped[row])
             counts[k] += not skipped
-            probe = trace.stack.probes[k]
-            positions = probe.expected(decision.plan.latents[row]).cpu().numpy()  # type: ignore[operator]
+            positions = trace.stack.probe(k).expected(decision.plan.latents[row]).cpu().numpy()
             plans[k].append(
                 Imagined(
                     number=0 if skipped else counts[k],

@@ -20,7 +20,7 @@ from hjepa.evaluation.plan_request import PERCEPTIONS
 from hjepa.model.beside import load_beside, save_beside
 from hjepa.model.described import fits, whole
 from hjepa.model.level_model import count_flops
-from hjepa.model.perception import Observation, Perception, Seen, Symbolic, plain_observation, see
+from hjepa.model.perception import Observation, Perception, Seen, Symbolic, plain_observation, see, sight_of
 from hjepa.model.stack import Stack
 from levels.grid.pixels import PixelEncoder
 from levels.settings import World
@@ -130,7 +130,9 @@ def perception_of(stack: Stack, spec: TaskSpec, name: str) -> Perception:
     if stack.world.sight is not None:
         if name != "symbolic":
             raise InputError(where, "plan", "the stack sees for itself; leave it out")
-        return Seen(stack.world.sight)
+        sight = sight_of(spec, stack.config.levels[0].encoder)  # which may be of another size
+        assert sight is not None
+        return Seen(sight)
     if name == "symbolic":
         return Symbolic(stack.world)
     if name != "pixels":

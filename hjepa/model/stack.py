@@ -47,6 +47,8 @@ class Stack(nn.Module):
             its settings of planning name beside them, whose modules are `measures`.
         critics: estimate steps to the goal, one for each latent that levels do not share; none without
             `RunConfig.critic`.
+        probed: whether the probes know anything; those of a stack for pictures of another size do not
+            (`hjepa.model.resizing`).
         pixels: sees pictures, where it has learned to (`hjepa.model.pixels`); else None.
     """
 
@@ -87,6 +89,7 @@ class Stack(nn.Module):
         )
         self.actors = nn.ModuleList()
         self.pixels: Perception | None = None
+        self.probed = True
 
     @property
     def depth(self) -> int:
@@ -106,7 +109,18 @@ class Stack(nn.Module):
         return part
 
     def probe(self, k: int) -> PositionProbe:
-        """The probe of level k + 1's latent."""
+        """The probe of level k + 1's latent.
+
+        Raises:
+            InputError: a stack for pictures of another size, whose probes know nothing.
+        """
+        if not self.probed:
+            size = "x".join(map(str, self.world.size))
+            raise InputError(
+                f"no probe knows the cells of {size} grids",
+                "the stack",
+                "leave out guardrails, diagnostics and pictures of plans, or give a checkpoint trained for the task",
+            )
         part = self.probes[k]
         assert isinstance(part, PositionProbe)
         return part
@@ -164,7 +178,7 @@ class Stack(nn.Module):
         part.critics = self.critics[: len(part.critics)]
         part.actors = self.actors[:count]
         part.measures = nn.ModuleList(own[:count] for own in self.measures)  # type: ignore[index]
-        part.pixels = self.pixels
+        part.pixels, part.probed = self.pixels, self.probed
         for name, _ in list(part.named_buffers(recurse=False)):
             whole = getattr(self, name)
             setattr(part, name, whole[:, :count] if name == "stride_distance" else whole)

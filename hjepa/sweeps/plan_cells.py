@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
-from hjepa.evaluation.evaluate import Results, evaluate, make_agent
+from hjepa.evaluation.evaluate import evaluate, make_agent
 from hjepa.evaluation.held_out import Evaluation
 from hjepa.evaluation.plan_request import SUBGOALS, PlanRequest
 from hjepa.evaluation.records import Record
 from hjepa.gridworld.guardrails import sample_zones
 from hjepa.gridworld.missions import mission_text, read_mission, sample_missions
-from hjepa.json_files import read_json, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
 from hjepa.settings import PlanSettings, RunConfig
-from hjepa.sweeps.cell import check_episodes, digest
+from hjepa.sweeps.cell import check_episodes
+from hjepa.sweeps.kept import Kept, request_identity
 from hjepa.sweeps.plan_progress import Board, Tell, posted
 from hjepa.sweeps.workers import workers
 from tasks import task_spec
@@ -97,9 +95,13 @@ def plan_cell(request: PlanRequest, cell: Cell, board: Board | None = None, row:
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
     config = with_plan(stack.config, request.overrides)
     facts = {"train_seed": described.get("train_seed"), "checkpoint_sha256": described["sha256"]}
-    kept = _Kept(
-        request, cell, described["sha256"], config, None if board is None else partial(board.note, row)
-    )
+    identity = {
+        **request_identity(request),
+        "checkpoint_sha256": described["sha256"],
+        "config": repr(config),
+    }
+    note = None if board is None else partial(board.note, row)
+    kept = Kept(request.progress, asdict(cell), identity, note=note)
     if kept.finished is not None:
         kept.tell(request.episodes, round(request.episodes * kept.finished["success_rate"]))
         return kept.finished
@@ -177,54 +179,3 @@ def _settings(config: RunConfig, cell: Cell) -> PlanSettings:
     """The plan settings of a configuration with a cell's metric and planner, checked."""
     planner = [] if cell.planner is None else [f"plan.planner={cell.planner}"]
     return with_plan(config, [f"plan.metric={cell.metric}", *planner]).plan
-
-
-class _Kept:
-    """Finished work of one cell, in a file of its own, so that a killed run goes on; ``note`` is told how far it is."""
-
-    def __init__(
-        self,
-        request: PlanRequest,
-        cell: Cell,
-        sha256: str,
-        config: RunConfig,
-        note: Callable[[int, int], None] | None = None,
-    ) -> None:
-        self.note = note
-        asked = dataclasses.asdict(replace(request, progress=None, episode_batch=None, workers=1))
-        self.identity = {key: list(v) if isinstance(v, tuple) else v for key, v in asked.items()}
-        self.identity |= {
-            "checkpoint_sha256": sha256,
-            "config": repr(config),
-            "cell": dataclasses.asdict(cell),
-            "fields": [field.name for field in dataclasses.fields(Results)],
-        }
-        self.file: Path | None = None
-        self.finished: Record | None = None
-        self.parts: list[Results] = []
-        if request.progress is None:
-            return
-        self.file = request.progress / f"{digest(dataclasses.asdict(cell))[:16]}.json"
-        if self.file.exists():
-            content = read_json(self.file)
-            if content.get("identity") == self.identity:
-                self.finished = content["record"]
-                self.parts = [Results.from_plain(part) for part in content["parts"]]
-
-    def keep(self, parts: list[Results]) -> None:
-        """See `hjepa.evaluation.evaluate.Progress`."""
-        self._write(parts, None)
-
-    def tell(self, over: int, solved: int) -> None:
-        """See `hjepa.evaluation.evaluate.Progress`."""
-        if self.note is not None:
-            self.note(over, solved)
-
-    def record(self, record: Record) -> None:
-        self._write([], record)
-
-    def _write(self, parts: list[Results], record: Record | None) -> None:
-        if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            plain = [part.to_plain() for part in parts]
-            write_json(self.file, {"identity": self.identity, "parts": plain, "record": record})

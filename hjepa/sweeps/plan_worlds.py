@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from hjepa.agent.options import AgentOptions
 from hjepa.config import with_plan
 from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.plan_request import PlanRequest
+from hjepa.evaluation.playing import Results
 from hjepa.evaluation.records import Record
 from hjepa.evaluation.worlds import WorldEvaluation, evaluate_world
 from hjepa.model.checkpoints import describe, load_stack
+from hjepa.model.stack import Stack
 from hjepa.model.worlds import played_in, world_played_in
+from hjepa.sweeps.kept import Kept, request_identity
 from tasks import ObservationStore, StoreError, world_spec
 
 LEFT_OUT = ("tasks", "oracle", "zones", "unguarded", "mission", "memory", "diagnostics")
@@ -26,24 +31,71 @@ def plan_in_world(
     data: str | None = None,
     success: str | None = None,
     step_budget: int | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[Record]:
     """The records of a request: one per seed, metric, planner, budget and number of levels.
+
+    With `PlanRequest.progress` a killed run goes on after the last batch of episodes that it finished.
 
     Args:
         request: what is asked.
         goals, success, step_budget: see `hjepa.evaluation.worlds.evaluate_world`.
         data: folder of the held-out trajectories.
+        note: told in a line what is solved so far, after each batch.
 
     Raises:
         InputError: what cannot work together.
     """
+    stack, content, store = _opened(request, data)
+    played = _named(content["played"], request.task)
+    config = with_plan(stack.config, request.overrides)
+    records: list[Record] = []
+    choices = itertools.product(
+        request.seed,
+        request.metric or (None,),
+        request.planner or (None,),
+        request.budget_tflops or (None,),
+    )
+    for seed, metric, planner, budget in choices:
+        named = {"plan.metric": metric, "plan.planner": planner}
+        overrides = [f"{key}={name}" for key, name in named.items() if name is not None]
+        asked = WorldEvaluation(
+            played=played,
+            agent=AgentOptions(budget_tflops=budget, settings=with_plan(config, overrides).plan),
+            episodes=request.episodes,
+            seed=seed,
+            goals=goals or "world",
+            data=store,
+            success=success,
+            split=request.split,
+            step_budget=step_budget,
+            episode_batch=request.episode_batch,
+        )
+        cell = {"seed": seed, "metric": metric, "planner": planner, "budget_tflops": budget}
+        identity = {
+            **request_identity(request),
+            "checkpoint_sha256": content["sha256"],
+            "config": repr(config),
+            "asked": [asked.goals, success, step_budget, None if store is None else store.sha256],
+        }
+        records += evaluate_world(
+            stack,
+            asked,
+            request.levels,
+            {"train_seed": content["train_seed"], "checkpoint_sha256": content["sha256"]},
+            partial(_kept, request, cell, identity, note),
+        )
+    return records
+
+
+def _opened(request: PlanRequest, data: str | None) -> tuple[Stack, dict[str, Any], ObservationStore | None]:
+    """The checkpoint of a request, its description, and the trajectories that goals are drawn from."""
     fix_threads()
     for name in LEFT_OUT:
         if getattr(request, name):
             raise InputError(f"--{name}", "plan", "it is for worlds of cells that are told; leave it out")
     stack = load_stack(request.checkpoint, str(torch_device(request.device)))
     content = describe(request.checkpoint)
-    played = _named(content["played"], request.task)
     try:
         store = None if data is None else ObservationStore.open(data)
     except StoreError as error:
@@ -55,35 +107,25 @@ def plan_in_world(
             raise InputError(
                 f"{count} levels of a stack of {stack.depth}", "levels", f"choose 1 to {stack.depth}"
             )
-    config = with_plan(stack.config, request.overrides)
-    records: list[Record] = []
-    asked = (
-        request.seed,
-        request.metric or (None,),
-        request.planner or (None,),
-        request.budget_tflops or (None,),
-    )
-    for seed, metric, planner, budget in itertools.product(*asked):
-        plan = replace(
-            config.plan, metric=metric or config.plan.metric, planner=planner or config.plan.planner
-        )
-        records += evaluate_world(
-            stack,
-            WorldEvaluation(
-                played=played,
-                agent=AgentOptions(budget_tflops=budget, settings=plan),
-                episodes=request.episodes,
-                seed=seed,
-                goals=goals or "world",
-                data=store,
-                success=success,
-                split=request.split,
-                step_budget=step_budget,
-            ),
-            request.levels,
-            {"train_seed": content["train_seed"], "checkpoint_sha256": content["sha256"]},
-        )
-    return records
+    return stack, content, store
+
+
+def _kept(
+    request: PlanRequest,
+    cell: Mapping[str, Any],
+    identity: Mapping[str, Any],
+    note: Callable[[str], None],
+    levels: int,
+) -> Kept:
+    """Where the work for one number of levels is kept, and what is said of it meanwhile."""
+    chosen = [f"{name} {value}" for name, value in cell.items() if value is not None]
+
+    def told(parts: list[Results]) -> None:
+        success = Results.join(parts).success
+        so_far = f"{len(success)} of {request.episodes} episodes, {100 * success.mean():.1f} % solved"
+        note(f"{levels} levels, {', '.join(chosen)}: {so_far}")
+
+    return Kept(request.progress, {**cell, "levels": levels}, identity, told)
 
 
 def _named(played: dict[str, object], task: str) -> dict[str, object]:

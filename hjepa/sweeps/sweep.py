@@ -25,9 +25,11 @@ from hjepa.evaluation.records import Record
 from hjepa.json_files import read_json, write_json
 from hjepa.locks import locked
 from hjepa.places import output_folder
+from hjepa.settings import ANY
 from hjepa.sweeps.cell import Spec, cell_key, digest, plan_request, training_config, training_group
 from hjepa.sweeps.engines.jobs import LOCK, Engine, Job, Outcome, RunCell, finished_cell, progress_path
 from hjepa.sweeps.engines.local import LocalProcesses
+from levels.settings import SEEING
 
 
 @dataclass
@@ -105,6 +107,9 @@ def collect_store(
 ) -> None:
     """Collects the trajectories of a configuration, or keeps a finished store that has the same arguments.
 
+    Levels that see learn from what the environment shows, stepped itself, wherever somebody else's code is in it or no
+    batched twin knows its rules.
+
     Args:
         config: a run configuration; its part ``collect`` holds the arguments of `tasks.collect`.
         folder: the trajectory store.
@@ -116,12 +121,57 @@ def collect_store(
     """
     import tasks
 
+    if config.task == ANY:
+        raise InputError("is for any task", "collect", "name one, as --set task=Pendulum-v1")
     try:
-        tasks.collect(config.task, folder, progress=progress, **asdict(config.collect))
+        if config.levels[0].encoder in SEEING and not _twin_shows(config.task):
+            _collect_shown(config, folder, progress)
+        else:
+            tasks.collect(config.task, folder, progress=progress, **asdict(config.collect))
     except tasks.StoreError:
         raise
     except ValueError as error:
         raise InputError(str(error), "collect") from error
+
+
+def _twin_shows(task_id: str) -> bool:
+    """Whether a batched twin knows what an environment does and shows."""
+    from tasks.named import has_twin
+    from tasks.suite import task_spec
+
+    try:
+        return not task_spec(task_id).view and has_twin(task_id)
+    except ValueError:
+        return False
+
+
+def _collect_shown(
+    config: Any, folder: str | os.PathLike[str], progress: Callable[[int, int], None] | None
+) -> None:
+    """Collects what an environment shows to level 1's encoder: each of so many seeds is reset to for a few episodes."""
+    from tasks import collect_world, open_world, world_spec
+
+    wanted = config.collect
+    if wanted.explorer not in ("persistent", "curious"):
+        raise ValueError(
+            f"explorer {wanted.explorer} of {config.task}: it knows the ways of a batched twin, and this environment is"
+            " stepped itself; give --set collect.explorer=persistent, or curious"
+        )
+    world = open_world(world_spec(config.task, config.levels[0].encoder))
+    try:
+        collect_world(
+            world,
+            folder,
+            wanted.explorer,
+            episodes=wanted.plans * wanted.episodes_per_plan,
+            length=wanted.length,
+            seed=wanted.seed,
+            split=wanted.split,
+            layouts=wanted.plans,
+            progress=progress,
+        )
+    finally:
+        world.close()
 
 
 def ablate(

@@ -18,6 +18,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
 from hjepa.config import to_plain
@@ -38,6 +39,8 @@ from hjepa.training.batches import (
     total_steps,
 )
 from hjepa.training.calibration import calibrate
+from hjepa.training.collapse import CollapseMonitor
+from hjepa.training.loggers import check_logger, make_logger
 from hjepa.training.progress import (
     METRICS_FILE,
     RESUME,
@@ -48,11 +51,13 @@ from hjepa.training.progress import (
     remove_progress_of,
     same_run,
 )
+from hjepa.training.signals import signals
 from hjepa.training.sources import Source, open_source
 from hjepa.training.start import start_from
 from hjepa.training.trainer import run_trainer
 from levels.encoders.picture import PictureEncoder
 from levels.encoders.vector import VectorEncoder
+from levels.settings import World
 
 
 class TrainStack(L.LightningModule):
@@ -68,6 +73,7 @@ class TrainStack(L.LightningModule):
         self.stack = stack
         self.config = config
         self.rows: list[dict[str, Any]] = []
+        self.monitor = CollapseMonitor()
 
     def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
         train = self.config.train
@@ -101,8 +107,7 @@ class TrainStack(L.LightningModule):
             )
             total = total + loss
             if logging:
-                row = {"step": self.global_step + 1, "level": part.level + 1, "loss": loss.item()}
-                self.rows.append(row | {name: value.item() for name, value in terms.items()})
+                self._log_level(part, memories, progress[part.level], {"loss": loss, **terms})
         if logging and not math.isfinite(total.item()):
             raise InputError(
                 f"the loss is {total.item()} at step {self.global_step + 1}",
@@ -111,11 +116,26 @@ class TrainStack(L.LightningModule):
             )
         return total
 
+    def _log_level(
+        self, part: Batch, memories: list[Tensor | None], progress: float, terms: dict[str, Tensor]
+    ) -> None:
+        found, k = signals(self.stack, part, memories), part.level
+        self._log(k, {name: value.item() for name, value in terms.items()} | found)
+        if k in self.stack.own_latents():
+            latent_dim = self.config.levels[k].latent_dim
+            self.monitor.look(self.global_step + 1, k + 1, latent_dim, progress, found)
+
+    def _log(self, k: int, values: dict[str, float]) -> None:
+        """A row of the table, and the same for the loggers that were asked for."""
+        step = self.global_step + 1
+        self.rows.append({"step": step, "level": k + 1, **values})
+        for logger in self.loggers:
+            logger.log_metrics({f"level_{k + 1}/{name}": value for name, value in values.items()}, step)
+
     def _log_critics(self, loss: Tensor, found: list[dict[str, Tensor]]) -> None:
         """Mean errors in steps, under the levels whose latents the critics read."""
         for k, terms in zip(self.stack.own_latents(), found):
-            row = {"step": self.global_step + 1, "level": k + 1, "loss": loss.item()}
-            self.rows.append(row | {"critic": terms["steps"].item()})
+            self._log(k, {"loss": loss.item(), "critic": terms["steps"].item()})
 
     def configure_optimizers(self) -> Any:
         """AdamW, a group per level and one of the critics; each one's rate warms up and decays within its own steps."""
@@ -188,6 +208,7 @@ def fit(
     precision: str = "32",
     progress: bool = True,
     start: str | os.PathLike[str] | None = None,
+    logger: str | None = None,
 ) -> Stack:
     """Train a stack and save it as a checkpoint.
 
@@ -199,6 +220,7 @@ def fit(
         precision: ``32`` or ``bf16``.
         progress: show a bar.
         start: a checkpoint to begin with, see `hjepa.training.start`; levels with 0 steps stay as they are in it.
+        logger: ``tensorboard`` or ``wandb``, which get what stands in metrics.csv as well; None: nobody does.
 
     Raises:
         InputError: the folder holds something else, or data or configuration cannot work.
@@ -206,6 +228,7 @@ def fit(
     """
     fix_threads()
     out = output_folder(out)
+    check_logger(logger)
     source, world = open_source(data, config)
     config = replace(config, task=source.facts["task"])
     identity = {"config": to_plain(config), "data_sha256": source.sha256}
@@ -226,7 +249,7 @@ def fit(
             "give 1 or more per level, or begin with a trained one (--start RUN)",
         )
     torch.manual_seed(config.train.seed)
-    stack = Stack(config, world)
+    stack = make_stack(config, world)
     standardise(stack, source)
     if begun is not None:
         start_from(stack, begun, str(start))
@@ -236,7 +259,7 @@ def fit(
     with locked_folder(folder, "another hjepa fit works in this folder"):
         if not is_empty(out):  # the other one has just finished
             return _finished(out, folder, identity)
-        return _fit(stack, source, out, identity, device, precision, progress)
+        return _fit(stack, source, out, identity, device, precision, progress, logger)
 
 
 def _fit(
@@ -247,13 +270,15 @@ def _fit(
     device: str,
     precision: str,
     progress: bool,
+    logger: str | None,
 ) -> Stack:
     """Train in the folder beside ``out``, whose lock is held."""
     config = stack.config
     folder = out.with_name(f"{out.name}.partial")
     claim(folder, config, identity)
     module = TrainStack(stack, config)
-    _train(module, source, folder, device, precision, progress)
+    logs = make_logger(logger, folder, out.name)
+    _train(module, source, folder, device, precision, progress, logs)
     stack = stack.cpu().eval()
     settle(stack)
     append_metrics(folder / METRICS_FILE, module.rows)
@@ -282,6 +307,14 @@ def check_source(config: RunConfig, source: Source) -> None:
         )
 
 
+def make_stack(config: RunConfig, world: World) -> Stack:
+    """A stack to be trained; InputError where a part of a level does not take what it is given."""
+    try:
+        return Stack(config, world)
+    except ValueError as error:
+        raise InputError(str(error), "levels", "mend the settings of the level") from None
+
+
 def settle(stack: Stack) -> None:
     """Let level 1 look sharply, which has learned what is to be seen."""
     encoder = stack.level(0).encoder
@@ -299,7 +332,13 @@ def standardise(stack: Stack, source: Source) -> None:
 
 
 def _train(
-    module: TrainStack, source: Source, folder: Path, device: str, precision: str, progress: bool
+    module: TrainStack,
+    source: Source,
+    folder: Path,
+    device: str,
+    precision: str,
+    progress: bool,
+    logs: Logger | None,
 ) -> None:
     config, stack = module.config, module.stack
     lengths = [stack.window_length(k) for k in range(stack.depth)]
@@ -316,6 +355,7 @@ def _train(
             "precision": precision_plugin(precision),
             "gradient_clip_val": config.train.clip,
             "default_root_dir": folder,
+            "logger": logs or False,
         },
         datamodule=TrajectoryData(source, config, lengths, stack),
         ckpt_path=resume if resume.exists() else None,

@@ -26,6 +26,12 @@ NOTE, CONFIG, RESUME, METRICS_FILE, MADE = "run.json", "config.yaml", "resume.ck
 COLUMNS = ("step", "level", "loss", "prediction", "prior", "variance", "covariance", "sigreg", "similarity",
            "inverse", "look", "probe", "critic")  # fmt: skip
 
+LOG_FOLDERS = ("tensorboard", "wandb")
+"""Of loggers that a run was asked for."""
+
+KEYS = COLUMNS[:3]
+"""What every table begins with; terms have come behind them in the course of time."""
+
 # In the order in which they are removed: without its note, what is left belongs to nobody.
 OWN = (f"{RESUME}.new", RESUME, METRICS_FILE, CONFIG, NOTE)
 
@@ -75,6 +81,9 @@ def finish(folder: Path, out: Path, save: Callable[[Path], None]) -> None:
     made.mkdir()
     for name in (CONFIG, METRICS_FILE):
         shutil.copyfile(folder / name, made / name)
+    for name in LOG_FOLDERS:
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, made / name, symlinks=True)
     save(made)
     made.rename(out)
     _clear(folder)
@@ -156,7 +165,7 @@ def _table(file: Path) -> tuple[list[str], list[dict[str, str]]]:
     with file.open(newline="", encoding="utf-8", errors="replace") as stream:
         reader = csv.DictReader(stream)
         columns = list(reader.fieldnames or ())
-        if columns[: len(COLUMNS)] != [*COLUMNS]:
+        if columns[: len(KEYS)] != [*KEYS]:
             return [*COLUMNS], []
         # A row that a kill has cut off lacks columns, and may have lost digits of its step.
         rows = [
@@ -182,12 +191,13 @@ def _broken(file: Path, why: str) -> InputError:
 
 def _own(name: str) -> bool:
     temporary = name.startswith(".") and name.endswith(".tmp")
-    return name in (*OWN, MADE) or temporary
+    return name in (*OWN, MADE, *LOG_FOLDERS) or temporary
 
 
 def _clear(folder: Path) -> None:
     """Remove what a run keeps, its note last."""
-    shutil.rmtree(folder / MADE, ignore_errors=True)
+    for name in (MADE, *LOG_FOLDERS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for item in folder.glob(".*.tmp"):
         item.unlink(missing_ok=True)
     for name in OWN:

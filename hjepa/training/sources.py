@@ -19,6 +19,7 @@ from hjepa.model.worlds import played_in, seen_world, within_bounds
 from hjepa.settings import ANY, RunConfig
 from levels.settings import Sight, World
 from tasks import ObservationStore, TrajectoryStore, task_spec
+from tasks.named import check_unwrapped
 from tasks.store_files import META
 from tasks.store_layout import FORMAT
 
@@ -169,14 +170,16 @@ def open_source(data: str | os.PathLike[str], config: RunConfig) -> tuple[Source
     """The store in a folder, of either format, as training sees it; and what an agent sees and does in its world.
 
     Raises:
-        InputError: data of another task, or that do not hold what level 1's encoder sees.
+        InputError: data of another task, states of an environment in somebody else's wrappers, or data that do not
+            hold what level 1's encoder sees.
         StoreError: the store cannot be read.
     """
     encoder = config.levels[0].sees
     if _format(Path(data)) != FORMAT:
         states = TrajectoryStore.open(data)
         _same_task(config, states.meta["task"], states.path)
-        world = world_of(task_spec(config.task), encoder)
+        _known_ways(states)
+        world = world_of(task_spec(states.meta["task"]), encoder)
         return StateSource(states, world.sight), world
     store = ObservationStore.open(data)
     _same_task(config, store.meta["world"], store.path)
@@ -194,7 +197,16 @@ def open_source(data: str | os.PathLike[str], config: RunConfig) -> tuple[Source
 def told_source(store: TrajectoryStore, config: RunConfig) -> StateSource:
     """A store of states as a stack that is told sees it; InputError where it is of another task."""
     _same_task(config, store.meta["task"], store.path)
+    _known_ways(store)
     return StateSource(store, None)
+
+
+def _known_ways(store: TrajectoryStore) -> None:
+    """InputError for states of an environment that somebody else's wrappers change: a batched twin made them."""
+    try:
+        check_unwrapped(store.meta["task"])
+    except ValueError as error:
+        raise InputError(str(error), str(store.path)) from None
 
 
 def _same_task(config: RunConfig, made_for: str, path: Path) -> None:

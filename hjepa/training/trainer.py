@@ -46,11 +46,10 @@ def run_trainer(
             plugins=[LightningEnvironment()],
             max_steps=steps,
             callbacks=[*callbacks, *bar],
-            logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
             enable_progress_bar=refresh is not None,
-            **(settings or {}),
+            **({"logger": False} | (settings or {})),
         )
         handlers = _handlers()
         try:

@@ -1,10 +1,41 @@
-"""Variance and covariance regularisation (VICReg, Bardes et al., arXiv 2105.04906, equations 1 to 4)."""
+"""Variance and covariance regularisation (VICReg, Bardes et al., arXiv 2105.04906, equations 1 to 4).
+
+With C the covariance of N latents about the mean of their layout, D numbers each:
+
+    variance    1 / D  sum over i of  max(0, 1 - sqrt(C_ii + floor))
+    covariance  1 / D  sum over i != j of  C_ij²
+
+The paper's third term, invariance, is here the prediction (and ``similarity``, of moments in a row). Its expander is
+`levels.settings.LevelSettings.expander`: the terms then hold for what a small network makes of the latent, so that the
+latent itself need not be decorrelated.
+"""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from levels.anti_collapse.base import AntiCollapse, centred
+from levels.anti_collapse.gathering import gathered
+
+
+class VICReg(AntiCollapse):
+    """See the module.
+
+    Args:
+        encoder: of the level.
+        floor: added to variances before the square root.
+    """
+
+    def __init__(self, encoder: nn.Module, floor: float = 1e-4) -> None:
+        super().__init__(encoder)
+        self.floor = floor
+
+    def forward(self, pairs: Tensor) -> dict[str, Tensor]:
+        """``variance`` and ``covariance``."""
+        variance, covariance = variance_covariance(gathered(pairs).flatten(1, 2), self.floor)
+        return {"variance": variance, "covariance": covariance}
 
 
 def variance_covariance(latent: Tensor, floor: float = 1e-4) -> tuple[Tensor, Tensor]:
@@ -21,9 +52,8 @@ def variance_covariance(latent: Tensor, floor: float = 1e-4) -> tuple[Tensor, Te
     Returns:
         two scalars.
     """
-    centred = (latent - latent.mean(1, keepdim=True)).flatten(0, 1)
-    count, dim = centred.shape
-    covariance = centred.T @ centred / max(count - len(latent), 1)
+    less, free = centred(latent)
+    covariance = less.T @ less / free
     variance = F.relu(1 - (covariance.diagonal() + floor).sqrt()).mean()
     off_diagonal = covariance - torch.diag(covariance.diagonal())
-    return variance, off_diagonal.square().sum() / dim
+    return variance, off_diagonal.square().sum() / less.shape[1]

@@ -138,6 +138,42 @@ def test_goals_that_the_world_shows(run: Path, tmp_path: Path) -> None:
     assert all(0 <= record["random_success_rate"] <= 1 for record in records)
 
 
+def test_a_killed_plan_goes_on_after_its_last_batch(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hjepa.evaluation import worlds
+    from hjepa.evaluation.records import without_timing
+
+    played, play = [], worlds.play_world
+    batches = ("--episode-batch", 2, "--budget-tflops", 0.02, "--step-budget", 8)
+
+    def dies(agent: object, world: object, tasks: object, first: int, *rest: object) -> object:
+        if len(played) == 4:  # one level's three batches, and one of the next
+            raise KeyboardInterrupt
+        played.append(first)
+        return play(agent, world, tasks, first, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worlds, "play_world", dies)
+    assert plan(run, tmp_path / "killed.json", *batches) == 130
+    said = capsys.readouterr().err
+    assert "1 levels, seed 0, budget_tflops 0.02: 2 of 6 episodes, " in said and "% solved" in said
+    assert "the same command again continues" in said
+    assert not (tmp_path / "killed.json").exists() and (tmp_path / "killed.json.partial").is_dir()
+
+    def counts(agent: object, world: object, tasks: object, first: int, *rest: object) -> object:
+        played.append(first)
+        return play(agent, world, tasks, first, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worlds, "play_world", counts)
+    assert plan(run, tmp_path / "killed.json", *batches) == 0
+    assert played == [0, 2, 4, 0, 2, 4], "no batch is played twice"
+    assert "2 levels, seed 0, budget_tflops 0.02: 2 of 6 episodes" in capsys.readouterr().err
+    assert not (tmp_path / "killed.json.partial").exists()
+    assert plan(run, tmp_path / "whole.json", "--episode-batch", 4, *batches[2:]) == 0
+    killed, whole = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("killed", "whole"))
+    assert [without_timing(record) for record in killed] == [without_timing(record) for record in whole]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -25,7 +25,8 @@ def test_defaults_work_and_do_not_change() -> None:
             "level encoder is 'cnn'; choose from agent, symbols, image, vector, mlp, shared",
         ),
         ({"macro_action": "option"}, "level macro_action is 'option'; choose from primitive, outcome, chunk"),
-        ({"anti_collapse": "none"}, "level anti_collapse is 'none'; choose from vicreg, sigreg"),
+        ({"anti_collapse": "dropout"}, "level anti_collapse is 'dropout'; choose from vicreg, sigreg"),
+        ({"anti_collapse": "math:pi"}, "'math:pi' is of type float; it has to be a class that derives from"),
         ({"sigma": 0.0}, "level sigma is 0.0; give a number above 0, up to 1000000"),
         ({"sigma": float("nan")}, "level sigma is nan"),
         ({"expander": -1}, "level expander is -1; give a whole number from 0 to 16384"),
@@ -56,12 +57,19 @@ def test_memory_settings_refuse(wrong: dict[str, Any]) -> None:
         MemorySettings(**wrong)
 
 
-@pytest.mark.parametrize("name", list(vars(LossWeights())))
+@pytest.mark.parametrize("name", [name for name in vars(LossWeights()) if name != "others"])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_loss_weights_refuse(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"loss weight {name} is {value}; give a number from 0 to 1000000"):
         LossWeights(**{name: value})
     assert getattr(LossWeights(**{name: 0.0}), name) == 0.0
+
+
+def test_weights_of_terms_of_ones_own() -> None:
+    weights = LossWeights(barlow=3.0, others={"mine": 2.0})
+    assert (weights.of("barlow"), weights.of("mine"), weights.of("yours")) == (3.0, 2.0, 1.0)
+    with pytest.raises(ValueError, match="loss weight mine is -1.0; give a number from 0 to 1000000"):
+        LossWeights(others={"mine": -1.0})
 
 
 def test_the_number_of_actions_follows_from_their_kind() -> None:

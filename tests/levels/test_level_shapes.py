@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from levels.settings import MemorySettings
+from levels.settings import ANTI_COLLAPSE, MemorySettings
 
 MEMORY = MemorySettings(channels=4, dilations=(1, 2), heads=2)
 READS = {"blind": (None, False), "memory": (MEMORY, False), "encoder reads": (MEMORY, True)}
@@ -64,6 +64,19 @@ def test_shapes_and_losses(
     assert set(terms) == expected and all(term.shape == () for term in terms.values())
     weighted = sum(getattr(level.settings.loss, name) * float(term.detach()) for name, term in terms.items())
     assert total.item() == pytest.approx(weighted, rel=1e-5)
+    total.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in level.parameters())
+
+
+@pytest.mark.parametrize("anti_collapse", ANTI_COLLAPSE)
+@pytest.mark.parametrize("encoder", ["agent", "mlp"])
+def test_every_way_not_to_collapse(toys: SimpleNamespace, encoder: str, anti_collapse: str) -> None:
+    level = toys.make_level(encoder=encoder, anti_collapse=anti_collapse)
+    below, taken = toys.windows(level)
+    total, terms = level.losses(below, taken, level.write(toys.grids()), progress=0.5)
+    own = {"vicreg": {"variance", "covariance"}, "distillation": set(), "none": set()}
+    assert set(terms) == {"prediction", "prior", "similarity"} | own.get(anti_collapse, {anti_collapse})
+    assert all(term.shape == () and hasattr(level.settings.loss, name) for name, term in terms.items())
     total.backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in level.parameters())
 

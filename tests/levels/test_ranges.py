@@ -73,6 +73,11 @@ def test_a_range_holds_what_lies_between(number: float, a: float, b: float, abov
 def test_every_number_of_a_level_has_a_range(section: type) -> None:
     kinds = kinds_of(section)
     for item in fields(section):
+        if item.name in (
+            "anti_collapse_with",
+            "others",
+        ):  # numbers by name, checked where the names are known
+            continue
         numbers = any(name in str(kinds[item.name]) for name in ("'int'", "'float'", "int", "float"))
         assert (range_of(item) is not None) == numbers, item.name
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tasks import make_world
+from tasks.curiosity import Curious
 from tasks.goals import plain_tasks
 from tasks.policies import CORRELATION, REPEAT, Policy, persistent
 from tasks.store_files import StoreError
@@ -46,6 +47,41 @@ def test_persistent_numbers_drift_and_are_uniform() -> None:
         # Of uniform numbers made of normal ones that correlate by c: 6 / pi arcsin(c / 2).
         assert abs(correlation - 6 / np.pi * np.arcsin(CORRELATION / 2)) < 0.01
     assert abs(np.corrcoef(drawn[..., 0].ravel(), drawn[..., 1].ravel())[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("world_id", ["MiniGrid-DoorKey-5x5-v0", "MiniGrid-SimpleCrossingS9N1-v0"])
+def test_a_curious_policy_sees_far_more_than_a_persistent_one(world_id: str) -> None:
+    world, counts = make_world(world_id), {}
+    for name in ("persistent", "curious"):
+        seen = world.reset(plain_tasks(np.arange(12)))
+        act = Policy(name, world).begin(12, np.random.default_rng(0))
+        shown = [{image.tobytes()} for image in seen["image"]]
+        for _ in range(80):
+            seen = world.step(act(seen)).observation
+            for known, image in zip(shown, seen["image"]):
+                known.add(image.tobytes())
+        counts[name] = np.mean([len(known) for known in shown])
+    world.close()
+    assert counts["curious"] > 1.8 * counts["persistent"], counts
+
+
+def test_a_curious_policy_tries_all_and_then_what_leads_away() -> None:
+    """A corridor of six places: 0 and 1 lead along it, 2 and 3 do nothing."""
+    place, visits = np.zeros(50, dtype=np.int64), np.zeros((50, 6), dtype=np.int64)
+    act, done = Curious(Actions(4), 50, np.random.default_rng(0)), np.zeros((50, 4), dtype=np.int64)
+    for _ in range(60):
+        visits[np.arange(50), place] += 1
+        action = act({"image": place[:, None]})
+        done[np.arange(50), action] += 1
+        place = np.clip(place + (action == 0) - (action == 1), 0, 5)
+    assert (visits > 0).all() and (done > 0).all()
+    assert visits.std(1).mean() < 4, "it is everywhere about as often"
+    assert (done[:, 2:].sum(1) / 60).mean() < 0.35, "what does nothing is done less than half of the time"
+
+
+def test_a_curious_policy_needs_actions_that_can_be_counted() -> None:
+    with pytest.raises(ValueError, match="policy curious counts actions, .*; choose persistent or random"):
+        Policy("curious", make_world(PENDULUM))
 
 
 def test_a_function_of_a_user_acts_on_what_is_seen(functions: ModuleType, tmp_path: Path) -> None:

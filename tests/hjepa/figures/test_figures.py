@@ -77,7 +77,7 @@ def trace() -> Trace:
     results = Results(
         ones, steps, ones.astype(float), ones, ones, ones, np.zeros_like(ones), ones.astype(float), ones * 0
     )
-    stack: Any = SimpleNamespace(depth=3, probes=[PlainProbe()] * 3, config=SimpleNamespace(task=TASK))
+    stack: Any = SimpleNamespace(depth=3, probe=lambda k: PlainProbe(), config=SimpleNamespace(task=TASK))
     return Trace(batch, agent, results, decisions, stack)
 
 
@@ -177,7 +177,7 @@ def test_subgoals_on_one_cell_share_a_label(trace: Trace) -> None:
 
 
 def test_one_level_alone(trace: Trace) -> None:
-    stack: Any = SimpleNamespace(depth=1, probes=[PlainProbe()], config=trace.stack.config)
+    stack: Any = SimpleNamespace(depth=1, probe=lambda k: PlainProbe(), config=trace.stack.config)
     low = dataclasses.replace(trace, stack=stack, decisions=[d for d in trace.decisions if d.level == 1])
     figure = figures.subgoals(low)
     render(figure)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from hjepa.config import load_preset, parse_config, with_plan
 from hjepa.devices import fix_threads
 from hjepa.evaluation.records import Record, read_records
 from hjepa.model.checkpoints import SHIPPED, describe
+from hjepa.model.perception import draw
 from tasks import cell_distances, sample_episodes, step_agents
 
 NAMES = sorted(folder.parent.name for folder in SHIPPED.glob("*/model.json"))
@@ -31,11 +34,14 @@ def test_all_weights_together_are_small() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_come_from_the_preset_of_their_name_and_have_a_card(name: str) -> None:
-    found = describe(name)
-    # Parsed, so that settings which came later have their defaults.
-    assert parse_config(found["config"], name) == load_preset(name)
-    card = (PUBLISHED / name / "card.md").read_text()
-    assert found["sha256"] in card and f"hjepa fit --preset {name}" in card
+    found, card = describe(name), (PUBLISHED / name / "card.md").read_text()
+    assert found["sha256"] in card
+    # The last command that trains them, as the card has it; parsed, so that later settings have their defaults.
+    commands = [line for line in card.replace("\\\n", " ").splitlines() if line.startswith("hjepa fit ")]
+    words = shlex.split([line for line in commands if f"--preset {name} " in line][-1])
+    overrides = [value for word, value in pairwise(words) if word == "--set"]
+    assert parse_config(found["config"], name) == load_preset(name, overrides)
+    assert ("--start" in words) == ("start_sha256" in found)
     records = json.loads((PUBLISHED / name / "results.json").read_text())
     assert {record["checkpoint_sha256"] for record in records} == {found["sha256"]}
 
@@ -71,9 +77,37 @@ def published(name: str) -> Record:
     return max(own, key=lambda record: record["levels"])
 
 
-def test_every_shipped_weights_says_that_it_is_told_the_state() -> None:
-    assert all(name.startswith("told-") for name in NAMES)
-    assert {(PUBLISHED / name).is_dir() for name in NAMES} == {True}
+@pytest.mark.parametrize("name", NAMES)
+def test_who_is_told_the_state_says_so(name: str) -> None:
+    assert name.startswith("told-") == (not hjepa.load_stack(name).sees)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nested-d")])
+def test_level_1_sees_where_it_is_and_imagines_unseen_plans_exactly(name: str) -> None:
+    stack = hjepa.load_stack(name)
+    level, sight = stack.level(0), stack.world.sight
+    assert sight is not None
+    episodes = sample_episodes(stack.config.task, "validation", episodes=4, seed=3)
+    rng, seen, exact = np.random.default_rng(0), [], []
+    for episode in range(4):
+        grid, walls = episodes.grid[episode : episode + 1], episodes.walls[episode : episode + 1]
+        states = np.asarray(cell_distances(walls[0])[0])
+
+        def latents(agent: np.ndarray, grid: np.ndarray = grid) -> torch.Tensor:
+            parts = [torch.from_numpy(draw(sight, grid, some))[None] for some in np.array_split(agent, 4)]
+            return torch.cat([level.encode(part, None) for part in parts], 1)
+
+        every, agent = latents(states)[0], states[rng.integers(0, len(states), 100)]
+        memory = level.write(torch.from_numpy(draw(sight, grid, agent[:1])))
+        latent = latents(agent)
+        seen.append((states[torch.cdist(latent[0], every).argmin(1).numpy()] == agent).all(-1).mean())
+        for _ in range(8):
+            action = rng.choice(3, 100, p=[0.2, 0.2, 0.6])
+            agent = step_agents(walls.repeat(100, 0), agent, action)
+            step = F.one_hot(torch.from_numpy(action), stack.world.actions).float()[None]
+            latent = level.advance(latent, level.condition(latent, memory), step)
+        exact.append((states[torch.cdist(latent[0], every).argmin(1).numpy()] == agent).all(-1).mean())
+    assert np.mean(seen) == 1 and np.mean(exact) >= 0.95
 
 
 @pytest.mark.slow

@@ -131,8 +131,8 @@ def test_a_section_that_cannot_be_read_is_refused(
     [
         (Grid(levels=(4,)), "choose from 1 to its 3 levels"),
         (Grid(depth=("deep",)), "depth 'deep'"),
-        (Grid(metric=("cosine",)), "plan.metric 'cosine'"),
-        (Grid(planner=("guess",)), "plan.planner 'guess'"),
+        (Grid(metric=("cosine",)), "plan.metric is 'cosine'"),
+        (Grid(planner=("guess",)), "plan.planner is 'guess'"),
         (Grid(episodes=0), "episodes 0"),
         (Grid(seed=-1), "seed -1"),
         (Grid(budget_tflops=(0.0,)), "budget of 0.0"),

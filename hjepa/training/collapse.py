@@ -1,0 +1,54 @@
+"""Says, while a stack trains, that the latents of a level collapse."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+RANK_SHARE = 0.1
+"""Effective rank, as a share of the numbers in a latent, below which a level counts as collapsed."""
+
+LEAST_SPREAD = 0.05
+"""Spread below which it does so too: a twentieth of what regularisers aim at. All directions may shrink alike."""
+
+SETTLED = 0.1
+"""Share of a level's training before which nothing is said: what it begins with is no collapse."""
+
+
+class CollapseWarning(UserWarning):
+    """The latents of a level have become all but the same."""
+
+
+class CollapseMonitor:
+    """Warns once per level, after two readings in a row that say so."""
+
+    def __init__(self) -> None:
+        self._low: dict[int, int] = {}
+        self._said: set[int] = set()
+
+    def look(
+        self, step: int, level: int, latent_dim: int, progress: float, found: Mapping[str, float]
+    ) -> None:
+        """Take a reading.
+
+        Args:
+            step: of training.
+            level: its number, from 1.
+            latent_dim: numbers in its latent.
+            progress: share of its training that is done.
+            found: from `hjepa.training.signals.signals`.
+        """
+        rank, spread, least = found["effective_rank"], found["spread"], RANK_SHARE * latent_dim
+        if progress < SETTLED or (rank >= least and spread >= LEAST_SPREAD):
+            self._low.pop(level, None)
+            return
+        self._low[level] = self._low.get(level, 0) + 1
+        if self._low[level] == 2 and level not in self._said:
+            self._said.add(level)
+            warnings.warn(
+                f"step {step}: the latents of level {level} collapse: effective rank {rank:.2f} of {latent_dim}"
+                f" (low is below {least:g}), spread {spread:.2g} (low is below {LEAST_SPREAD:g}); raise the weights of"
+                f" its anti-collapse, or choose another with levels.{level - 1}.anti_collapse",
+                CollapseWarning,
+                stacklevel=2,
+            )
