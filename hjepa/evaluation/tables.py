@@ -49,7 +49,8 @@ _VARYING: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:
-    """A table of records, one block per evaluation, each with the random floor and the shortest path below.
+    """A table of records, one block per evaluation, each with the random floor and the shortest path below; where goals
+    are from trajectories, the path that was recorded.
 
     Columns are those of the contract in `hjepa.evaluation.records`, and whatever else tells the records apart: oracle,
     mission, guardrails, budget, memory, training seed, checkpoint, perception and overrides; the active share lists the
@@ -125,7 +126,7 @@ def _block(records: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> str:
     rows.append(
         _baseline(
             columns,
-            "shortest path",
+            "shortest path" if first.get("goals", "world") == "world" else "recorded path",
             {"success": success_text(share), "path ratio": number(1.0, 2), "SPL": number(share, 2)},
         )
     )

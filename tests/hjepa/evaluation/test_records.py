@@ -202,6 +202,12 @@ def test_table_has_a_block_per_evaluation_and_both_baselines() -> None:
     assert shortest[start:].startswith(" 75.0 %") and "shortest path" in shortest
 
 
+def test_a_goal_that_was_recorded_was_not_reached_by_a_shortest_path() -> None:
+    text = tables.table([make() | {"goals": "world"}, make(split="validation") | {"goals": "offset:25"}])
+    world, recorded = text.split("\n\n")
+    assert "shortest path" in world and "recorded path" in recorded and "shortest" not in recorded
+
+
 def test_table_without_a_random_floor_leaves_its_row_out() -> None:
     assert "random" not in tables.table([make(random_success_rate=None)])
 
