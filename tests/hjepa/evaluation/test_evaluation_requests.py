@@ -119,6 +119,9 @@ def test_an_evaluation_goes_on_from_what_was_kept(stack: Stack) -> None:
         def keep(self, parts: list[Results]) -> None:
             self.parts, self.told = list(parts), self.told + 1
 
+        def tell(self, over: int, solved: int) -> None:
+            assert 0 <= solved <= over <= 3
+
     asked = Evaluation(task_spec(D2), AgentOptions(1, 0.05), episodes=3, episode_batch=1)
     kept = Kept([])
     whole = evaluate(stack, asked, progress=kept)

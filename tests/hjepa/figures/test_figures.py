@@ -366,8 +366,11 @@ def test_animation_follows_agent_and_plans(trace: Trace, tmp_path: Path) -> None
 
 
 def test_side_by_side_waits_for_the_slowest(trace: Trace, tmp_path: Path) -> None:
+    less = trace.results.steps - 5
     slow = dataclasses.replace(
-        trace, results=dataclasses.replace(trace.results, steps=trace.results.steps - 5)
+        trace,
+        results=dataclasses.replace(trace.results, steps=less),
+        decisions=[decision for decision in trace.decisions if int(decision.time.max()) < less.min()],
     )
     animation = figures.side_by_side([trace, slow], ["left", "right"])
     figure, steps = animation._fig, int(trace.results.steps[0])

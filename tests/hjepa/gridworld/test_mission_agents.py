@@ -134,7 +134,7 @@ def test_missions_are_read_from_files_and_lines(tmp_path: Path) -> None:
         ("wander", "choose from reach, visit, avoid, match, fetch"),
         (str(tmp_path / "none.yaml"), "No such file"),
         ("do: [{reach: home}]", "place 'home'"),
-        ("do: [", "give a file of YAML"),
+        ("do: [", "not YAML .* mend it"),
     ):
         with pytest.raises(InputError, match=message):
             read_mission(asked)

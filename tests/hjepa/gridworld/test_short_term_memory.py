@@ -192,7 +192,7 @@ def test_a_doorway_seen_once_and_out_of_view_is_planned_through() -> None:
     episodes = EpisodeBatch(batch.plan_seed, batch.grid, *ends, np.array([steps]))
     results = {}
     for memory in (Remembering("seen", lambda count, size: seen(once)), remembering("none")):
-        agent = make_agent(deep, spec, AgentOptions(1, settings=small(deep, 1), memory=remembering(memory)))
+        agent = make_agent(deep, spec, AgentOptions(1, settings=small(deep, 1), memory=memory))
         trace = play(agent, spec, episodes, 0, 0)
         results[memory.name] = (bool(trace.results.success[0]), int(trace.results.steps[0]))
         if memory.name == "seen":

@@ -207,7 +207,7 @@ def test_what_cannot_see_says_so(folder: Path, tmp_path: Path, capsys: pytest.Ca
     for words, reason in (
         (["--data", str(other)], "plans of split validation"),
         (["--data", str(folder / "data"), "--lava", "1"], "give a share from 0"),
-        (["--data", str(folder / "data"), "--steps", "0"], "give 1 or more"),
+        (["--data", str(folder / "data"), "--steps", "0"], "is not a whole number from 1"),
     ):
         assert main(["see", "--checkpoint", str(folder), *words]) == 2
         assert reason in capsys.readouterr().err

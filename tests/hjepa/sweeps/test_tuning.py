@@ -45,10 +45,10 @@ def test_what_is_asked_for_counts_for_the_flat_agent_too() -> None:
     ("flat", "reason"),
     [
         ("{l2: {horizon: 9}}", "choose from 1 to 3"),
-        ("{l2: {horizon: 2, commit: 3}}", "choose from 1 to 2"),
-        ("{l2: {metric: l2}}", "choose from actor, block, commit"),
+        ("{l2: {horizon: 2, commit: 3}}", "choose from 1 to level 1's horizon 2"),
+        ("{l2: {metric: l2}}", "there is no setting .plan.flat.l2.metric.; choose from horizon, commit"),
         ("{l2: {planner: magic}}", "choose from adam"),
-        ("{magic: {haste: 1}}", "settings for one of"),
+        ("{magic: {haste: 1}}", "plan.flat of metric .magic.; did you mean imagined"),
         ("{imagined: {walks: 3}}", "give level, count"),
         ("{imagined: {walks: {lag: 99}}}", "more steps than lag"),
     ],
