@@ -64,7 +64,9 @@ def parse_mission(description: Any) -> Mission:
         ValueError: what is wrong with it, where, and what may stand there.
     """
     if not isinstance(description, Mapping) or not set(description) <= {"do", "avoid"}:
-        raise ValueError(f"mission {_shown(description)}: write a mapping with do, and avoid if there is something")
+        raise ValueError(
+            f"mission {_shown(description)}: write a mapping with do, and avoid if there is something"
+        )
     legs = description.get("do")
     if not isinstance(legs, Sequence) or isinstance(legs, str) or not legs:
         raise ValueError(f"mission do: {_shown(legs)}; write a list of legs such as [{{reach: goal}}]")
@@ -101,7 +103,9 @@ def _leg(number: int, leg: Any) -> tuple[str, Place]:
     verb, place = next(iter(leg.items()))
     if isinstance(place, str):
         if place not in WORDS:
-            raise ValueError(f"{where}: place {_shown(place)}; write a cell [x, y], or one of {', '.join(WORDS)}")
+            raise ValueError(
+                f"{where}: place {_shown(place)}; write a cell [x, y], or one of {', '.join(WORDS)}"
+            )
         return verb, place
     if verb == "match":
         raise ValueError(f"{where}: match {_shown(place)}; only the word goal names a whole state")
@@ -113,7 +117,9 @@ def _rectangle(area: Any) -> tuple[int, int, int, int]:
     numbers = _numbers("mission avoid", area, 4 if size == 4 else 2)
     x, y, right, bottom = numbers if size == 4 else (*numbers, *numbers)
     if right < x or bottom < y:
-        raise ValueError(f"mission avoid: {_shown(area)} ends before it begins; write [left, top, right, bottom]")
+        raise ValueError(
+            f"mission avoid: {_shown(area)} ends before it begins; write [left, top, right, bottom]"
+        )
     return x, y, right, bottom
 
 
