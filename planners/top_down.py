@@ -385,12 +385,11 @@ class TopDownPlanner:
         if at_goal:
             # Reached now or within the next step: too coarse a level to say more than the goal itself.
             near = torch.stack([latent, plan.latents[:, 0]], 1).unsqueeze(1)
-            distance = (
-                LevelCosts(self.levels, state, k, rows)
-                .to_go()(near, own.goal[rows][:, None, None])
-                .squeeze(1)
-            )
-            skipped = distance.amin(1) <= level.reached
+            # In blocks, or who is just about there would be so in some company and not in other.
+            for local, kept in blocks(torch.arange(len(rows), device=rows.device), self.block):
+                to_go = LevelCosts(self.levels, state, k, rows[local]).to_go()
+                distance = to_go(near[local], own.goal[rows[local]][:, None, None]).squeeze(1)
+                skipped[local[:kept]] = distance.amin(1)[:kept] <= level.reached
         assert below.target is not None
         below.aims_at_goal[rows] = skipped
         below.target[rows] = plan.latents[:, 0]

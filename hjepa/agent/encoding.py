@@ -12,6 +12,7 @@ from hjepa.model.stack import Stack
 from hjepa.settings import PlanSettings
 from levels.costs.field import FieldCost
 from planners.blocks import blocks, pad
+from planners.rollouts import ALIGNED
 
 ENCODED = 64
 """Observations per call of the encoder, padded: the same bits whatever the number of episodes."""
@@ -24,10 +25,16 @@ class Reader:
         stack: of the levels in use.
         settings: of planning.
         searches: of the levels.
+
+    Attributes:
+        size: observations and floor plans per call, padded: the same bits in any company.
     """
 
     def __init__(self, stack: Stack, settings: PlanSettings, searches: Searches) -> None:
         self.stack, self.settings, self.searches = stack, settings, searches
+        # Kernels of convolutions and products treat what is left over behind whole vectors otherwise, and so the last
+        # picture of a block, unless its places fill whole vectors.
+        self.size = -(-settings.block // ALIGNED) * ALIGNED
 
     @torch.no_grad()
     def write(self, grid: np.ndarray) -> list[Tensor | None]:
@@ -38,7 +45,7 @@ class Reader:
     def write_level(self, k: int, grid: np.ndarray) -> Tensor | None:
         """What level k + 1 remembers of floor plans (E, W, H, 3): (E, W, H, C) or None."""
         plans = torch.from_numpy(grid).to(self._device)
-        parts = [self.stack.write_level(k, padded) for padded, _ in blocks(plans, self.settings.block)]
+        parts = [self.stack.write_level(k, padded) for padded, _ in blocks(plans, self.size)]
         kept = [part for part in parts if part is not None]
         return torch.cat(kept)[: len(grid)].contiguous() if kept else None
 
@@ -59,10 +66,10 @@ class Reader:
         for k in range(1, self.stack.depth):
             level, memory = self.stack.level(k), memories[k]
             parts = []
-            for start in range(0, len(latents[-1]), self.settings.block):
-                rows = slice(start, start + self.settings.block)
-                below, kept = pad(latents[-1][rows], self.settings.block)
-                seen = None if memory is None else pad(memory[rows], self.settings.block)[0]
+            for start in range(0, len(latents[-1]), self.size):
+                rows = slice(start, start + self.size)
+                below, kept = pad(latents[-1][rows], self.size)
+                seen = None if memory is None else pad(memory[rows], self.size)[0]
                 parts.append(level.encode(below.unsqueeze(1), seen).squeeze(1)[:kept])
             latents.append(torch.cat(parts))
         return latents
@@ -115,10 +122,10 @@ class Reader:
                 fields.append(fields[-1])
                 continue
             parts = []
-            for rows in torch.arange(len(goal)).split(self.settings.block):
-                plans, kept = pad(grid[rows], self.settings.block)
-                ends = pad(goal[rows], self.settings.block)[0]
-                closed = None if zone is None else pad(zone[rows], self.settings.block)[0] > 0
+            for rows in torch.arange(len(goal)).split(self.size):
+                plans, kept = pad(grid[rows], self.size)
+                ends = pad(goal[rows], self.size)[0]
+                closed = None if zone is None else pad(zone[rows], self.size)[0] > 0
                 parts.append(critic.field(plans, ends, self.searches.sweeps, closed)[:kept])
             fields.append(torch.cat(parts))
         return fields
@@ -129,7 +136,7 @@ class Reader:
         critic = self.stack.critic(0)
         assert isinstance(critic, FieldCost)
         pictures = torch.from_numpy(np.ascontiguousarray(floor)).to(self._device)
-        parts = [critic.costs(padded)[:kept] for padded, kept in blocks(pictures, self.settings.block)]
+        parts = [critic.costs(padded)[:kept] for padded, kept in blocks(pictures, self.size)]
         return torch.cat(parts)
 
     @property
