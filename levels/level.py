@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from levels.anti_collapse.kinds import make_anti_collapse
 from levels.encoders.given import Given, make_encoder
+from levels.encoders.picture import PictureEncoder
 from levels.grid.memory import MemoryReader
 from levels.macro_actions import (
     ChunkEncoder,
@@ -21,6 +22,7 @@ from levels.macro_actions import (
     responsibilities,
 )
 from levels.networks import mlp
+from levels.pictures import distinct
 from levels.predictors import Predictor
 from levels.reading import make_writer
 from levels.settings import SEEING, LevelSettings, World
@@ -85,6 +87,14 @@ class Level(nn.Module):
         latent: Tensor = encoder(flat, memory)
         return latent.reshape(*below.shape[:-axes], -1)
 
+    def see(self, below: Tensor, memory: Tensor | None) -> Tensor:
+        """`encode` for training: windows (P, n, F, ...) -> (P, n, F, D), every different picture seen once."""
+        if not isinstance(self.encoder, PictureEncoder):
+            return self.encode(below, memory)
+        pictures, number = distinct(below.flatten(0, 2))
+        latent: Tensor = self.encode(pictures[None], None)[0]
+        return latent[number].view(*below.shape[:3], -1)
+
     def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
         """What predictor and prior share: (P, N, D) -> (P, N, hidden)."""
         return self.predictor.condition(latent, memory)
@@ -122,6 +132,7 @@ class Level(nn.Module):
         progress: float,
         place: Tensor | None = None,
         encoded: bool = False,
+        latent: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted loss and its terms on windows of the level's own steps.
 
@@ -136,12 +147,14 @@ class Level(nn.Module):
                 to learn where to look; None: they find out themselves.
             encoded: ``below`` is this level's latents (P, n, F, D), made by an encoder that does not change: only what
                 becomes of them is learned.
+            latent: what `see` makes of ``below``, from whoever has it already.
 
         Returns:
             the scalar to minimise, and every term unweighted by name.
         """
         weights = self.settings.loss
-        latent = below if encoded else self.encode(below, memory)
+        if latent is None:
+            latent = below if encoded else self.see(below, memory)
         if self.chunk_encoder is not None:
             assert actions is not None
             actions = self.chunk_encoder(actions)

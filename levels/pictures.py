@@ -24,6 +24,15 @@ def planes(observation: Tensor, sight: Sight) -> Tensor:
     return rearrange(torch.cat(parts, -1), "n w h c -> n c w h").float()
 
 
+def distinct(observation: Tensor) -> tuple[Tensor, Tensor]:
+    """Observations (N, ...) -> those that differ (M, ...), and the number of each one's (N,).
+
+    In small worlds many moments of a batch look the same, and seeing is what training takes longest with.
+    """
+    different, number = torch.unique(observation.flatten(1), dim=0, return_inverse=True)
+    return different.view(-1, *observation.shape[1:]), number
+
+
 def near(inputs: int, outputs: int) -> nn.Conv2d:
     """A 3 x 3 convolution that goes on at a picture's edge as the picture ends: an edge of zeros would stand out."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate")

@@ -260,13 +260,13 @@ class Stack(nn.Module):
             chunks = self._chunks(k, agent, action, memories, form)
         level = self.level(k)
         place = None if self.sees else moments[..., :2]
-        total, terms = level.losses(below, chunks, memories[k], progress, place, form.encoded and not k)
+        known = form.encoded and not k
+        latent = below if known else level.see(below, memories[k])
+        total, terms = level.losses(below, chunks, memories[k], progress, place, known, latent)
         state = state if self.sees else moments
         if state is None:
             return total, terms
-        with torch.no_grad():
-            latent = below if form.encoded and not k else level.encode(below, memories[k])
-        terms["probe"] = self.probe(k).loss(latent, state)
+        terms["probe"] = self.probe(k).loss(latent.detach(), state)
         return total + terms["probe"], terms
 
     def critic_loss(
