@@ -50,7 +50,9 @@ def first_state(task: str, arguments: Mapping[str, Any]) -> np.ndarray:
     with_goal = task in WITH_GOALS
     drawn: dict[str, Any] = {} if with_goal else {"render_mode": "rgb_array"}
     if task in GRIDS and "Point" not in task:
-        drawn["highlight"] = "Partial" in task  # what the agent sees of the world, where that is not all of it
+        drawn["highlight"] = (
+            "Partial" in task
+        )  # what the agent sees of the world, where that is not all of it
     environment = gymnasium.make(task, **arguments, **drawn)
     seen, info = environment.reset(seed=SEED)
     picture = np.asarray(seen["image"] if with_goal else environment.render())

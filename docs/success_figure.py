@@ -1,4 +1,4 @@
-"""Make the README's figure of results out of published per-episode lists: ``python docs/success.py``.
+"""Make the README's figure of results out of published per-episode lists: ``python docs/success_figure.py``.
 
 Every point is a number of levels on test tasks, with its 95 % interval; `PANELS` says which lists a panel is made of.
 """

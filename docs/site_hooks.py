@@ -9,9 +9,10 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.structure.files import File, Files, InclusionLevel
+if TYPE_CHECKING:
+    from mkdocs.structure.files import Files
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,6 +32,8 @@ FENCE = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
     """Add what lies outside of this folder."""
+    from mkdocs.structure.files import File, InclusionLevel
+
     for source, place in _outside():
         files.append(
             File.generated(
