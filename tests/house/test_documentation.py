@@ -103,6 +103,32 @@ def test_commands_in_blocks_parse(page: Path) -> None:
             check(words)
 
 
+def strangers(words: list[str]) -> list[str]:
+    """Presets, weights and tasks of ours that a command names and that are not there."""
+    package, wrong = ROOT / "hjepa", []
+    for option, value in zip(words, words[1:]):
+        ours = value.startswith(("hjepa/", "MiniGrid-"))
+        if (
+            (option == "--preset" and "." not in value and not (package / f"presets/{value}.yaml").exists())
+            or (option == "--checkpoint" and "/" not in value and not (package / f"weights/{value}").exists())
+            or (option == "--task" and ours and value not in {spec["id"] for spec in list_tasks()})
+        ):
+            wrong.append(value)
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_name_what_is_there(page: Path) -> None:
+    assert [wrong for words in command_lines(page) for wrong in strangers(words)] == []
+
+
+def test_what_is_not_there_is_found() -> None:
+    words = (
+        "hjepa plan --checkpoint nested-d9 --preset nothing --task hjepa/NestedRooms-d9-v0 --preset my.yaml"
+    )
+    assert strangers(words.split()) == ["nested-d9", "nothing", "hjepa/NestedRooms-d9-v0"]
+
+
 def test_there_are_commands_and_a_wrong_one_is_refused() -> None:
     assert sum(len(list(command_lines(page))) for page in PAGES) > 25
     for wrong in (
