@@ -7,11 +7,14 @@ import importlib.util
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import yaml
 
 import hjepa
 from hjepa import cli
@@ -106,7 +109,7 @@ def test_commands_in_blocks_parse(page: Path) -> None:
 def strangers(words: list[str]) -> list[str]:
     """Presets, weights and tasks of ours that a command names and that are not there."""
     package, wrong = ROOT / "hjepa", []
-    for option, value in zip(words, words[1:]):
+    for option, value in pairwise(words):
         ours = value.startswith(("hjepa/", "MiniGrid-"))
         if (
             (option == "--preset" and "." not in value and not (package / f"presets/{value}.yaml").exists())
@@ -221,6 +224,21 @@ def test_links_to_the_repository_become_links_of_the_site(
 ) -> None:
     page = SimpleNamespace(file=SimpleNamespace(src_uri=place))
     assert script("site_hooks", monkeypatch).on_page_markdown(written, page) == shown
+
+
+def test_what_forges_and_reference_managers_read() -> None:
+    cited = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
+    project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert f"version = {{{project['version']}}}" in text_of(ROOT / "docs/cite.md")
+    workflow = yaml.safe_load(text_of(ROOT / ".github/workflows/ci.yml"))
+    assert [step["run"] for step in workflow["jobs"]["ci"]["steps"] if "run" in step] == ["bash .ci/run"]
+    forms = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[bmt]*.yml"))
+    assert [form.stem for form in forms] == ["bug", "method", "task"]
+    for form in forms:
+        read = yaml.safe_load(text_of(form))
+        assert read["name"] and read["description"]
+        assert len({part["id"] for part in read["body"]}) == len(read["body"]) > 1
 
 
 def script(page: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
