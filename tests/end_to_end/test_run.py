@@ -190,9 +190,14 @@ def test_another_run_is_never_overwritten(run: Path) -> None:
     assert (run / "stack" / "model.safetensors").read_bytes() == before
 
 
-def test_the_examples_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    demo, guarded = (block.split("```")[0] for block in readme.split("```python\n")[1:])
+def python_block(page: str) -> str:
+    """The one block of Python on a page of the repository."""
+    (block,) = (Path(__file__).parents[2] / page).read_text().split("```python\n")[1:]
+    return block.split("```")[0]
+
+
+def test_the_examples_in_readme_and_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo, guarded = python_block("README.md"), python_block("docs/guardrails.md")
     fixed = (
         "--set",
         "task=hjepa/NestedRoomsFixed-d3-v0",
@@ -209,6 +214,6 @@ def test_the_examples_in_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     exec(compile(demo, "README.md", "exec"), {})
     assert (tmp_path / "subgoals.png").stat().st_size > 10_000
     known: dict[str, Any] = {}
-    exec(compile(guarded, "README.md", "exec"), known)
+    exec(compile(guarded, "docs/guardrails.md", "exec"), known)
     crossed = (known["trace"].agent[..., 0] == 8) & (known["trace"].agent[..., 1] < 8)
     assert not crossed.any() and known["trace"].results.success.any()

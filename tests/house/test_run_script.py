@@ -167,6 +167,15 @@ def test_lint_runs_both_tools_in_the_clone(clone: Clone) -> None:
     assert clone.run("lint", FAIL="mypy")[0] == 1
 
 
+def test_docs_are_built_in_the_clone_and_warnings_are_errors(clone: Clone) -> None:
+    clone.run("install")
+    code, err, calls = clone.run("docs", "--site-dir", "x")
+    assert code == 0 and "index.html" in err
+    assert calls[-1] == f"{clone.root}|-m mkdocs build --strict --quiet --site-dir x"
+    assert installs(calls) in ([], ["space[docs]"]), "what builds them is installed where it is not there yet"
+    assert clone.run("docs", FAIL="mkdocs")[0] == 1
+
+
 def test_a_link_to_run_finds_the_clone(clone: Clone) -> None:
     link = clone.elsewhere / "hj"
     link.symlink_to(clone.root / "run")
