@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from levels.encoders.given import Given
 from levels.networks import mlp
-from levels.pictures import Stem, near
+from levels.pictures import Stem, near, standing_out
 from levels.settings import LevelSettings, Sight
 
 PLACE = 0.5
@@ -52,7 +52,7 @@ class PictureEncoder(nn.Module):
         super().__init__()
         self.maps, channels = settings.maps, settings.channels
         self.places = 2 * self.maps
-        self.stem = Stem(sight, channels, settings.patch)
+        self.stem = Stem(sight, channels, settings.patch, compares=True)
         self.features = near(channels, channels)
         self.attention = nn.Conv2d(channels, self.maps, 1)
         # Maps begin with a few places each: from a mean over the whole picture nothing can be learned of one of them.
@@ -83,15 +83,6 @@ def make_picture(given: Given) -> PictureEncoder:
     """An encoder of what is seen."""
     assert given.world.sight is not None
     return PictureEncoder(given.world.sight, given.settings)
-
-
-def standing_out(features: Tensor) -> Tensor:
-    """Features (N, C, W, H), each channel of a picture at mean 0 and spread 1 over its places."""
-    count, channels = features.shape[-1] * features.shape[-2], features.shape[1]
-    # A group norm of one channel a group is the fast way to say it; it divides by the biased spread.
-    unbiased = (count - 1) / count
-    scale = features.new_full((channels,), unbiased**0.5)
-    return F.group_norm(features, channels, scale, None, 1e-3 * unbiased)
 
 
 def centred(side: int, like: Tensor) -> Tensor:

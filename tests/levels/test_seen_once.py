@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from levels.encoders.picture import standing_out
+from levels.pictures import standing_out
 from levels.level import Level
 from levels.pictures import distinct
 from levels.settings import LevelSettings, MemorySettings, Sight, World
