@@ -18,12 +18,17 @@ def _fits(part: Any) -> bool:
     return isinstance(part, type) and {"__call__", "passes", "rollouts"} <= own
 
 
+ROUNDS = ("cem", "mppi", "icem", "categorical-cem")
+"""Those of ours that sample in rounds."""
+
 PLANNERS = Registry(
     "plan.planner",
     {
         "adam": "hjepa.agent.refiners:adam",
         "cem": "hjepa.agent.refiners:cem",
         "mppi": "hjepa.agent.refiners:mppi",
+        "icem": "hjepa.agent.refiners:icem",
+        "categorical-cem": "hjepa.agent.refiners:categorical_cem",  # of discrete actions alone
         "exhaustive": "hjepa.agent.refiners:adam",  # above level 1
         "sampling": "hjepa.agent.refiners:sampling",
         "actor": "hjepa.agent.refiners:adam",  # never asked: actors do not search

@@ -13,6 +13,8 @@ SEEING = ("symbols", "image", "vector")
 
 ENCODERS = tuple(KINDS.ours)
 MACRO_ACTIONS = ("primitive", "outcome", "chunk")
+CONTINUOUS = ("chunk",)
+"""Macro-actions that are numbers, whatever the agent's own actions are."""
 ANTI_COLLAPSE = tuple(anti_collapses.KINDS.ours)
 
 DOOR_STATES, KEY_STATES = 3, 2

@@ -339,6 +339,12 @@ class Searches:
         """How level k + 1 makes candidates better."""
         if self.settings.planner == "exhaustive" and k == 0:
             return NoRefiner()
+        if self.settings.planner == "categorical-cem" and self.stack.level(k).continuous:
+            raise InputError(
+                f"planner categorical-cem with the continuous actions of level {k + 1}",
+                "plan.planner",
+                "choose cem, which is categorical where actions are discrete",
+            )
         made: Refiner = PLANNERS.get(self.settings.planner)(self.settings)
         return made
 
