@@ -21,6 +21,9 @@ def _fits(part: Any) -> bool:
 ROUNDS = ("cem", "mppi", "icem", "categorical-cem")
 """Those of ours that sample in rounds."""
 
+ACTORS = ("actor", "clone")
+"""Those that follow the actors: the best of a few draws, or the likeliest action."""
+
 PLANNERS = Registry(
     "plan.planner",
     {
@@ -32,6 +35,7 @@ PLANNERS = Registry(
         "exhaustive": "hjepa.agent.refiners:adam",  # above level 1
         "sampling": "hjepa.agent.refiners:sampling",
         "actor": "hjepa.agent.refiners:adam",  # never asked: actors do not search
+        "clone": "hjepa.agent.refiners:adam",  # nor do they here
         "value-map": "hjepa.agent.refiners:adam",  # nor does it
     },
     "a class with __call__, passes and rollouts, see planners.refiners.Refiner",
