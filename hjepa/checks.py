@@ -71,7 +71,7 @@ def _check_levels(config: RunConfig, refuse: Refuse) -> None:
         if level.sees != "latent" or level.macro_action == "primitive" or level.stride < 2:
             refuse(
                 f"level {number} is no abstraction of level {number - 1}",
-                "give it encoder mlp or shared, macro_action outcome or chunk, stride 2 or more",
+                "give it encoder mlp or shared, macro_action outcome, chunk or stochastic, stride 2 or more",
             )
         if level.encoder == "shared" and level.latent_dim != below.latent_dim:
             refuse(
