@@ -125,7 +125,9 @@ class Level(nn.Module):
         condition = self.condition(latent, memory)
         outcomes = self.predictor.branch(latent, condition)
         log_prior = self.prior(condition).log_softmax(-1)
-        return one_hot_max(responsibilities(outcomes, log_prior, following, self.settings.sigma**2))
+        scale = self._weights(latent).sqrt()
+        variance = self.settings.sigma**2
+        return one_hot_max(responsibilities(scale * outcomes, log_prior, scale * following, variance))
 
     def losses(
         self,
@@ -217,7 +219,7 @@ class Level(nn.Module):
             else:
                 prior.append(categorical_loss(described, action))
             imagined = self.advance(imagined, condition, action)
-            prediction.append((imagined - target).square().mean())
+            prediction.append(self._error(imagined, target).mean())
             imagined = torch.cat([imagined[:, :half], true[:, half:]], 1)
         name = "prior" if drawn_from is None else "kl"
         return {"prediction": torch.stack(prediction).mean(), name: torch.stack(prior).mean()}
@@ -236,10 +238,23 @@ class Level(nn.Module):
             outcomes = self.predictor.branch(latent, condition)
             share = min(1.0, progress / ANNEALED_SHARE)
             variance = (self.settings.sigma**2) ** share
-            weight = responsibilities(outcomes, logits.log_softmax(-1), target, variance)
+            scale = self._weights(target).sqrt()
+            weight = responsibilities(scale * outcomes, logits.log_softmax(-1), scale * target, variance)
             code = one_hot_draw(weight)
         following = self.advance(latent, condition, code)
-        return following, (following - target).square().mean(), categorical_loss(logits, weight)
+        return following, self._error(following, target).mean(), categorical_loss(logits, weight)
+
+    def _weights(self, latent: Tensor) -> Tensor:
+        """What each number of a latent (..., D) counts in errors: (D,), 1 for places."""
+        weights = latent.new_full(latent.shape[-1:], self.settings.loss.rest)
+        # A latent without places is all that is to be imagined.
+        weights[: self.places or None] = 1.0
+        return weights
+
+    def _error(self, imagined: Tensor, target: Tensor) -> Tensor:
+        """Squared errors of latents (..., D), weighted."""
+        error = (imagined - target).square()
+        return error if self.settings.loss.rest == 1 else self._weights(target) * error
 
     def _regularise(self, latent: Tensor) -> dict[str, Tensor]:
         terms = {"similarity": (latent[:, :, 1:] - latent[:, :, :-1]).square().mean()}

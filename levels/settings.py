@@ -118,6 +118,8 @@ class LossWeights:
         rate_reduction: MCR² (arXiv 2006.08558).
         barlow: Barlow twins (arXiv 2103.03230).
         contrastive: InfoNCE (arXiv 1807.03748).
+        rest: in the error of what is imagined, of the numbers of a latent that are no places on the picture. Below 1,
+            outcome codes are spent on where a stride can end, before how it looks there.
         similarity: squared change of the latent over one stride. Large values shrink the fast modes, so that
             plain distance in the latent orders states by the time it takes to get from one to the other.
         inverse: inverse dynamics, the action from two successive latents; outcome levels have none, their
@@ -142,6 +144,7 @@ class LossWeights:
     rate_reduction: float = ranged(1.0, 0, 1e6)
     barlow: float = ranged(10.0, 0, 1e6)
     contrastive: float = ranged(1.0, 0, 1e6)
+    rest: float = ranged(1.0, 0, 1)
     others: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

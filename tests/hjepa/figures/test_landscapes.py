@@ -86,7 +86,7 @@ def test_landscape_of_a_real_stack(batch: tasks.EpisodeBatch) -> None:
     from hjepa.model.stack import Stack
     from levels.settings import World
 
-    stack = Stack(load_preset("demo"), World((17, 17), 7)).eval()
+    stack = Stack(load_preset("told-demo"), World((17, 17), 7)).eval()
     goal = batch.goal[0]
     for level in range(1, stack.depth + 1):
         found = figures.landscape(stack, batch.grid[0], goal, level, "l2")

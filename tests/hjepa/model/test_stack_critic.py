@@ -42,19 +42,19 @@ def judged() -> Stack:
 
 def test_a_stack_without_critics_says_so(judged: Stack) -> None:
     with pytest.raises(InputError, match="plan.metric is critic, but there is none"):
-        load_preset("demo", ["plan.metric=critic"])
+        load_preset("told-demo", ["plan.metric=critic"])
     with pytest.raises(InputError, match="critic.plans is 9 of 1"):
-        load_preset("demo", ["critic.plans=9"])
+        load_preset("told-demo", ["critic.plans=9"])
     with pytest.raises(InputError, match="critic.under is 2"):
-        load_preset("demo", ["critic.under=2", "critic.plans=1"])
+        load_preset("told-demo", ["critic.under=2", "critic.plans=1"])
     for name in ("reached", "critic_reached"):
         with pytest.raises(InputError, match=f"plan.{name} is 0.4; choose from 0.1, 0.25"):
-            load_preset("demo", [f"plan.{name}=0.4"])
+            load_preset("told-demo", [f"plan.{name}=0.4"])
     for name in ("veto", "critic_veto"):
         with pytest.raises(
             InputError, match=f"plan.{name} is 0.0; give a number above 0, up to 1000000, or null"
         ):
-            load_preset("demo", [f"plan.{name}=0.0"])
+            load_preset("told-demo", [f"plan.{name}=0.0"])
     bare = Stack(replace(judged.config, critic=None), judged.world)
     with pytest.raises(InputError, match="the stack has no critic"):
         make_agent(bare, task_spec(TASK), AgentOptions(settings=judged.config.plan))

@@ -21,7 +21,7 @@ from hjepa.report.provenance import commands
 from hjepa.report.sources import gather
 
 Make = Callable[..., dict[str, Any]]
-DEMO = Path(__file__).parents[3] / "hjepa" / "published" / "demo" / "results.json"
+DEMO = Path(__file__).parents[3] / "hjepa" / "published" / "told-demo" / "results.json"
 
 
 class Reader(HTMLParser):

@@ -32,7 +32,7 @@ def test_incomplete_specifications_are_refused(fake: ModuleType) -> None:
 def test_planning_settings_of_the_demo_fit_every_number_of_levels() -> None:
     """Lists that have an entry per level are cut to the levels trained."""
     overrides = {"plan.horizon": ("[5, 3, 2]",), "plan.learning_rate": ("0.00001",), "train.batch": ("128",)}
-    specs = expand("demo", Grid(overrides=overrides))
+    specs = expand("told-demo", Grid(overrides=overrides))
     assert [(spec["levels"], spec["depth"]) for spec in specs][-1] == (3, "trained")
     found = {
         (spec["levels"], spec["depth"]): [

@@ -10,7 +10,7 @@ from hjepa.training.progress import same_run
 
 def test_a_setting_that_came_later_does_not_orphan_a_run() -> None:
     def identity() -> dict[str, Any]:
-        return {"config": to_plain(load_preset("demo")), "data_sha256": "a" * 64}
+        return {"config": to_plain(load_preset("told-demo")), "data_sha256": "a" * 64}
 
     older = identity()
     del older["config"]["plan"]["max_milliseconds"]
