@@ -37,7 +37,7 @@ def test_draws_follow_mean_and_spread_and_carry_gradients() -> None:
     # The second moment of a Gaussian grows with 2 mean, and with 2 spread^2 times the logarithm of the spread.
     (gradient,) = torch.autograd.grad(drawn.square().mean(0).sum(), described, retain_graph=True)
     expected = torch.autograd.grad((mean.square() + (2 * log_std).exp()).sum(), described)[0]
-    assert torch.allclose(gradient, expected, rtol=0.05)
+    assert torch.allclose(gradient, expected, atol=0.06)
 
 
 def test_shapes_and_a_loss_of_draws(toys: SimpleNamespace) -> None:

@@ -73,7 +73,7 @@ def test_a_lesson_is_what_was_done_on_the_way_to_a_later_moment() -> None:
     condition, here, goal, around = course[0, True].inputs
     now, later = rows_of(here, tables[0]), rows_of(goal, tables[0])
     assert (now // LENGTH == later // LENGTH).all() and (later > now).all()
-    assert len(now) == 64 * 12 and around.shape == (len(now), 0)
+    assert len(now) == 60 * 12 and around.shape == (len(now), 0)
     assert set(later - now) == set(range(1, LENGTH)), "any later moment"
     assert (course[0, True].action.argmax(-1).numpy() == source.action(now)).all()
     assert torch.allclose(condition, stack.level(0).condition(here[None], None)[0], atol=1e-5)
