@@ -121,6 +121,8 @@ def test_clones_are_distilled_kept_and_followed(tmp_path: Path) -> None:
     for levels in (1, 3):
         record = evaluate(stack, TASK, levels=levels, episodes=2, split="validation", settings=settings)
         assert record["planner"] == "clone" and record["random_success_rate"] is not None
+        took = [steps if won else None for steps, won in zip(record["steps"], record["success"])]
+        assert record["steps_to_success"] == took
     with pytest.raises(InputError, match="actors from 'dreams'; choose from plans, data|dreams"):
         distill(str(tmp_path), str(data), source="dreams")
 
