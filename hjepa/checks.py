@@ -24,6 +24,10 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 Refuse = Callable[[str, str], None]
 """Takes what cannot work and the remedy."""
 
+FARTHER = 2
+"""How many times as far as it was trained to a flat agent may imagine: a fair one must be able to look about as far as
+the levels above would, and one that has learned well goes on being right for a while."""
+
 
 def check(config: RunConfig, where: str = "configuration") -> None:
     """Raise InputError for a configuration whose parts cannot work together."""
@@ -56,7 +60,7 @@ def check(config: RunConfig, where: str = "configuration") -> None:
             "choose cem, which is categorical where actions are discrete",
         )
     _check_limits(plan, len(config.levels), refuse)
-    _check_flat(plan, config.levels[0].rollout, refuse)
+    _check_flat(plan, FARTHER * config.levels[0].rollout, refuse)
 
 
 def _check_levels(config: RunConfig, refuse: Refuse) -> None:
@@ -203,11 +207,11 @@ def _check_limits(plan: PlanSettings, levels: int, refuse: Refuse) -> None:
             )
 
 
-def _check_flat(plan: PlanSettings, rollout: int, refuse: Refuse) -> None:
-    """Refuse settings of the flat agent that cannot work."""
+def _check_flat(plan: PlanSettings, farthest: int, refuse: Refuse) -> None:
+    """Refuse settings of the flat agent that cannot work, or imagine farther than so many steps."""
     for metric in plan.flat:
         alone = replace(plan, metric=metric).alone()
-        if alone.horizon[0] > rollout:
-            refuse(f"plan.flat.{metric}.horizon is {alone.horizon[0]}", f"choose from 1 to {rollout}")
+        if alone.horizon[0] > farthest:
+            refuse(f"plan.flat.{metric}.horizon is {alone.horizon[0]}", f"choose from 1 to {farthest}")
         _check_plan(alone, f"plan.flat.{metric}", refuse)
         _check_limits(alone, 1, refuse)

@@ -1,7 +1,8 @@
-"""The demo: collect, train a small stack, plan held-out tasks with 1 to 3 levels, draw.
+"""The demo: collect, train a small stack on what it sees, plan held-out tasks with 1 to 3 levels, draw.
 
-Every step continues where a killed run stopped. The flat agent's planning was tuned on validation tasks, at the
-compute that all agents get (``hjepa tune``): `PlanSettings.flat` in the preset, from ``published/demo/tuning.json``.
+Its eyes are those of the shipped ``nested-d2``; how the world moves, and all levels above, it learns here, from
+pictures of a world four times as large. Every step continues where a killed run stopped. The flat agent's planning was
+tuned on validation tasks, at the compute that all agents get: `PlanSettings.flat` in the preset, card ``demo``.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from hjepa.sweeps.workers import workers
 from hjepa.training.fit import fit
 
 EPISODES = 200
+BUDGET = 0.01  # TFLOP an episode
 SEED = 0
-METRICS = ("l2", "commute")
+METRICS = ("l2", "critic")
+EYES = "shipped:nested-d2"
 WORKERS = 2
 
 
@@ -78,7 +81,7 @@ def train(out: Path, note: Callable[[str], None] = lambda text: None) -> Stack:
     note(f"collecting trajectories of {config.task}")
     collect_store(config, data)
     note("training three levels, one after another")
-    return fit(config, data, out, device="cpu")
+    return fit(config, data, out, device="cpu", start=EYES)
 
 
 def plan_cell(folder: Path, levels: int, metric: str, split: str, episodes: int) -> Record:
@@ -101,6 +104,7 @@ def plan_cell(folder: Path, levels: int, metric: str, split: str, episodes: int)
         episodes=episodes,
         seed=SEED,
         split=split,
+        budget_tflops=BUDGET,
         facts=facts,
     )
 

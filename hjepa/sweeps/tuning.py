@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hjepa.agent.options import AgentOptions
+from hjepa.checks import FARTHER
 from hjepa.devices import fix_threads
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate
@@ -104,7 +105,7 @@ def tune(
         raise InputError(f"commits {list(commits)}", "commits", "give 1 or more, for one level alone")
     if rounds < 1:
         raise InputError(f"rounds {rounds}", "rounds", "give 1 or more")
-    longest = stack.config.levels[levels - 1].rollout
+    longest = stack.config.levels[levels - 1].rollout * (FARTHER if levels == 1 else 1)
     horizons = _horizons(longest, levels) if horizons is None else horizons
     if not horizons or not all(1 <= horizon <= longest for horizon in horizons):
         raise InputError(f"horizons {list(horizons)}", "horizons", f"choose from 1 to {longest}")

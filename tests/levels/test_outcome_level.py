@@ -127,3 +127,35 @@ def test_latents_that_are_no_numbers_show_in_the_loss(toys: SimpleNamespace) -> 
     below[0, 0, 1, 0] = torch.nan
     total, _ = level.losses(below, None, level.write(toys.grids()), progress=0.5)
     assert total.isnan()
+
+
+def placed_level(toys: SimpleNamespace, rest: float) -> Level:
+    """A level whose latent begins with two places; the other four numbers count for so much."""
+    level = toys.make_level(sigma=0.01, codes=7, memory=None, loss=LossWeights(rest=rest))
+    level.places = 2
+    return level
+
+
+def test_codes_are_inferred_by_where_they_lead(toys: SimpleNamespace) -> None:
+    """One code leads to the place, another to the rest of what followed."""
+    generator = torch.Generator().manual_seed(0)
+    latent = torch.randn(1, 1, 6, generator=generator)
+    chosen = {}
+    for rest in (0.0, 1.0):
+        level = placed_level(toys, rest)
+        outcomes = level.predictor.branch(latent, level.condition(latent, None))[0, 0]
+        following = torch.cat([outcomes[2, :2], outcomes[5, 2:]]).view(1, 1, 6)
+        far = (outcomes - following[0, 0]).square()
+        assert far[2].sum() > far[5].sum(), "of all numbers alike, the other code is nearer"
+        chosen[rest] = level.infer(latent, following, None).argmax(-1).item()
+    assert chosen == {0.0: 2, 1.0: 5}
+
+
+def test_what_counts_for_nothing_is_not_predicted(toys: SimpleNamespace) -> None:
+    level = placed_level(toys, rest=0.0)
+    below, _ = toys.windows(level)
+    torch.manual_seed(0)
+    _, terms = level.losses(below[:, :, :2], None, None, progress=0.5)
+    terms["prediction"].backward()
+    grad = level.predictor.outputs.bias.grad
+    assert grad is not None and grad[:2].abs().min() > 0 and torch.equal(grad[2:], torch.zeros(4))

@@ -173,3 +173,27 @@ def test_permuted_codes_change_nothing_but_the_order_of_planes() -> None:
     permuted = picture.clone()
     permuted[..., 0] = order[picture[..., 0].long()].to(torch.uint8)
     assert torch.equal(planes(permuted, SYMBOLS)[:, order], planes(picture, SYMBOLS)[:, : CODES[0]])
+
+
+def test_names_of_symbols_mean_nothing() -> None:
+    """Codes permuted, and the first weights with them: the same level, loss and gradients. Those weights are drawn
+    alike, so training on permuted codes is training from another seed."""
+    world = World((9, 7), 7, sight=SYMBOLS)
+    torch.manual_seed(0)
+    level, other = (Level(settings(), 0, 7, world) for _ in range(2))
+    orders = [torch.tensor([2, 0, 3, 1]), torch.tensor([1, 2, 0])]
+    planes_order = torch.cat([orders[0], len(orders[0]) + orders[1]])
+    other.load_state_dict(level.state_dict())
+    for part in (other.encoder.stem, other.writer.stem):  # type: ignore[union-attr]
+        weight = part.around.weight.data
+        weight[:, planes_order] = weight.clone()
+    below = torch.cat([torch.randint(0, n, (2, 4, 4, 9, 7, 1)) for n in CODES], -1).to(torch.uint8)
+    renamed = torch.stack([order[below[..., i].long()] for i, order in enumerate(orders)], -1).to(torch.uint8)
+    actions = torch.eye(7)[torch.randint(0, 7, (2, 4, 3))]
+    found = []
+    for one, shown in ((level, below), (other, renamed)):
+        loss, _ = one.losses(shown, actions, one.write(shown[:, 0, 0]), 0.5)
+        loss.backward()
+        found.append((loss.item(), one.predictor.outputs.weight.grad))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
+    assert torch.allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-5)

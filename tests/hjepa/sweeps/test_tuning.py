@@ -44,7 +44,7 @@ def test_what_is_asked_for_counts_for_the_flat_agent_too() -> None:
 @pytest.mark.parametrize(
     ("flat", "reason"),
     [
-        ("{l2: {horizon: 9}}", "choose from 1 to 3"),
+        ("{l2: {horizon: 9}}", "choose from 1 to 6"),
         ("{l2: {horizon: 2, commit: 3}}", "choose from 1 to level 1's horizon 2"),
         ("{l2: {metric: l2}}", "there is no setting .plan.flat.l2.metric.; choose from horizon, commit"),
         ("{l2: {planner: magic}}", "choose from adam"),
@@ -71,11 +71,13 @@ def test_tuning_keeps_everything_and_chooses_the_best(
     monkeypatch.setattr(tuning, "OTHERS", ({"haste": 1.0}, {"support": 0.0}))
     seen: list[dict[str, Any]] = []
     found = tuning.tune(
-        str(tmp_path), stack.config.task, ("l2",), episodes=2, budget_tflops=0.01, workers=1, note=seen.append
-    )
+        str(tmp_path), stack.config.task, ("l2",), episodes=2, budget_tflops=0.01, workers=1, note=seen.append,
+        commits=(1, 2),
+    )  # fmt: skip
     tried = found["metrics"]["l2"]["tried"]
     assert len(tried) >= 5 and len(seen) == len(tried)
-    assert {(row["horizon"], row["commit"]) for row in tried} == {(3, 1), (3, 2), (3, 3)}
+    pairs = {(row["horizon"], row["commit"]) for row in tried}
+    assert pairs == {(4, 1), (4, 2), (6, 1), (6, 2)}, "up to twice as far as it was trained to imagine"
     assert found["metrics"]["l2"]["chosen"] == tuning.best(tried)
     assert max(row["success_rate"] for row in tried) == tuning.best(tried)["success_rate"]
     assert found["split"] == "validation" and len(found["checkpoint_sha256"]) == 64
@@ -198,8 +200,8 @@ def test_a_second_round_starts_from_the_best_of_the_first(
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
-        ({"horizons": (2, 9)}, "choose from 1 to 3"),
-        ({"horizons": (0,)}, "choose from 1 to 3"),
+        ({"horizons": (2, 9)}, "choose from 1 to 6"),
+        ({"horizons": (0,)}, "choose from 1 to 6"),
         ({"commits": (0,)}, "1 or more"),
         ({"commits": (1,), "levels": 2}, "one level alone"),
         ({"horizons": (1,), "commits": (2,)}, "nothing to try"),
