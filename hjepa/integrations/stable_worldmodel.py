@@ -136,8 +136,9 @@ class WorldPolicy:
         active = ~ended | fresh
         self._begin(np.flatnonzero(fresh), seen, goal)
         world = self.agent.stack.world
-        shape, kind = ((len(seen), world.actions), np.float32) if world.continuous else (len(seen), np.int64)
-        action = np.zeros(shape, dtype=kind)
+        action: np.ndarray = np.zeros(len(seen), np.int64)
+        if world.continuous:
+            action = np.zeros((len(seen), world.actions), np.float32)
         for wave in self._waves:
             wave.active &= active[wave.rows]
             if wave.active.any():
