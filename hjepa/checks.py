@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hjepa.errors import InputError
-from hjepa.planner_names import PLANNERS
+from hjepa.planner_names import PLANNERS, ROUNDS
 from hjepa.settings import PlanSettings, RunConfig
 from levels.costs.kinds import KINDS as HEAD_KINDS
 from levels.metrics_names import KINDS as METRIC_KINDS
 from levels.registry import Registry
-from levels.settings import SEEING
+from levels.settings import CONTINUOUS, SEEING
 
 SCHEDULES = ("sequential", "joint")
 STARTS = ("top", "distance")
@@ -53,6 +53,12 @@ def check(config: RunConfig, where: str = "configuration") -> None:
                 f"plan.walks.level is {plan.walks.level}, but level {number} has a latent of its own",
                 "set plan.walks.level=1 or give the level encoder shared",
             )
+    chunks = [number for number, level in enumerate(config.levels, 1) if level.macro_action in CONTINUOUS]
+    if plan.planner == "categorical-cem" and chunks:
+        refuse(
+            f"plan.planner is categorical-cem, but the macro-actions of level {chunks[0]} are numbers",
+            "choose cem, which is categorical where actions are discrete",
+        )
     _check_limits(plan, len(config.levels), refuse)
     _check_flat(plan, FARTHER * config.levels[0].rollout, refuse)
 
@@ -69,7 +75,7 @@ def _check_levels(config: RunConfig, refuse: Refuse) -> None:
         if level.sees != "latent" or level.macro_action == "primitive" or level.stride < 2:
             refuse(
                 f"level {number} is no abstraction of level {number - 1}",
-                "give it encoder mlp or shared, macro_action outcome or chunk, stride 2 or more",
+                "give it encoder mlp or shared, macro_action outcome, chunk or stochastic, stride 2 or more",
             )
         if level.encoder == "shared" and level.latent_dim != below.latent_dim:
             refuse(
@@ -174,7 +180,7 @@ def least_rollouts(plan: PlanSettings, levels: int) -> int:
         return 2
     # Proposals come imagined, unless a warm start has taken a place among them.
     again = int(plan.warm_start)
-    if plan.planner in ("cem", "mppi"):
+    if plan.planner in ROUNDS:
         return plan.iterations + 1 + again
     # Adam hands on two: the best it went through and the last.
     return plan.iterations + 3 + (again if plan.elites < 1 else 0)

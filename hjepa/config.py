@@ -36,7 +36,8 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     """A preset by name or file, with values replaced.
 
     Args:
-        name: of a file in ``hjepa/presets``, or a path to a YAML file; see `hjepa.places.shipped_or_here`.
+        name: of a file in ``hjepa/presets``, or in its folder ``methods``, or a path to a YAML file; see
+            `hjepa.places.shipped_or_here`.
         overrides: ``"key.below=value"``; list entries by number, as ``levels.1.stride=4``. A value of planning
             replaces that of `PlanSettings.flat` as well.
 
@@ -58,9 +59,12 @@ def read_preset(name: str) -> tuple[Any, Path]:
         InputError: unknown preset, a name of two, or no YAML.
     """
     shipped = PRESETS / f"{plain_name(name)}.yaml"
+    method = PRESETS / "methods" / shipped.name
+    if os.path.isfile(method) and os.sep not in name:
+        shipped = method
     path = shipped_or_here(name, shipped, "settings", folder=False)
     if not os.path.isfile(path):
-        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.yaml")))
+        known = ", ".join(sorted(p.stem for p in PRESETS.glob("**/*.yaml")))
         raise InputError(f"preset {name[:200]!r}", "", f"choose from {known}, or give a YAML file")
     return read_yaml(path), path
 

@@ -18,15 +18,24 @@ def _fits(part: Any) -> bool:
     return isinstance(part, type) and {"__call__", "passes", "rollouts"} <= own
 
 
+ROUNDS = ("cem", "mppi", "icem", "categorical-cem")
+"""Those of ours that sample in rounds."""
+
+ACTORS = ("actor", "clone")
+"""Those that follow the actors: the best of a few draws, or the likeliest action."""
+
 PLANNERS = Registry(
     "plan.planner",
     {
         "adam": "hjepa.agent.refiners:adam",
         "cem": "hjepa.agent.refiners:cem",
         "mppi": "hjepa.agent.refiners:mppi",
+        "icem": "hjepa.agent.refiners:icem",
+        "categorical-cem": "hjepa.agent.refiners:categorical_cem",  # of discrete actions alone
         "exhaustive": "hjepa.agent.refiners:adam",  # above level 1
         "sampling": "hjepa.agent.refiners:sampling",
         "actor": "hjepa.agent.refiners:adam",  # never asked: actors do not search
+        "clone": "hjepa.agent.refiners:adam",  # nor do they here
         "value-map": "hjepa.agent.refiners:adam",  # nor does it
     },
     "a class with __call__, passes and rollouts, see planners.refiners.Refiner",

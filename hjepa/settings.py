@@ -147,8 +147,8 @@ class PlanSettings(_Ranged):
         commit: steps a flat agent walks of a plan before it plans again.
         planner: one of `hjepa.planner_names.PLANNERS`, or a class of one's own as ``module:Name``; ``exhaustive``
             enumerates at level 1 and uses adam above, ``actor`` takes the best of a few draws of the actors, without
-            search; ``value-map`` is a control that descends the critic's field and uses no world model
-            (`hjepa.evaluation.value_map`).
+            search, ``clone`` their likeliest action, comparing nothing; ``value-map`` is a control that descends the
+            critic's field and uses no world model (`hjepa.evaluation.value_map`).
         actor: candidates of each search that follow the level's actor; the rest is drawn from its prior.
         metric: distance between latents, one of `levels.metrics_names.METRICS`, or one of one's own as ``module:Name``.
         iterations: gradient steps, or rounds of sampling.

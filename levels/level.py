@@ -14,8 +14,11 @@ from levels.encoders.given import Given, make_encoder
 from levels.encoders.picture import PictureEncoder
 from levels.grid.memory import MemoryReader
 from levels.macro_actions import (
-    ChunkEncoder,
+    CHUNK_ENCODERS,
+    StochasticChunkEncoder,
     categorical_loss,
+    gaussian_divergence,
+    gaussian_draw,
     gaussian_loss,
     one_hot_draw,
     one_hot_max,
@@ -25,7 +28,7 @@ from levels.networks import mlp
 from levels.pictures import distinct
 from levels.predictors import Predictor
 from levels.reading import make_writer
-from levels.settings import SEEING, LevelSettings, World
+from levels.settings import CONTINUOUS, SEEING, LevelSettings, World
 
 ANNEALED_SHARE = 0.6
 """Share of training after which outcome codes are told apart at their final scale."""
@@ -55,7 +58,7 @@ class Level(nn.Module):
         self.settings = settings
         self._seen_axes = 3 if settings.sees in ("symbols", "image") else 1
         self.action_dim = settings.action_dim(below_actions)
-        chunk = settings.macro_action == "chunk"
+        chunk = settings.macro_action in CONTINUOUS
         self.continuous = chunk or (settings.macro_action == "primitive" and world.continuous)
         dim = settings.latent_dim
         self.writer = make_writer(world, settings)
@@ -63,9 +66,9 @@ class Level(nn.Module):
         self.places = int(getattr(self.encoder, "places", 0))
         prior_dim = 2 * self.action_dim if self.continuous else self.action_dim
         self.predictor = Predictor(world, self.places, settings, self.action_dim, prior_dim)
-        self.chunk_encoder = (
-            ChunkEncoder(settings.stride, below_actions, settings.hidden, self.action_dim) if chunk else None
-        )
+        made = CHUNK_ENCODERS.get(settings.macro_action)
+        sizes = (settings.stride, below_actions, settings.hidden, self.action_dim)
+        self.chunk_encoder = None if made is None else made(*sizes)
         infers = settings.macro_action != "outcome" and settings.loss.inverse > 0
         self.inverse = mlp(2 * dim, settings.hidden // 2, self.action_dim) if infers else None
         self.expander = mlp(dim, settings.expander, settings.expander) if settings.expander else None
@@ -141,7 +144,7 @@ class Level(nn.Module):
         Args:
             below: (P, n, F, D_below), F moments one stride apart in each of n windows of P plans; level 1:
                 (P, n, F, ...) observations.
-            actions: what was done between the moments: level 1 (P, n, F-1, A), one-hot if discrete; chunk levels
+            actions: what was done between the moments: level 1 (P, n, F-1, A), one-hot if discrete; levels of chunks
                 (P, n, F-1, stride, A_below); None for outcome levels.
             memory: from `write`.
             progress: share of training done, for the annealing of outcome codes.
@@ -157,13 +160,18 @@ class Level(nn.Module):
         weights = self.settings.loss
         if latent is None:
             latent = below if encoded else self.see(below, memory)
+        described: Tensor | None = None
         if self.chunk_encoder is not None:
             assert actions is not None
-            actions = self.chunk_encoder(actions)
+            if isinstance(self.chunk_encoder, StochasticChunkEncoder):
+                described = self.chunk_encoder.describe(actions)
+                actions = gaussian_draw(described)
+            else:
+                actions = self.chunk_encoder(actions)
         aim = latent
         if self.anti_collapse is not None and not encoded:
             aim = self.anti_collapse.aim(latent, lambda other: self._encode_with(other, below, memory))
-        terms = self._imagine(latent, aim, actions, memory, progress)
+        terms = self._imagine(latent, aim, actions, memory, progress, described)
         if not encoded:
             terms |= self._regularise(latent)
         if self.inverse is not None and not encoded:
@@ -176,12 +184,19 @@ class Level(nn.Module):
         return sum(used, torch.zeros((), device=latent.device)), terms
 
     def _imagine(
-        self, latent: Tensor, aim: Tensor, actions: Tensor | None, memory: Tensor | None, progress: float
+        self,
+        latent: Tensor,
+        aim: Tensor,
+        actions: Tensor | None,
+        memory: Tensor | None,
+        progress: float,
+        drawn_from: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Prediction and prior terms, means over steps; errors are towards the aim, steps begin at the latent.
 
         Half of the windows are rolled out from their first moment over all of them, so that errors do not
-        pile up when planning; the other half predict each moment from the true one before it.
+        pile up when planning; the other half predict each moment from the true one before it. Of actions that were
+        drawn the divergence of what they were ``drawn_from`` (P, n, F-1, 2A) takes the place of their likelihood.
         """
         half = latent.shape[1] // 2
         imagined = latent[:, :, 0]
@@ -197,15 +212,17 @@ class Level(nn.Module):
                 continue
             action = actions[:, :, step - 1]
             described = self.prior(condition.detach())
-            prior.append(
-                gaussian_loss(described, action.detach())
-                if self.continuous
-                else categorical_loss(described, action)
-            )
+            if drawn_from is not None:
+                prior.append(gaussian_divergence(drawn_from[:, :, step - 1], described).mean())
+            elif self.continuous:
+                prior.append(gaussian_loss(described, action.detach()))
+            else:
+                prior.append(categorical_loss(described, action))
             imagined = self.advance(imagined, condition, action)
             prediction.append(self._error(imagined, target).mean())
             imagined = torch.cat([imagined[:, :half], true[:, half:]], 1)
-        return {"prediction": torch.stack(prediction).mean(), "prior": torch.stack(prior).mean()}
+        name = "prior" if drawn_from is None else "kl"
+        return {"prediction": torch.stack(prediction).mean(), name: torch.stack(prior).mean()}
 
     def _best_outcome(
         self, latent: Tensor, condition: Tensor, target: Tensor, progress: float

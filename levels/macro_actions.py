@@ -7,11 +7,16 @@
                 JEPA, LeCun 2022, section 4.3; the variable holds no more than one of K codes.)
 ``chunk``       numbers encoded from the actions of the level below within one stride; feasible by
                 construction, but a long chunk says little about where a state behind a wall ends up.
+``stochastic``  the same, but a chunk gives a mean and a spread, and the level learns from draws (Kingma and
+                Welling, arXiv 1312.6114). They are held near the level's prior by their divergence from it, so that
+                what planning draws from the prior is what the predictor has been trained on. (After the
+                macro-actions of Dual-WM, arXiv 2609.37644.)
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +44,37 @@ class ChunkEncoder(nn.Module):
         return torch.tanh(self.layers(chunk.flatten(-2)))
 
 
+class StochasticChunkEncoder(nn.Module):
+    """The actions of one stride -> a diagonal Gaussian of macro-actions; called, its mean.
+
+    Args:
+        stride: actions in a chunk.
+        below_dim: numbers in an action of the level below.
+        hidden: width.
+        action_dim: A.
+    """
+
+    def __init__(self, stride: int, below_dim: int, hidden: int, action_dim: int) -> None:
+        super().__init__()
+        self.layers = mlp(stride * below_dim, hidden, 2 * action_dim)
+
+    def describe(self, chunk: Tensor) -> Tensor:
+        """(..., stride, A_below) -> (..., 2A), for `gaussian_parameters`."""
+        described: Tensor = self.layers(chunk.flatten(-2))
+        return described
+
+    def forward(self, chunk: Tensor) -> Tensor:
+        """(..., stride, A_below) -> (..., A)."""
+        return gaussian_parameters(self.describe(chunk))[0]
+
+
+CHUNK_ENCODERS: dict[str, Callable[[int, int, int, int], nn.Module]] = {
+    "chunk": ChunkEncoder,
+    "stochastic": StochasticChunkEncoder,
+}
+"""What makes macro-actions of chunks, by kind; see `levels.settings.CONTINUOUS`."""
+
+
 def categorical_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Mean cross-entropy of target distributions (..., A) under logits (..., A)."""
     return -(target * logits.log_softmax(-1)).sum(-1).mean()
@@ -56,6 +92,21 @@ def gaussian_loss(prior: Tensor, action: Tensor) -> Tensor:
     return (0.5 * ((action - mean) * (-log_std).exp()).square() + log_std).mean() + 0.5 * math.log(
         2 * math.pi
     )
+
+
+def gaussian_draw(described: Tensor) -> Tensor:
+    """Draws (..., A) from diagonal Gaussians (..., 2A) by torch's global generator, differentiable in both."""
+    mean, log_std = gaussian_parameters(described)
+    return mean + log_std.exp() * torch.randn_like(mean)
+
+
+def gaussian_divergence(described: Tensor, prior: Tensor) -> Tensor:
+    """Kullback-Leibler divergence (...) in nats of diagonal Gaussians (..., 2A) from others (..., 2A)."""
+    mean, log_std = gaussian_parameters(described)
+    prior_mean, prior_log_std = gaussian_parameters(prior)
+    ratio = 2 * (log_std - prior_log_std)
+    away = ((mean - prior_mean) * (-prior_log_std).exp()).square()
+    return 0.5 * (ratio.exp() + away - 1 - ratio).sum(-1)
 
 
 def responsibilities(outcomes: Tensor, log_prior: Tensor, target: Tensor, variance: float) -> Tensor:

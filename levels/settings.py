@@ -12,7 +12,9 @@ SEEING = ("symbols", "image", "vector")
 """Encoders of level 1 that see what the environment shows; ``agent`` is told."""
 
 ENCODERS = tuple(KINDS.ours)
-MACRO_ACTIONS = ("primitive", "outcome", "chunk")
+MACRO_ACTIONS = ("primitive", "outcome", "chunk", "stochastic")
+CONTINUOUS = ("chunk", "stochastic")
+"""Macro-actions that are numbers, whatever the agent's own actions are."""
 ANTI_COLLAPSE = tuple(anti_collapses.KINDS.ours)
 
 DOOR_STATES, KEY_STATES = 3, 2
@@ -122,6 +124,7 @@ class LossWeights:
             plain distance in the latent orders states by the time it takes to get from one to the other.
         inverse: inverse dynamics, the action from two successive latents; outcome levels have none, their
             codes are inferred from latents anyway.
+        kl: divergence of a stochastic macro-action from the level's prior, in nats; the prior learns from it too.
         look: where readers of the floor plan look, against where the observation shows the agent.
         others: of terms that a user's own anti-collapse has, by name; 1 where none is given.
 
@@ -136,6 +139,7 @@ class LossWeights:
     sigreg: float = ranged(0.1, 0, 1e6)
     similarity: float = ranged(1.0, 0, 1e6)
     inverse: float = ranged(1.0, 0, 1e6)
+    kl: float = ranged(0.1, 0, 1e6)
     look: float = ranged(1.0, 0, 1e6)
     rate_reduction: float = ranged(1.0, 0, 1e6)
     barlow: float = ranged(10.0, 0, 1e6)
@@ -170,10 +174,10 @@ class LevelSettings:
             heading; above ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged). Or a
             class of one's own as ``module:Name``, see `levels.encoders.kinds`.
         encoder_reads: whether the encoder reads the floor plan; only encoder mlp does.
-        macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents) or
-            ``chunk`` (numbers encoded from the actions of the level below).
+        macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents),
+            ``chunk`` (numbers encoded from the actions of the level below) or ``stochastic`` (the same with a spread).
         codes: number of outcome codes.
-        macro_dim: numbers in a chunk macro-action.
+        macro_dim: numbers in a chunk or stochastic macro-action.
         sigma: smallest scale at which outcome codes tell latents apart.
         rollout: steps imagined in training; nothing longer can be planned.
         anti_collapse: a name of `levels.anti_collapse.kinds`, or a class of one's own as ``module:Name``.
@@ -220,6 +224,10 @@ class LevelSettings:
         KINDS.check(self.encoder)
         anti_collapses.KINDS.check(self.anti_collapse)
         check_ranges(self, "level")
+        if self.macro_action == "stochastic" and self.loss.kl == 0:
+            raise ValueError(
+                "level macro_action is stochastic with loss.kl 0; give more, the prior learns from it"
+            )
         if self.encoder_reads and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(
                 f"level encoder_reads is true but encoder is {self.encoder!r}; choose encoder mlp"
@@ -239,4 +247,4 @@ class LevelSettings:
 
     def action_dim(self, primitive: int) -> int:
         """A, numbers in one action of this level, given the number of primitive actions."""
-        return {"primitive": primitive, "outcome": self.codes, "chunk": self.macro_dim}[self.macro_action]
+        return {"primitive": primitive, "outcome": self.codes}.get(self.macro_action, self.macro_dim)

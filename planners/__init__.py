@@ -9,6 +9,8 @@ How to choose:
 |---|---|
 | `AdamRefiner` | the default: gradient descent from many starts, discrete actions relaxed on the simplex |
 | `RefitRefiner` | no gradients: cross-entropy method (elites) or MPPI (softmax weights) |
+| `CategoricalRefiner` | discrete actions: a smoothed categorical distribution per step, fitted to elites |
+| `ColouredRefiner` | iCEM: coloured noise, elites kept, fewer candidates in every round |
 | `NoRefiner` | what the proposals alone achieve; with `EnumerationProposal` exhaustive search |
 
 Shapes: E episodes, N candidates, H steps, D numbers per latent, A per action: ``(E, N, H, D)``.

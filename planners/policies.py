@@ -115,12 +115,14 @@ class PolicyPlanner(Planner):
     Args:
         policy: to follow.
         horizon: steps that are imagined; None: the problem's.
+        compare: whether the best of the draws is followed; if not, the likeliest actions are, whatever they cost.
     """
 
-    def __init__(self, policy: Policy, horizon: int | None = None) -> None:
+    def __init__(self, policy: Policy, horizon: int | None = None, compare: bool = True) -> None:
         super().__init__(PriorProposal(ALIGNED), NoRefiner())
         self.policy = policy
         self.horizon = horizon
+        self.compare = compare
 
     @torch.no_grad()
     def __call__(self, model: Model, problem: Problem) -> Plan:
@@ -129,6 +131,7 @@ class PolicyPlanner(Planner):
         known = follow(model, problem, self.policy, ALIGNED, steps)
         cost = finite_cost(problem.objective(known))
         best, row = cost.argmin(1), torch.arange(len(cost), device=cost.device)
+        best = best if self.compare else torch.zeros_like(best)
         spent = ALIGNED * (steps * (model.flops + self.policy.flops) + problem.objective.flops)
         return Plan(
             actions=known.actions[row, best],

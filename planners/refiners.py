@@ -12,7 +12,7 @@ from torch import Tensor
 from planners.budgets import out_of_time, stalled
 from planners.noise import combine, uniform
 from planners.proposals import Proposed
-from planners.protocols import Model, Problem, Trajectory
+from planners.protocols import ActionSpace, Model, Problem, Trajectory
 from planners.rollouts import ALIGNED, finite_cost, rollout
 
 BACKWARD = 2.0
@@ -67,7 +67,7 @@ class NoRefiner:
     """Takes candidates as they are."""
 
     def __call__(self, model: Model, problem: Problem, proposed: Proposed) -> Refined:
-        return Refined(proposed.actions, None, 0, _zeros(proposed.actions))
+        return Refined(proposed.actions, None, 0, no_passes(proposed.actions))
 
     def passes(self, count: int, imagined: bool = False) -> float:
         return float(count)
@@ -117,7 +117,7 @@ class AdamRefiner:
         space, candidates = model.space, proposed.actions
         looked = imagined = 0
         if out_of_time(problem):
-            return Refined(candidates, None, 0, _zeros(candidates))
+            return Refined(candidates, None, 0, no_passes(candidates))
         if self.elites < 1:
             count = candidates.shape[1]
             looked, imagined = (0, count) if proposed.trajectory is None else (count, 0)
@@ -127,7 +127,7 @@ class AdamRefiner:
         first, second = torch.zeros_like(free), torch.zeros_like(free)
         best, best_cost = space.harden(free), free.new_full(free.shape[:2], torch.inf)
         proposed_cost: Tensor | None = None
-        done, taken = 0, _zeros(candidates)
+        done, taken = 0, no_passes(candidates)
         going = torch.ones(len(candidates), dtype=torch.bool, device=candidates.device)
         costs: list[Tensor] = []
         for iteration in range(1, self.iterations + 1):
@@ -177,7 +177,7 @@ class AdamRefiner:
     def _best(self, model: Model, problem: Problem, proposed: Proposed) -> Tensor:
         """The elites (E, N', H, A) of candidates (E, N, H, A), the best first."""
         candidates = proposed.actions
-        cost = finite_cost(problem.objective(_imagined(model, problem, proposed)))
+        cost = finite_cost(problem.objective(imagined(model, problem, proposed)))
         # Sorted, because which of several equal costs the k smallest hold is not defined.
         chosen = cost.sort(dim=1, stable=True).indices[:, : self._kept(candidates.shape[1])]
         return candidates.gather(1, chosen[..., None, None].expand(-1, -1, *candidates.shape[2:]))
@@ -214,13 +214,14 @@ class RefitRefiner:
         _, count, horizon, _ = candidates.shape
         best, best_cost = candidates[:, :1], candidates.new_full((len(candidates), 1), torch.inf)
         proposed_cost: Tensor | None = None
+        parameters: Tensor | None = None
         done = 0
         for iteration in range(self.iterations):
             if out_of_time(problem):
                 break
             done = iteration + 1
             first = iteration == 0
-            trajectory = _imagined(model, problem, proposed) if first else rollout(model, problem, candidates)
+            trajectory = imagined(model, problem, proposed) if first else rollout(model, problem, candidates)
             cost = finite_cost(problem.objective(trajectory))
             if first:
                 proposed_cost = cost.amin(1)
@@ -228,24 +229,25 @@ class RefitRefiner:
             winner = joined_cost.argmin(1, keepdim=True)
             best_cost = joined_cost.gather(1, winner)
             best = joined.gather(1, winner[..., None, None].expand(-1, 1, *joined.shape[2:]))
-            weights = self._weights(cost)
-            # Not even a weight of 0 makes a NaN harmless.
-            fitted = torch.where((weights > 0)[..., None, None], candidates, 0.0)
-            parameters = model.space.refit(fitted, weights).unsqueeze(1)
+            parameters = self._fit(model.space, candidates, self._weights(cost), parameters)
             noise = uniform(combine(problem.keys, 2, iteration), count, horizon, model.space.noise_dim)
-            candidates = model.space.sample(parameters.expand(-1, count, -1, -1), noise)
+            candidates = model.space.sample(parameters.unsqueeze(1).expand(-1, count, -1, -1), noise)
         if done:
             # In the place of a candidate, so that calls keep one shape.
             candidates = torch.cat([candidates[:, 1:], best], 1)
         looked = count if done and proposed.trajectory is not None else 0
         rollouts = done * count - looked
-        return Refined(candidates, proposed_cost, rollouts, _zeros(candidates) + float(rollouts), looked)
+        return Refined(candidates, proposed_cost, rollouts, no_passes(candidates) + float(rollouts), looked)
 
     def passes(self, count: int, imagined: bool = False) -> float:
         return float(self.rollouts(count, imagined))
 
     def rollouts(self, count: int, imagined: bool = False) -> int:
         return (self.iterations + 1 - imagined) * count
+
+    def _fit(self, space: ActionSpace, candidates: Tensor, weights: Tensor, before: Tensor | None) -> Tensor:
+        """Prior parameters (E, H, Q) of candidates (E, N, H, A) with weights (E, N); ``before``: of the last round."""
+        return refit(space, candidates, weights)
 
     def _weights(self, cost: Tensor) -> Tensor:
         """Weights (E, N) that sum to 1, of costs (E, N) that may be infinite; all alike where all are."""
@@ -263,13 +265,19 @@ class RefitRefiner:
         return weights / weights.sum(1, keepdim=True)
 
 
-def _imagined(model: Model, problem: Problem, proposed: Proposed) -> Trajectory:
+def refit(space: ActionSpace, candidates: Tensor, weights: Tensor) -> Tensor:
+    """Prior parameters (E, H, Q) of candidates (E, N, H, A), of which those of weight 0 may be no numbers."""
+    # Not even a weight of 0 makes a NaN harmless.
+    return space.refit(torch.where((weights > 0)[..., None, None], candidates, 0.0), weights)
+
+
+def imagined(model: Model, problem: Problem, proposed: Proposed) -> Trajectory:
     """What the model imagines of the proposals, imagined now unless they come with it."""
     if proposed.trajectory is not None:
         return proposed.trajectory
     return rollout(model, problem, proposed.actions)
 
 
-def _zeros(candidates: Tensor) -> Tensor:
+def no_passes(candidates: Tensor) -> Tensor:
     """(E,) float64 for candidates (E, ...)."""
     return torch.zeros(len(candidates), dtype=torch.float64, device=candidates.device)

@@ -32,6 +32,7 @@ from hjepa.gridworld.short_term_memory import believed
 from hjepa.model.level_model import LevelModel
 from hjepa.model.perception import Observation, Perception, Seen, Symbolic
 from hjepa.model.stack import Stack
+from hjepa.planner_names import ACTORS
 from hjepa.tensors import as_tensor
 from planners.blocks import blocks
 from planners.rollouts import ALIGNED
@@ -119,7 +120,7 @@ class Agent:
             off_plan=0.25 * float(self.stack.step_distance),
             repairs=self.searches.repairs,
             # A glance has few candidates, so more episodes fit into a call.
-            block=settings.block * (GLANCED if settings.planner == "actor" else 1),
+            block=settings.block * (GLANCED if settings.planner in ACTORS else 1),
             record=self.record,
             warm_start=settings.warm_start and keeps_plans,
         )

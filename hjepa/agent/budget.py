@@ -16,7 +16,7 @@ from hjepa.errors import InputError
 from hjepa.model.actors import LevelPolicy
 from hjepa.model.level_model import LevelModel, critic_flops, perception_flops, probe_flops, write_flops
 from hjepa.model.stack import Stack
-from hjepa.planner_names import PLANNERS
+from hjepa.planner_names import ACTORS, PLANNERS
 from hjepa.settings import PlanSettings
 from levels.costs.field import FieldCost
 from planners.grounding import grounding_flops
@@ -189,11 +189,13 @@ class Searches:
         veto = settings.critic_veto if judged_by_critic else settings.veto
         to_goal: Planner
         to_subgoal: Planner
-        if settings.planner == "actor":
+        if settings.planner in ACTORS:
             policy = LevelPolicy(self.stack, k)
             # To the goal no more is imagined than will be walked: above level 1 that is the first step.
             walked = settings.commit if self.stack.depth == 1 else config.levels[1].stride
-            to_goal, to_subgoal = PolicyPlanner(policy, 1 if k else walked), PolicyPlanner(policy)
+            compare = settings.planner == "actor"
+            to_goal = PolicyPlanner(policy, 1 if k else walked, compare)
+            to_subgoal = PolicyPlanner(policy, compare=compare)
             self._plan_flops[k] = to_goal.passes(model, horizon) * horizon * model.flops
         else:
             to_goal = self._search(k, model, horizon, judged, phase)
@@ -216,7 +218,7 @@ class Searches:
             haste=settings.haste,
             support=settings.support * nat,
             support_free=settings.support_free,
-            ground=settings.ground if k and settings.planner != "actor" else 0,
+            ground=settings.ground if k and settings.planner not in ACTORS else 0,
             ground_weight=settings.ground_weight,
             ground_depth=settings.ground_depth,
             danger=self.stack.probe(k).inside if self.guarded else None,
@@ -328,7 +330,7 @@ class Searches:
 
     def _grounding_flops(self, k: int) -> float:
         """What lower levels imagine before one plan of level k + 1."""
-        if not (k and self.settings.ground) or self.settings.planner == "actor":
+        if not (k and self.settings.ground) or self.settings.planner in ACTORS:
             return 0.0
         low = max(k - self.settings.ground_depth, 0)
         models = self.models[low:k]
@@ -339,6 +341,12 @@ class Searches:
         """How level k + 1 makes candidates better."""
         if self.settings.planner == "exhaustive" and k == 0:
             return NoRefiner()
+        if self.settings.planner == "categorical-cem" and self.stack.level(k).continuous:
+            raise InputError(
+                f"planner categorical-cem with the continuous actions of level {k + 1}",
+                "plan.planner",
+                "choose cem, which is categorical where actions are discrete",
+            )
         made: Refiner = PLANNERS.get(self.settings.planner)(self.settings)
         return made
 

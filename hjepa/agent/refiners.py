@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hjepa.settings import PlanSettings
+from planners.cross_entropy import CategoricalRefiner, ColouredRefiner
 from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
 
 
@@ -19,6 +20,16 @@ def cem(settings: PlanSettings) -> Refiner:
 def mppi(settings: PlanSettings) -> Refiner:
     """Rounds of sampling, fitted to all by their weights."""
     return RefitRefiner(settings.iterations, elites=None)
+
+
+def icem(settings: PlanSettings) -> Refiner:
+    """Rounds of coloured sampling, fewer in each, with elites kept."""
+    return ColouredRefiner(settings.iterations)
+
+
+def categorical_cem(settings: PlanSettings) -> Refiner:
+    """Rounds of sampling from a categorical distribution per step."""
+    return CategoricalRefiner(settings.iterations)
 
 
 def sampling(settings: PlanSettings) -> Refiner:

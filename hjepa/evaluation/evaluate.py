@@ -252,6 +252,7 @@ def _say_more(record: Record, agent: Agent, stack: Stack, asked: Evaluation, res
     spec, sight = asked.task, stack.world.sight
     record["observation"] = "state" if sight is None else sight.kind
     record["information"] = "told" if sight is None else "seen"
+    record["steps_to_success"] = results.steps_to_success
     # Where success comes from (tasks.replay) ...
     record["stepped"] = "twin" if has_twin(spec.id) else "environment"
     record["replayed"] = asked.episodes if has_twin(spec.id) else 0

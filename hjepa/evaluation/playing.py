@@ -83,6 +83,11 @@ class Results:
             placed=nothing if placed is None else placed.astype(np.int64),
         )
 
+    @property
+    def steps_to_success(self) -> list[int | None]:
+        """(E,) environment steps that success took; None where there was none."""
+        return [int(n) if solved else None for n, solved in zip(self.steps, self.success)]
+
     def to_plain(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name).tolist() for field in dataclasses.fields(self)}
 

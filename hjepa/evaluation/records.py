@@ -260,7 +260,7 @@ def pooled(records: Sequence[Record]) -> Record:
         record["active_episodes"] = plain(mean("active_episodes"))
     if all("violated" in record for record in records):
         record["violated"] = [broken for each in records for broken in each["violated"]]
-    dropped = {"active_episodes", "layout", "layouts", "success_ci95_clustered"}
+    dropped = {"active_episodes", "layout", "layouts", "steps_to_success", "success_ci95_clustered"}
     # What else a record may hold, as its specification, is the first one's; an average of some would be none of all.
     return record | {name: first[name] for name in first.keys() - record.keys() - dropped}
 

@@ -271,7 +271,5 @@ def _record(
     sight = stack.world.sight
     assert sight is not None
     record["observation"], record["information"], record["goals"] = sight.kind, "seen", asked.goals
-    record["steps_to_success"] = [
-        int(n) if solved else None for n, solved in zip(results.steps, results.success)
-    ]
+    record["steps_to_success"] = results.steps_to_success
     return record

@@ -43,8 +43,9 @@ def make_actors(stack: Stack, hidden: int) -> list[Actor]:
 
 
 def around_dim(stack: Stack, k: int) -> int:
-    """Numbers in what level k + 1's actor sees of the critic's field; 0 without a critic."""
-    return stack.critic(k).headings * (2 * RADIUS + 1) ** 2 if len(stack.critics) else 0
+    """Numbers in what level k + 1's actor sees of the critic's field; 0 without a critic over cells."""
+    critic = stack.critic(k) if len(stack.critics) else None
+    return critic.headings * (2 * RADIUS + 1) ** 2 if isinstance(critic, Critic) else 0
 
 
 class LevelPolicy:
@@ -87,8 +88,9 @@ class LevelPolicy:
         latent = torch.zeros(1, PROBED, level.settings.latent_dim, device=device)
         condition = torch.zeros(1, PROBED, level.settings.hidden, device=device)
         field = None
-        if len(self.stack.critics):
-            field = torch.zeros(1, self.stack.critic(self.k).headings, *self.stack.world.size, device=device)
+        critic = self.stack.critic(self.k) if len(self.stack.critics) else None
+        if isinstance(critic, Critic):
+            field = torch.zeros(1, critic.headings, *self.stack.world.size, device=device)
         aim = Aim(latent[:, 0], None, torch.ones(1, device=device), 1.0, field)
         return count_flops(lambda: self(condition, latent, aim, aim.left)) / PROBED
 
@@ -96,13 +98,11 @@ class LevelPolicy:
 def look_around(stack: Stack, k: int, latent: Tensor, field: Tensor | None) -> Tensor:
     """What level k + 1's actor sees of the critic's field around latents (P, N, D): (P, N, S).
 
-    Zeros for an agent that plans without it.
+    Zeros for an agent that plans without it, and none where the field is not over cells.
     """
-    if field is None:
+    critic = stack.critic(k) if len(stack.critics) else None
+    if field is None or not isinstance(critic, Critic):
         return latent.new_zeros(*latent.shape[:2], around_dim(stack, k))
-    critic = stack.critic(k)
-    if not isinstance(critic, Critic):
-        raise InputError("actors of a stack that sees", "plan", "actors follow a told critic; plan without")
     return critic.around(latent, field, RADIUS)
 
 

@@ -25,7 +25,7 @@ from levels.level import Level
 from levels.metrics import squared_distance
 from levels.metrics_names import DISTANCES, METRICS, distance_of
 from levels.probes import PositionProbe
-from levels.settings import World
+from levels.settings import CONTINUOUS, World
 from tasks.observations import DOOR
 
 CLAIMS_FROM = 0.75
@@ -218,7 +218,7 @@ class Stack(nn.Module):
     def every(self, k: int) -> int:
         """Steps between two observations that level k + 1 learns from."""
         lowest = k
-        while lowest and self.config.levels[lowest].macro_action == "chunk":
+        while lowest and self.config.levels[lowest].macro_action in CONTINUOUS:
             lowest -= 1
         inferred = self.config.levels[lowest].macro_action == "outcome"
         return self.config.spans[lowest if inferred else k] if self.sees else 1

@@ -152,10 +152,10 @@ def _collect_shown(
     from tasks import collect_world, open_world, world_spec
 
     wanted = config.collect
-    if wanted.explorer not in ("persistent", "curious"):
+    if wanted.explorer not in ("persistent", "curious", "explorer"):
         raise ValueError(
             f"explorer {wanted.explorer} of {config.task}: it knows the ways of a batched twin, and this environment is"
-            " stepped itself; give --set collect.explorer=persistent, or curious"
+            " stepped itself; give --set collect.explorer=persistent, curious, or explorer where it has its own"
         )
     world = open_world(world_spec(config.task, config.levels[0].encoder))
     try:

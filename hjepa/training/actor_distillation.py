@@ -1,14 +1,14 @@
-"""Distillation: the plans of the slow mode become the actors of the fast one.
+"""Distillation: the plans of the slow mode become the actors of the fast one, or what data did does.
 
 From moments of training trajectories to places that others of the same floor plan came to, the agent plans with every
 number of levels, and each decision says what to do from where it stood, and from where it imagined to be after each
-step. Nothing is walked. Only actors are trained; the stack stays as it is.
+step. Nothing is walked. From data instead, the actors clone what its trajectories did on the way to where they came
+(`hjepa.training.hindsight`). Only actors are trained; the stack stays as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
@@ -22,54 +22,34 @@ from tqdm import tqdm
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
 from hjepa.devices import fix_threads, torch_device
+from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.evaluation.records import installed_versions
 from hjepa.model.actors import look_around, make_actors, save_actors
 from hjepa.model.checkpoints import copy_checkpoint, describe, folder_to_add_to, load_stack
+from hjepa.model.perception import describe_world
 from hjepa.model.stack import Stack
 from hjepa.own_code import check_task
 from hjepa.tensors import as_tensor
 from hjepa.training.fit import check_source
-from hjepa.training.sources import told_source
+from hjepa.training.hindsight import Course, Lessons, hindsight
+from hjepa.training.sources import open_source, told_source
 from hjepa.training.trainer import run_trainer
 from levels.actor import Actor
 from levels.macro_actions import gaussian_loss
+from levels.ranges import shown
 from planners.noise import combine
 from planners.top_down import Decision
 from tasks import TrajectoryStore, task_spec
+
+SOURCES = ("plans", "data")
+"""What actors can be distilled from."""
 
 EACH = 8
 """Questions asked on a floor plan."""
 
 PLANS = 8
 """Floor plans asked about at once."""
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """What one level's plans teach, towards the goal or towards subgoals.
-
-    Attributes:
-        inputs: what `levels.actor.Actor` takes, each (n, ...).
-        action: (n, A) what was planned.
-    """
-
-    inputs: tuple[Tensor, ...]
-    action: Tensor
-
-    def to(self, device: torch.device) -> Lessons:
-        """The same on a device."""
-        return Lessons(tuple(part.to(device) for part in self.inputs), self.action.to(device))
-
-    @staticmethod
-    def join(parts: list[Lessons]) -> Lessons:
-        """All of them as one."""
-        inputs = zip(*(part.inputs for part in parts))
-        return Lessons(tuple(torch.cat(each) for each in inputs), torch.cat([part.action for part in parts]))
-
-
-Course = dict[tuple[int, bool], Lessons]
-"""(level from 0, whether the plans were to the goal) -> lessons."""
 
 
 def distill(
@@ -82,19 +62,21 @@ def distill(
     device: str = "auto",
     progress: bool = True,
     out: str | None = None,
+    source: str = "plans",
 ) -> Stack:
     """Train the actors of a checkpoint and keep them in its folder, or in that of a copy.
 
     Args:
         checkpoint: shipped weights or a run folder.
         data: a trajectory store of its task.
-        questions: how many times the agent plans with each number of levels.
+        questions: how many times the agent plans with each number of levels; with ``data``, pieces of trajectories.
         steps: of the optimiser.
         hidden: width of the actors.
         seed: of questions, weights and batches.
         device: ``auto``, ``cpu`` or ``cuda``.
         progress: show bars.
         out: folder of a copy of the checkpoint that gets the actors; None: the checkpoint itself does.
+        source: what is learned, ``plans`` of the agent or what ``data`` did (goal-conditioned behaviour cloning).
 
     Returns:
         the stack with its actors.
@@ -105,21 +87,41 @@ def distill(
     """
     fix_threads()
     described, folder = describe(checkpoint), folder_to_add_to(checkpoint, out)
-    stack, store = load_stack(checkpoint, str(torch_device(device))), TrajectoryStore.open(data)
+    if source not in SOURCES:
+        raise InputError(f"actors from {shown(source)}", "distill", f"choose from {', '.join(SOURCES)}")
+    stack = load_stack(checkpoint, str(torch_device(device)))
     check_task(stack.config.task, f"checkpoint {checkpoint}")
-    check_source(stack.config, told_source(store, stack.config))
     stack.actors = nn.ModuleList()
-    course = lectures(stack, store, questions, seed, progress)
+    if source == "data":
+        sha256, course = _cloned(stack, data, questions, seed, progress)
+    else:
+        store = TrajectoryStore.open(data)
+        check_source(stack.config, told_source(store, stack.config))
+        sha256, course = store.sha256, lectures(stack, store, questions, seed, progress)
     torch.manual_seed(seed)
     stack.actors.extend(make_actors(stack, hidden))
     stack.actors.to(stack.step_distance.device).requires_grad_(True).train()
     _train(stack, course, steps, seed, device, progress)
     stack.actors.cpu().requires_grad_(False).eval()
-    facts = {"checkpoint_sha256": described["sha256"], "data_sha256": store.sha256, "hidden": hidden}
+    facts = {"checkpoint_sha256": described["sha256"], "data_sha256": sha256, "hidden": hidden}
+    facts |= {"from": source} if source == "data" else {}
     facts |= {"questions": questions, "steps": steps, "seed": seed, "versions": installed_versions()}
     copy_checkpoint(checkpoint, folder)
     save_actors(stack, folder, facts)
     return stack
+
+
+def _cloned(stack: Stack, data: str, pieces: int, seed: int, progress: bool) -> tuple[str, Course]:
+    """The hash of a store, and what its trajectories teach."""
+    source, world = open_source(data, stack.config)
+    if world != stack.world:
+        raise InputError(
+            f"holds {describe_world(world)}, the checkpoint is for {describe_world(stack.world)}",
+            data,
+            "give a store of the checkpoint's world",
+        )
+    check_source(stack.config, source)
+    return source.sha256, hindsight(stack, source, pieces, seed, progress)
 
 
 def lectures(stack: Stack, store: TrajectoryStore, questions: int, seed: int, progress: bool) -> Course:

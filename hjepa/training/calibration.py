@@ -12,6 +12,7 @@ from torch import Tensor
 from hjepa.model.stack import QUANTILES, Stack
 from hjepa.tensors import as_tensor
 from hjepa.training.sources import Source
+from levels.macro_actions import StochasticChunkEncoder, gaussian_parameters
 from levels.metrics import commute_metric, squared_distance
 
 
@@ -54,8 +55,12 @@ def calibrate(stack: Stack, source: Source, seed: int, trajectories: int, plans:
                 measure.fit(latent.flatten(0, 1))
             distance = _stride_distance(latent, stack.config.spans[k], measure)
             stack.stride_distance[m, k] = torch.quantile(distance, torch.tensor(QUANTILES, device=device))
-        if stack.level(k).chunk_encoder is not None:
-            macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)
+        chunks = stack.level(k).chunk_encoder
+        if chunks is not None:
+            if isinstance(chunks, StochasticChunkEncoder):
+                macro = _drawn(stack, k, latent, memories[k], seed)
+            else:
+                macro = stack.window_actions(k, agent, action, memories).flatten(0, 2)
             _fill(stack, f"action_low_{k}", _quantile(macro, 0.02))
             _fill(stack, f"action_high_{k}", _quantile(macro, 0.98))
     changed = (agent[:, :, 1:] != agent[:, :, :-1]).flatten(3).any(-1)
@@ -70,6 +75,15 @@ def _encode(stack: Stack, agent: Tensor, memories: Sequence[Tensor | None]) -> l
         for p in range(len(agent))
     ]
     return [torch.cat(level) for level in zip(*parts)]
+
+
+def _drawn(stack: Stack, k: int, latent: Tensor, memory: Tensor | None, seed: int) -> Tensor:
+    """Macro-actions (n, A) drawn from level k + 1's prior along latents (P, n, L, D): what its plans are made of."""
+    level = stack.level(k)
+    here = latent[:, :, :: stack.config.spans[k]].flatten(1, 2)
+    mean, log_std = gaussian_parameters(level.prior(level.condition(here, memory)))
+    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed)).to(mean)
+    return (mean + log_std.exp() * noise).flatten(0, 1)
 
 
 def _fill(stack: Stack, buffer: str, value: Tensor) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from levels.level import Level
-from levels.settings import LevelSettings, MemorySettings, World
+from levels.settings import CONTINUOUS, LevelSettings, MemorySettings, World
 
 SIZE = (7, 5)
 BELOW_DIM, BELOW_ACTIONS, STRIDE, MOMENTS = 6, 4, 3, 4
@@ -47,7 +47,7 @@ def windows(level: Level, plans: int = 2, count: int = 6, seed: int = 0) -> tupl
     kind = level.settings.macro_action
     if kind == "outcome":
         return below, None
-    shape = (plans, count, MOMENTS - 1) + ((STRIDE,) if kind == "chunk" else ())
+    shape = (plans, count, MOMENTS - 1) + ((STRIDE,) if kind in CONTINUOUS else ())
     return below, torch.eye(BELOW_ACTIONS)[torch.randint(0, BELOW_ACTIONS, shape, generator=generator)]
 
 

@@ -35,12 +35,14 @@ KINDS: dict[str, dict[str, Any]] = {
     "primitive": {"encoder": "agent", "macro_action": "primitive", "stride": 1},
     "outcome": {"macro_action": "outcome"},
     "chunk": {"macro_action": "chunk"},
+    "stochastic": {"macro_action": "stochastic"},
     "reading": {"macro_action": "outcome", "encoder_reads": True},
 }
 PREDICTION = {
     "primitive": {"encoder", "writer"} | TRUNK | STEP,
     "outcome": {"encoder", "writer"} | TRUNK | STEP,
     "chunk": {"encoder", "writer", "chunk_encoder"} | TRUNK | STEP,
+    "stochastic": {"encoder", "writer", "chunk_encoder"} | TRUNK | STEP,
     "reading": {"encoder", "writer"} | TRUNK | STEP,
 }
 # The prior is a reader of what the predictor knows, except where codes have no other teacher.
@@ -48,6 +50,7 @@ PRIOR = {
     "primitive": {"predictor.prior"},
     "outcome": {"encoder", "writer", "predictor.prior"} | TRUNK | STEP,
     "chunk": {"predictor.prior"},
+    "stochastic": {"predictor.prior", "chunk_encoder"},  # each moves towards the other
     "reading": {"encoder", "writer", "predictor.prior"} | TRUNK | STEP,
 }
 
@@ -61,11 +64,13 @@ def test_every_term_trains_its_parts(toys: SimpleNamespace, kind: str) -> None:
     expected = {
         "prediction": PREDICTION[kind],
         "prior": PRIOR[kind],
+        "kl": PRIOR[kind],
         "similarity": encoder,
         "variance": encoder | {"expander"},
         "covariance": encoder | {"expander"},
         "inverse": encoder | {"inverse"},
     }
+    assert ("kl" in terms, "prior" in terms) == (kind == "stochastic", kind != "stochastic")
     for name, term in terms.items():
         assert parts(reached(term, level)) == expected[name], name
 

@@ -76,7 +76,9 @@ def test_the_number_of_actions_follows_from_their_kind() -> None:
     found = {
         kind: LevelSettings(macro_action=kind, codes=9, macro_dim=3).action_dim(7) for kind in MACRO_ACTIONS
     }
-    assert found == {"primitive": 7, "outcome": 9, "chunk": 3}
+    assert found == {"primitive": 7, "outcome": 9, "chunk": 3, "stochastic": 3}
+    with pytest.raises(ValueError, match="stochastic with loss.kl 0; give more"):
+        LevelSettings(macro_action="stochastic", loss=LossWeights(kl=0))
 
 
 def test_every_name_is_accepted() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from planners import budgets
+from planners.cross_entropy import ColouredRefiner
 from planners.objectives import GoalCost
 from planners.planner import Planner
 from planners.proposals import EnumerationProposal, PriorProposal, QueueProposal
@@ -57,6 +58,7 @@ REFINERS = {
     "adam": lambda iterations: AdamRefiner(iterations, 0.1),
     "cem": lambda iterations: RefitRefiner(iterations),
     "mppi": lambda iterations: RefitRefiner(iterations, None),
+    "icem": lambda iterations: ColouredRefiner(iterations),
 }
 
 
@@ -124,8 +126,15 @@ def test_blocks_that_do_not_end_alike_are_joined(hand: SimpleNamespace, hands: S
 @pytest.mark.parametrize("count", [1, 6, 16, 24])
 @pytest.mark.parametrize(
     "refine",
-    [NoRefiner(), AdamRefiner(3, 0.1), AdamRefiner(2, 0.1, 0.3), RefitRefiner(4), RefitRefiner(2, None)],
-    ids=["none", "adam", "elites", "cem", "mppi"],
+    [
+        NoRefiner(),
+        AdamRefiner(3, 0.1),
+        AdamRefiner(2, 0.1, 0.3),
+        RefitRefiner(4),
+        RefitRefiner(2, None),
+        ColouredRefiner(4),
+    ],
+    ids=["none", "adam", "elites", "cem", "mppi", "icem"],
 )
 def test_rollouts_are_known_before(hand: SimpleNamespace, refine, count: int) -> None:
     model = hand.OpenGrid()

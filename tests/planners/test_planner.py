@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from planners.cross_entropy import ColouredRefiner
 from planners.objectives import GoalCost, SubgoalCost
 from planners.planner import Planner
 from planners.proposals import EnumerationProposal, PriorProposal, Proposed, QueueProposal
@@ -115,6 +116,8 @@ class Counting:
         (PriorProposal(6), RefitRefiner(5), 5 * 6 + 6),
         (PriorProposal(6, warm=True), RefitRefiner(5), 6 + 5 * 6 + 6),
         (PriorProposal(1), RefitRefiner(2, None), 2 + 1),
+        (PriorProposal(40), ColouredRefiner(3), 40 + 32 + 32 + 8),
+        (PriorProposal(40, warm=True), ColouredRefiner(3), 40 + 40 + 32 + 32 + 8),
         (QueueProposal(torch.eye(5), 6), AdamRefiner(2, 0.1), 2 * 6 + 2 * 6),
         (EnumerationProposal(), NoRefiner(), 128),
     ],
@@ -127,6 +130,8 @@ class Counting:
         "cem",
         "warm cem",
         "one candidate",
+        "icem",
+        "warm icem",
         "queue",
         "exhaustive",
     ],
@@ -143,7 +148,9 @@ def test_rollouts_and_operations_are_counted(hand: SimpleNamespace, propose, ref
     # A backward pass counts twice a forward pass; proposing takes no objective, a look at proposals does.
     passes = rollouts + 2 * model.backward / (2 * 3)
     sampled = propose.candidates if isinstance(propose, PriorProposal) else 0
-    looks = isinstance(refine, RefitRefiner) or (isinstance(refine, AdamRefiner) and refine.elites < 1)
+    looks = isinstance(refine, (RefitRefiner, ColouredRefiner)) or (
+        isinstance(refine, AdamRefiner) and refine.elites < 1
+    )
     looked = sampled if looks and propose.imagines else 0
     expected = passes * 3 * 10.0 + (passes - sampled + looked) * 4.0
     assert found.flops.dtype == torch.float64 and found.flops.tolist() == [expected] * 2
@@ -170,7 +177,10 @@ def test_a_warm_start_that_is_best_is_kept(hand: SimpleNamespace) -> None:
     assert torch.equal(found.actions, warm) and found.cost.tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("refine", [NoRefiner(), AdamRefiner(3, 0.5), RefitRefiner(3), RefitRefiner(3, None)])
+@pytest.mark.parametrize(
+    "refine",
+    [NoRefiner(), AdamRefiner(3, 0.5), RefitRefiner(3), RefitRefiner(3, None), ColouredRefiner(3)],
+)
 def test_plans_do_not_depend_on_who_is_planned_with_them(hand: SimpleNamespace, refine) -> None:
     generator = torch.Generator().manual_seed(0)
     start, goals = torch.randn(5, 2, generator=generator), 4 * torch.randn(5, 2, generator=generator)

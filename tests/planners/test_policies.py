@@ -76,6 +76,8 @@ def test_a_plan_at_a_glance_is_the_best_of_a_few_draws(hand: SimpleNamespace) ->
 
     plan = PolicyPlanner(Wrong(hand.MOVES), 1)(model, problem)
     assert plan.latents[0, 0].tolist() == [1, 0] and plan.cost < plan.proposed_cost
+    blind = PolicyPlanner(Wrong(hand.MOVES), 1, compare=False)(model, problem)
+    assert blind.latents[0, 0].tolist() == [-1, 0] and blind.cost == plan.proposed_cost, "the likeliest"
 
 
 def test_candidates_of_a_policy_stand_among_those_of_the_prior(hand: SimpleNamespace) -> None:

@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from planners.cross_entropy import CategoricalRefiner, ColouredRefiner
 from planners.objectives import GoalCost, SumCost, SupportCost
 from planners.planner import Planner
 from planners.proposals import PriorProposal, Proposed
 from planners.protocols import Trajectory
 from planners.refiners import AdamRefiner, NoRefiner, Refiner, RefitRefiner
 from planners.rollouts import rollout
+from planners.spaces import Box
 
 GOALS = torch.tensor([[2.0, 1.0], [-1.5, 3.0], [0.0, 0.0], [6.0, -1.0], [-7.0, -5.0]])
 """For 4 steps of the point mass: three within reach, two beyond it."""
@@ -36,8 +38,9 @@ def plan(
         (AdamRefiner(60, 0.1), 0.01),
         (RefitRefiner(15), 0.03),
         (RefitRefiner(15, elites=None, temperature=0.1), 0.03),
+        (ColouredRefiner(30), 0.03),
     ],
-    ids=["adam", "cem", "mppi"],
+    ids=["adam", "cem", "mppi", "icem"],
 )
 def test_point_mass_optimum_is_found(hand: SimpleNamespace, refiner: Refiner, tolerance: float) -> None:
     found = plan(hand, hand.PointMass(), refiner, GOALS, 128)
@@ -49,8 +52,14 @@ def test_point_mass_optimum_is_found(hand: SimpleNamespace, refiner: Refiner, to
 
 @pytest.mark.parametrize(
     "refiner",
-    [AdamRefiner(20, 1.0), RefitRefiner(8), RefitRefiner(8, elites=None)],
-    ids=["adam", "cem", "mppi"],
+    [
+        AdamRefiner(20, 1.0),
+        RefitRefiner(8),
+        RefitRefiner(8, elites=None),
+        ColouredRefiner(8),
+        CategoricalRefiner(8),
+    ],
+    ids=["adam", "cem", "mppi", "icem", "categorical-cem"],
 )
 def test_open_grid_optimum_is_found(hand: SimpleNamespace, refiner: Refiner) -> None:
     # 8 steps of 5 actions are 390,625 sequences; goals 8 moves away leave few that arrive.
@@ -73,14 +82,24 @@ def test_adam_stays_within_the_bounds_from_its_first_step(hand: SimpleNamespace)
 @pytest.mark.parametrize("candidates", [1, 3, 16])
 @pytest.mark.parametrize(
     "refiner",
-    [NoRefiner(), AdamRefiner(1, 5.0), AdamRefiner(6, 1.0), RefitRefiner(3), RefitRefiner(3, None)],
-    ids=["none", "adam once", "adam", "cem", "mppi"],
+    [
+        NoRefiner(),
+        AdamRefiner(1, 5.0),
+        AdamRefiner(6, 1.0),
+        RefitRefiner(3),
+        RefitRefiner(3, None),
+        ColouredRefiner(3),
+        CategoricalRefiner(3),
+    ],
+    ids=["none", "adam once", "adam", "cem", "mppi", "icem", "categorical-cem"],
 )
 def test_refinement_never_worsens_the_best_proposal(
     hand: SimpleNamespace, refiner: Refiner, candidates: int
 ) -> None:
     for level in hand.neural_levels():
         model, dim = level.model, level.model.up[0].in_features
+        if isinstance(refiner, CategoricalRefiner) and isinstance(model.space, Box):
+            continue
         generator = torch.Generator().manual_seed(candidates)
         start, goal = torch.randn(2, 6, dim, generator=generator)
         memory = torch.randn(6, 3, generator=generator)
@@ -149,8 +168,8 @@ class Spoiled:
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize(
     "refiner",
-    [NoRefiner(), AdamRefiner(10, 0.2), RefitRefiner(6), RefitRefiner(6, None)],
-    ids=["none", "adam", "cem", "mppi"],
+    [NoRefiner(), AdamRefiner(10, 0.2), RefitRefiner(6), RefitRefiner(6, None), ColouredRefiner(8)],
+    ids=["none", "adam", "cem", "mppi", "icem"],
 )
 def test_costs_that_are_no_numbers_never_win(hand: SimpleNamespace, refiner: Refiner, value: float) -> None:
     goals = torch.tensor([[-2.0, 1.0], [2.0, 1.0]])
@@ -161,14 +180,14 @@ def test_costs_that_are_no_numbers_never_win(hand: SimpleNamespace, refiner: Ref
     assert (found.actions[:, 0, 0] <= 0).all()
     assert (found.cost <= found.proposed_cost + 1e-6).all()
     # The search goes on among the others. Where only the way around helps, descent stops at the edge.
-    searches = {NoRefiner: 0, AdamRefiner: 1, RefitRefiner: 2}[type(refiner)]
+    searches = {NoRefiner: 0, AdamRefiner: 1, RefitRefiner: 2, ColouredRefiner: 2}[type(refiner)]
     assert (found.cost[:searches] < 0.5).all()
 
 
 @pytest.mark.parametrize(
     "refiner",
-    [NoRefiner(), AdamRefiner(2, 0.2), RefitRefiner(2), RefitRefiner(2, None)],
-    ids=["none", "adam", "cem", "mppi"],
+    [NoRefiner(), AdamRefiner(2, 0.2), RefitRefiner(2), RefitRefiner(2, None), ColouredRefiner(2)],
+    ids=["none", "adam", "cem", "mppi", "icem"],
 )
 def test_nothing_but_nan_gives_an_infinite_cost(hand: SimpleNamespace, refiner: Refiner) -> None:
     goal = GoalCost(torch.full((1, 2), torch.nan), hand.squared)
@@ -181,7 +200,7 @@ def test_a_broken_candidate_does_not_break_the_fit(hand: SimpleNamespace) -> Non
     candidates = torch.full((1, 8, 2, 2), 0.5)
     candidates[0, 3] = torch.nan
     posed = hand.problem(torch.zeros(1, 2), GoalCost(torch.ones(1, 2), hand.squared), 2)
-    for refiner in (RefitRefiner(2, 1.0), RefitRefiner(2, None)):
+    for refiner in (RefitRefiner(2, 1.0), RefitRefiner(2, None), ColouredRefiner(2, 1.0)):
         refined = refiner(hand.PointMass(), posed, Proposed(candidates))
         assert refined.candidates.isfinite().all()
 

@@ -17,11 +17,12 @@ from hjepa.evaluation.plan_request import PlanRequest
 from hjepa.evaluation.records import overrides_of
 from hjepa.evaluation.tables import table
 from hjepa.model.checkpoints import save_stack
+from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
 from hjepa.sweeps.plan_cells import plan_command
 from planners.planner import Planner
 from planners.proposals import PriorProposal
-from tasks import compose_image, sample_episodes
+from tasks import compose_image, sample_episodes, task_spec
 
 TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 
@@ -76,7 +77,7 @@ def test_a_warm_agent_offers_its_last_plan(stack: Stack) -> None:
             assert seen[1].warm is None
 
 
-@pytest.mark.parametrize("planner", ["adam", "cem", "mppi", "sampling"])
+@pytest.mark.parametrize("planner", ["adam", "cem", "mppi", "icem", "categorical-cem", "sampling"])
 def test_rollouts_are_limited(stack: Stack, planner: str) -> None:
     episodes = sample_episodes(stack.config.task, "validation", episodes=2, seed=0)
     image = compose_image(episodes.grid, episodes.start)
@@ -119,6 +120,8 @@ def test_the_clock_reaches_every_search(stack: Stack) -> None:
         (["patience=0", "iterations=8"], "give a whole number from 1 to"),
         (["patience=7", "iterations=8"], "set plan.iterations=9 or more"),
         (["patience=2", "iterations=8", "planner=mppi"], "no gradient steps"),
+        (["patience=2", "iterations=8", "planner=icem"], "no gradient steps"),
+        (["max_rollouts=6", "planner=icem", "iterations=6"], "give 7 or more"),
     ],
 )
 def test_limits_that_cannot_work_are_refused(overrides: list[str], reason: str) -> None:
@@ -126,7 +129,9 @@ def test_limits_that_cannot_work_are_refused(overrides: list[str], reason: str) 
         load_preset(str(TINY), [f"plan.{text}" for text in overrides])
 
 
-@pytest.mark.parametrize("planner", ["adam", "cem", "mppi", "sampling", "exhaustive"])
+@pytest.mark.parametrize(
+    "planner", ["adam", "cem", "mppi", "icem", "categorical-cem", "sampling", "exhaustive"]
+)
 @pytest.mark.parametrize("elites", [0.125, 1.0])
 def test_the_least_limit_is_what_one_candidate_takes(stack: Stack, planner: str, elites: float) -> None:
     plan = replace(stack.config.plan, planner=planner, elites=elites, iterations=2)
@@ -240,3 +245,15 @@ def test_the_reserve_pays_for_so_many_repairs_and_no_more(stack: Stack, levels: 
     assert count * once <= 0.2 * 0.2e12 < (count + 1) * once
     double = Agent(stack, 64, AgentOptions(levels, 0.4, settings))
     assert double.planner.repairs in (2 * count, 2 * count + 1)
+
+
+def test_numbers_have_no_categories() -> None:
+    """Macro-actions that are numbers are refused with the settings, continuous worlds when the agent is made."""
+    with pytest.raises(
+        InputError, match="macro-actions of level 2 are numbers; choose cem|level 2 are numbers"
+    ):
+        load_preset("vector", ["plan.planner=categorical-cem"])
+    config = load_preset(str(TINY), ["task=hjepa/NestedPoint-d2-v0", "plan.metric=l2"])
+    made = Stack(config, world_of(task_spec(config.task)))
+    with pytest.raises(InputError, match="continuous actions of level 1"):
+        agent_of(made, planner="categorical-cem")

@@ -104,3 +104,21 @@ def test_calibration_is_a_function_of_its_seed(stack: Stack, source: SeenSource)
     calibrate(other, source, SEED + 1, TRAJECTORIES, PLANS)
     assert torch.equal(again.stride_distance, stack.stride_distance)
     assert not torch.equal(other.stride_distance, stack.stride_distance)
+
+
+def test_plans_of_stochastic_macro_actions_stay_within_their_prior(source: SeenSource) -> None:
+    """Bounds are quantiles of draws from the prior along the data, and not of means, which may all be alike."""
+    world = open_source(source.path, load_preset("vector"))[1]
+    torch.manual_seed(0)
+    stochastic = [*SMALL, "levels.1.macro_action=stochastic"]
+    made = Stack(load_preset("vector", stochastic), world).eval().requires_grad_(False)
+    prior = made.level(1).predictor.prior
+    prior.weight.zero_()
+    prior.bias.copy_(torch.tensor([3.0, 0.0, -3.0, 0.0, -0.5, -40.0]))
+    calibrate(made, source, SEED, 100 * PLANS, PLANS)
+    normal = torch.distributions.Normal(0.0, 1.0)
+    spread = (1 - 5 * torch.sigmoid(-prior.bias[3:])).exp()
+    for bound, share in (("action_low_1", 0.02), ("action_high_1", 0.98)):
+        expected = prior.bias[:3] + spread * normal.icdf(torch.tensor(share))
+        assert torch.allclose(getattr(made, bound), expected, atol=0.3 * float(spread.max()))
+    assert (made.action_high_1 - made.action_low_1)[2] < 0.2
