@@ -144,7 +144,7 @@ class LossWeights:
     rate_reduction: float = ranged(1.0, 0, 1e6)
     barlow: float = ranged(10.0, 0, 1e6)
     contrastive: float = ranged(1.0, 0, 1e6)
-    rest: float = ranged(1.0, 0, 1)
+    rest: float = ranged(1.0, 0, 1e6)
     others: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
