@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from levels.pictures import standing_out
 from levels.level import Level
-from levels.pictures import distinct
+from levels.pictures import distinct, standing_out
 from levels.settings import LevelSettings, MemorySettings, Sight, World
 
 
