@@ -119,7 +119,7 @@ def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
     folder.mkdir(exist_ok=True)
     best = max(records, key=lambda record: (record["levels"] > 1, record["success_rate"], record["spl"]))
     settings = replace(stack.config.plan, metric=best["metric"])
-    trace = watch(stack, task, episodes=8, seed=SEED, settings=settings)
+    trace = watch(stack, task, episodes=8, seed=SEED, settings=settings, budget_tflops=BUDGET)
     solved = np.flatnonzero(trace.results.success)
     episode = int(solved[0]) if len(solved) else 0
     pictures = {
