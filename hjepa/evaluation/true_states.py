@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from hjepa.errors import InputError
+from hjepa.model.form import Form
+from hjepa.model.perception import draw
 from hjepa.model.stack import Stack
 from levels.grid.agent_encoders import HEADINGS
 from tasks import EpisodeBatch, cell_distances, step_agents
@@ -75,7 +77,10 @@ class Truth:
         self._number = number
         padded = torch.arange(most, device=device) >= self.count[:, None]
         with torch.no_grad():
-            encoded = stack.encode(self.states, memories)
+            if stack.sees:
+                encoded = stack.encode(_seen(stack, episodes, states), memories, form=Form(encoded=True))
+            else:
+                encoded = stack.encode(self.states, memories)
         self.latents = [latent.masked_fill(padded[..., None], torch.inf) for latent in encoded]
 
     def within(self, steps: int) -> Tensor:
@@ -133,3 +138,14 @@ class Truth:
             arrived = self.steps[rows, state, goal] == 0
             state = torch.where(arrived, goal, state)
         return state
+
+
+def _seen(stack: Stack, episodes: EpisodeBatch, states: np.ndarray) -> Tensor:
+    """What level 1 makes of the pictures of all states (E, S, 3): latents (E, S, D)."""
+    sight, level = stack.world.sight, stack.level(0)
+    assert sight is not None
+    latents = []
+    for grid, own in zip(episodes.grid, states):
+        pictures = draw(sight, np.repeat(grid[None], len(own), 0), own)
+        latents.append(level.encode(torch.from_numpy(pictures)[None].to(stack.step_distance.device), None)[0])
+    return torch.stack(latents)
