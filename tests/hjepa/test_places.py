@@ -53,7 +53,7 @@ def test_names_that_no_file_has(name: str) -> None:
     for read in (checkpoint_folder, load_preset):
         with pytest.raises(InputError) as caught:
             read(name)
-        assert len(str(caught.value)) < 600
+        assert len(str(caught.value)) < 1000, "the name is cut short, not the names there are"
     if name != "told-nested-d2/model.json":
         for write in (output_file, output_folder):
             with pytest.raises(InputError):
