@@ -44,19 +44,11 @@ class ChunkEncoder(nn.Module):
         return torch.tanh(self.layers(chunk.flatten(-2)))
 
 
-class StochasticChunkEncoder(nn.Module):
-    """The actions of one stride -> a diagonal Gaussian of macro-actions; called, its mean.
-
-    Args:
-        stride: actions in a chunk.
-        below_dim: numbers in an action of the level below.
-        hidden: width.
-        action_dim: A.
-    """
+class StochasticChunkEncoder(ChunkEncoder):
+    """The actions of one stride -> a diagonal Gaussian of macro-actions; called, its mean. Arguments as there."""
 
     def __init__(self, stride: int, below_dim: int, hidden: int, action_dim: int) -> None:
-        super().__init__()
-        self.layers = mlp(stride * below_dim, hidden, 2 * action_dim)
+        super().__init__(stride, below_dim, hidden, 2 * action_dim)
 
     def describe(self, chunk: Tensor) -> Tensor:
         """(..., stride, A_below) -> (..., 2A), for `gaussian_parameters`."""
