@@ -62,11 +62,11 @@ def seen_rooms() -> list[Series]:
 
 def other_layouts() -> list[Series]:
     """The same weights on kinds of layouts that they never saw."""
-    kinds = ("open", "cave", "comb")
+    kinds = ("comb", "spiral", "braid")
     series = []
     for levels, marker in ((1, "o"), (3, "s")):
         points = [
-            (kind, find("nested-d2", "layouts.json", task=f"hjepa/Layouts-{kind}-s9-v0", levels=levels))
+            (kind, find("nested-d2", "layouts-veto.json", task=f"hjepa/Layouts-{kind}-s9-v0", levels=levels))
             for kind in kinds
         ]
         series.append(
