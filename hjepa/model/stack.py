@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from hjepa.checks import QUANTILES
 from hjepa.config import with_levels
 from hjepa.errors import InputError
-from hjepa.model.claims import look_ahead
 from hjepa.model.form import PLAIN, Form
+from hjepa.model.look_ahead import look_ahead
 from hjepa.model.perception import Perception
 from hjepa.settings import RunConfig
 from levels.actor import Actor

@@ -1,4 +1,4 @@
-"""What critics' claims are tested with: where level 1 imagines that actions lead."""
+"""What critics are tested with: where level 1 imagines that actions lead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from levels.level import Level
 from levels.settings import World
 
 DIRECTIONS = 16
-"""Of a continuous action, that claims are tested with."""
+"""Of a continuous action, that critics are tested with."""
 
 
 def look_ahead(
