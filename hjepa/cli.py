@@ -31,6 +31,7 @@ COMMANDS = (
     "ablate",
     "report",
     "explore",
+    "advise",
     "bench",
     "tasks",
 )
