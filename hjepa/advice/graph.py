@@ -29,7 +29,8 @@ def number_frames(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         the first row (S,) of each state, and the state (N,) of each row.
     """
     known: dict[bytes, int] = {}
-    first, number = [], np.empty(len(frames), dtype=np.int64)
+    first: list[int] = []
+    number = np.empty(len(frames), dtype=np.int64)
     for row, frame in enumerate(np.ascontiguousarray(frames)):
         mark = blake2b(frame.tobytes(), digest_size=16).digest()
         if mark not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -72,7 +72,9 @@ def measure(stack: Stack, layouts: Iterable[Walked], metric: str) -> tuple[list[
         ways.append(walked.steps[walked.pairs[:, 0], walked.pairs[:, 1]])
         for k in range(stack.depth):
             found[k].append(_measure_layout(stack, walked, k, metric))
-    return [_joined(stack, k, parts) for k, parts in enumerate(found)], int(np.median(np.concatenate(ways)))
+    return [_joined(stack, k, parts, metric) for k, parts in enumerate(found)], int(
+        np.median(np.concatenate(ways))
+    )
 
 
 @dataclass(frozen=True)
@@ -94,19 +96,19 @@ def _measure_layout(stack: Stack, walked: Walked, k: int, metric: str) -> _Part:
     along = walked.along(k)
     modes = spectrum(along, min(stack.config.spans[k], along.shape[1] - 1))
     return _Part(
-        _growth(stack, walked, k),
+        _growth(stack, walked, k, metric),
         (modes.gap, modes.slow_steps),
         rank_correlation(distance[known], to_goal[known]),
         {hop: float(descend(walked.steps, distance, start, goal, hop).mean()) for hop in HOPS},
     )
 
 
-def _growth(stack: Stack, walked: Walked, k: int) -> list[float]:
+def _growth(stack: Stack, walked: Walked, k: int, metric: str) -> list[float]:
     """Of rows of real steps with their real actions, as far as level k + 1 was trained to imagine or plans."""
     span, level = stack.config.spans[k], stack.level(k)
     moments = walked.along(k)[:, ::span]
     actions = walked.macro_actions(stack, k)
-    ahead = min(max(level.settings.rollout, _horizon(stack, k)), actions.shape[1])
+    ahead = min(max(level.settings.rollout, _horizon(stack, k, metric)), actions.shape[1])
     starts = range(0, actions.shape[1] - ahead + 1, ahead)
     windows = torch.cat([moments[:, first : first + ahead + 1] for first in starts])[:WINDOWS]
     taken = torch.cat([actions[:, first : first + ahead] for first in starts])[:WINDOWS]
@@ -121,12 +123,13 @@ def _advance(level: Level, memory: Tensor | None, latent: Tensor, action: Tensor
     return level.advance(latent, level.condition(latent, memory), action)
 
 
-def _horizon(stack: Stack, k: int) -> int:
-    plan = stack.config.plan if k else stack.config.plan.alone()
-    return max(plan.horizon[k], stack.config.plan.horizon[k])
+def _horizon(stack: Stack, k: int, metric: str) -> int:
+    """Steps of its own that level k + 1 plans as the top one; one level alone may have settings of its own."""
+    plan = stack.config.plan
+    return plan.horizon[k] if k else replace(plan, metric=metric).alone().horizon[0]
 
 
-def _joined(stack: Stack, k: int, parts: list[_Part]) -> LevelMeasures:
+def _joined(stack: Stack, k: int, parts: list[_Part], metric: str) -> LevelMeasures:
     settings, span = stack.level(k).settings, stack.config.spans[k]
     growth = np.mean([part.growth for part in parts], axis=0).tolist()
     gap, slow = np.exp(np.mean(np.log([part.rates for part in parts]), axis=0)).tolist()
@@ -135,7 +138,7 @@ def _joined(stack: Stack, k: int, parts: list[_Part]) -> LevelMeasures:
         k + 1,
         settings.stride,
         span,
-        span * _horizon(stack, k),
+        span * _horizon(stack, k, metric),
         k > 0 and settings.encoder != "shared",
         growth,
         gap,

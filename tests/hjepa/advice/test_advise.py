@@ -71,7 +71,7 @@ def test_what_level_one_sees_makes_the_ways_known(run: Path, data: Path) -> None
     [
         (["--metric", "l3"], "metric 'l3'"),
         (["--data", "nowhere"], "nowhere"),
-        (["--layouts", "0"], "0 is not"),
+        (["--layouts", "0"], "'0' is not a whole number"),
     ],
 )
 def test_refusals_are_one_line(
