@@ -88,7 +88,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
     """The figure: a panel for each cost, a line for each task."""
     names = [name for name, *_ in ROWS if any(row["row"] == name for row in rows)]
     figure = new_figure(11.0, 0.62 * len(names) + 1.9)
-    panels = figure.subplots(1, len(COSTS), sharex=True, sharey=True)
+    panels = figure.subplots(1, len(COSTS), sharey=True)
     for axes, (metric, title) in zip(panels, COSTS.items()):
         _panel(axes, [row for row in rows if row["metric"] == metric], names)
         axes.set_title(title, fontsize=BODY, color=INK, loc="left")
@@ -102,7 +102,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
         for k in MARKERS
     ]
     handles += axes.plot(
-        [], [], "o", color=MUTED, markerfacecolor="white", label="against level 1 of the stack"
+        [], [], "o", color=MUTED, markerfacecolor="white", label="against an untuned level 1"
     )
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False)
     figure.savefig(out, dpi=150)
