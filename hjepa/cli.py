@@ -32,6 +32,7 @@ COMMANDS = (
     "report",
     "claims",
     "explore",
+    "advise",
     "bench",
     "tasks",
 )

@@ -9,6 +9,8 @@ A policy there has ``set_env`` and ``get_action``; the latter is given a diction
 which ``pixels`` is what is seen now and ``goal`` what would be seen at the goal. Environments begin new episodes one by
 one: the newer interface says so by ``_needs_flush``, the released one does not, and a step counter that does not
 advance or another goal gives it away. What is planned here stays a function of seed and episode all the same.
+
+A level alone as a model for their solvers is `hjepa.integrations.solver_model.as_model`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""How many levels, and which strides: advice from measurements that need no planning evaluation."""

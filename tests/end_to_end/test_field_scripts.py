@@ -1,0 +1,90 @@
+"""Scripts beside the card of the field: laws of made-up curves, what a level is worth, the harness of methods."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hjepa
+from hjepa.config import load_preset
+
+FIELD = Path(hjepa.__file__).parent / "published" / "field"
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"field_{name}", FIELD / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def curve(exponent: float, half: float, budgets: list[float], each: int = 1400) -> list[dict[str, Any]]:
+    """Records of a law: three ways, and on each of them shares solved as the law says, not drawn."""
+    luck = np.tile((np.arange(each) + 0.5) / each, 3)
+    way = np.repeat([14, 20, 28], each)
+    found = []
+    for compute in budgets:
+        chance = 1 / (1 + (half * (way / 20) ** 1.5 / compute) ** exponent)
+        found.append(
+            {"tflops_per_episode": compute, "success": (luck < chance).astype(int), "oracle_steps": way.tolist(),
+             "success_rate": float((luck < chance).mean())}
+        )  # fmt: skip
+    return found
+
+
+def test_exponents_of_a_known_law_are_found() -> None:
+    laws = script("laws")
+    compute = np.array([0.5, 1.0, 2.0, 4.0])
+    success = 1 / (1 + (1.5 / compute) ** 2.5)
+    exponent, log_half = laws.power_of_odds(compute, np.stack([success, success[::-1]]))
+    assert exponent == pytest.approx([2.5, -2.5], rel=0.01)
+    assert np.exp(log_half[0]) == pytest.approx(1.5, rel=0.01)
+    needed = np.exp(laws.log_needed(exponent, log_half, compute))
+    assert needed[0] == pytest.approx(1.5 * 9 ** (1 / 2.5), rel=0.01) and np.isnan(needed[1])
+    assert np.isnan(laws.log_needed(exponent, log_half, compute / 10)).all(), "out of what was measured"
+
+
+def test_what_a_way_costs_is_found() -> None:
+    laws = script("laws")
+    records = curve(3.0, 1.0, [0.25, 0.5, 1.0, 2.0, 4.0])
+    value, lo, hi = laws.against_way([records], np.random.default_rng(1))["exponent"]
+    assert lo < value < hi and value == pytest.approx(1.5, abs=0.1)
+    row = laws.against_compute(records, np.random.default_rng(1))
+    assert row["inside"] == 5 and row["exponent"][1] < row["exponent"][0] < row["exponent"][2]
+
+
+def test_a_level_is_worth_the_paired_difference() -> None:
+    depth = script("depth_worth")
+    fewer = {0: {"success": [0, 0, 1, 1]}, 1: {"success": [1, 0, 0, 0]}, 5: {"success": [1, 1, 1, 1]}}
+    more = {0: {"success": [1, 1, 1, 1]}, 1: {"success": [1, 0, 1, 0]}}
+    found = depth.worth(more, fewer)
+    assert found["tasks"] == 8 and found["gain"][0] == pytest.approx(3 / 8)
+    assert found["gain"][1] <= 3 / 8 <= found["gain"][2]
+    assert depth.worth({0: more[0]}, {1: fewer[1]}) is None
+
+
+def test_every_row_of_the_figure_has_its_list() -> None:
+    depth = script("depth_worth")
+    for _, card, file, flat in depth.ROWS:
+        assert (depth.PUBLISHED / card / file).is_file()
+        assert flat is None or (depth.PUBLISHED / flat / "results.json").is_file()
+
+
+def test_the_harness_knows_the_methods(capsys: pytest.CaptureFixture[str]) -> None:
+    run_field = script("run_field")
+    presets = {path.stem for path in (FIELD.parents[1] / "presets" / "methods").glob("*.yaml")}
+    assert set(run_field.METHODS) == presets
+    options = run_field.read_options(["--out", "x", "--methods", "ours-2,gcbc", "--seeds", "3,4"])
+    assert (options.methods, options.seeds, options.offsets) == (["ours-2", "gcbc"], (3, 4), (25, 50, 100))
+    config = run_field.configured("ours-2", "hjepa/FourRoomDistractors-v0", 7, ["train.steps=[1,1]"])
+    assert (config.task, config.train.seed, config.train.steps) == ("hjepa/FourRoomDistractors-v0", 7, (1, 1))
+    assert config.levels == load_preset("ours-2").levels
+    with pytest.raises(SystemExit):
+        run_field.read_options(["--out", "x", "--methods", "ours-9"])
+    assert "method 'ours-9'; choose from" in capsys.readouterr().err
