@@ -39,26 +39,28 @@ def main() -> None:
     )
     parser.add_argument("--windows", type=int, default=256, help="of each level, for what it foresees")
     parser.add_argument("--steps", type=int, default=400, help="of a probe's training")
+    parser.add_argument("--shares", default="0.01,0.1,1", help="of the labels, with commas")
     parser.add_argument("--no-tokens", action="store_true", help="read latents alone")
     options = parser.parse_args()
     fix_threads()
     stack = load_stack(options.checkpoint)
-    stores = [
+    training, testing = (
         collect(
             stack.config.task, options.data / split, plans=options.plans, episodes_per_plan=8,
             length=options.length, seed=0, split=split,
         ).path
         for split in ("train", "test")
-    ]  # fmt: skip
+    )  # fmt: skip
+    shares = [float(share) for share in options.shares.split(",")]
     rows: list[dict[str, Any]] = json.loads(options.json.read_text()) if options.json.exists() else []
     for seed in map(int, options.seeds.split(",")):
         if any(row["seed"] == seed for row in rows):
             continue
         found, facts = label_efficiency(
-            stack, *stores, options.count, seed, tokens=not options.no_tokens, steps=options.steps
+            stack, training, testing, options.count, seed, shares, not options.no_tokens, options.steps
         )
         levels, more = measure_abstraction(
-            stack, *stores, options.windows, 16, options.count, seed, options.steps
+            stack, training, testing, options.windows, 16, options.count, seed, options.steps
         )
         rows.append(
             {
