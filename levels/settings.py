@@ -169,10 +169,10 @@ class LevelSettings:
         hidden: width of encoder and of the predictor's trunk.
         head: width of the part of the predictor that sees the action; outcome levels evaluate it once per
             code.
-        encoder: of level 1 ``symbols``, ``image`` or ``vector``, what the environment shows, or ``agent``, told
-            x, y and
-            heading; above ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged). Or a
-            class of one's own as ``module:Name``, see `levels.encoders.kinds`.
+        encoder: of level 1 ``symbols``, ``image`` or ``vector``, what the environment shows, ``masked``, the image
+            through frozen features (`levels.encoders.masked_picture`), or ``agent``, told x, y and heading; above
+            ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged). Or a class of one's own
+            as ``module:Name``, see `levels.encoders.kinds`.
         encoder_reads: whether the encoder reads the floor plan; only encoder mlp does.
         macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents),
             ``chunk`` (numbers encoded from the actions of the level below) or ``stochastic`` (the same with a spread).
@@ -232,7 +232,7 @@ class LevelSettings:
             raise ValueError(
                 f"level encoder_reads is true but encoder is {self.encoder!r}; choose encoder mlp"
             )
-        if self.encoder in ("symbols", "image") and self.latent_dim <= 2 * self.maps:
+        if self.encoder in ("symbols", "image", "masked") and self.latent_dim <= 2 * self.maps:
             raise ValueError(
                 f"level latent_dim is {self.latent_dim} with {self.maps} maps, two numbers each;"
                 f" give {2 * self.maps + 1} or more"

@@ -124,7 +124,7 @@ def collect_store(
     if config.task == ANY:
         raise InputError("is for any task", "collect", "name one, as --set task=Pendulum-v1")
     try:
-        if config.levels[0].encoder in SEEING and not _twin_shows(config.task):
+        if config.levels[0].sees in SEEING and not _twin_shows(config.task):
             _collect_shown(config, folder, progress)
         else:
             tasks.collect(config.task, folder, progress=progress, **asdict(config.collect))

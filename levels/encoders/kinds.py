@@ -18,6 +18,7 @@ _OURS = {
     "agent": ("levels.grid.agent_encoders:make_told", "agent"),
     "symbols": ("levels.encoders.picture:make_picture", "symbols"),
     "image": ("levels.encoders.picture:make_picture", "image"),
+    "masked": ("levels.encoders.masked_picture:make_masked", "image"),
     "vector": ("levels.encoders.vector:make_vector", "vector"),
     "mlp": ("levels.encoders.latent:make_latent", "latent"),
     "shared": ("levels.encoders.latent:make_shared", "latent"),

@@ -52,7 +52,7 @@ class PictureEncoder(nn.Module):
         super().__init__()
         self.maps, channels = settings.maps, settings.channels
         self.places = 2 * self.maps
-        self.stem = Stem(sight, channels, settings.patch, compares=True)
+        self.stem: nn.Module = Stem(sight, channels, settings.patch, compares=True)
         self.features = near(channels, channels)
         self.attention = nn.Conv2d(channels, self.maps, 1)
         # Maps begin with a few places each: from a mean over the whole picture nothing can be learned of one of them.
