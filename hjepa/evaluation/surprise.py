@@ -1,7 +1,7 @@
 """Surprise: how little a level expected what came, and which broken rules of the world it notices.
 
-The surprise of a level at one of its steps is the squared error of its prediction; of a level whose actions are outcome
-codes, which nobody tells it, the soft minimum over codes weighted by their prior,
+The surprise of a level at one of its steps is the squared error of its prediction; of a level with codes that nobody
+tells it, those of outcomes or of a latent variable, the soft minimum over codes weighted by their prior,
 
     -2 σ² log sum over codes c of  p(c | z) exp(-|P(z, c) - z'|² / 2 σ²).
 
@@ -55,13 +55,15 @@ def surprise(
         level, moments = stack.level(k), latent[:, :, :: spans[k]]
         now, following = moments[:, :, :-1].flatten(1, 2), moments[:, :, 1:].flatten(1, 2)
         condition = level.condition(now, memories[k])
-        if level.settings.macro_action == "outcome":
-            outcomes = level.predictor.branch(now, condition)
+        coded = level.settings.macro_action == "outcome"
+        taken = None if coded else stack.window_actions(k, agent, action, memories).flatten(1, 2)
+        if coded or level.settings.latent_variable is not None:
+            outcomes, logits = level.outcomes(now, condition, taken)
             error = (outcomes - following.unsqueeze(2)).square().sum(-1)
-            scale = 2 * level.settings.sigma**2
-            value = -scale * (level.prior(condition).log_softmax(-1) - error / scale).logsumexp(-1)
+            scale = 2 * (level.settings.sigma**2 if level.variable is None else level.variable.variance)
+            value = -scale * (logits.log_softmax(-1) - error / scale).logsumexp(-1)
         else:
-            taken = stack.window_actions(k, agent, action, memories).flatten(1, 2)
+            assert taken is not None
             value = (level.advance(now, condition, taken) - following).square().sum(-1)
         found.append(value.view(*moments.shape[:2], -1).cpu().numpy())
     return found

@@ -69,7 +69,7 @@ class Rules:
                 agent = step_agents(np.ascontiguousarray(barriers), agent, step.numpy())
             return torch.from_numpy(agent).double()
 
-        settings = SimpleNamespace(macro_action="chunk" if k else "primitive")
+        settings = SimpleNamespace(macro_action="chunk" if k else "primitive", latent_variable=None)
         return SimpleNamespace(settings=settings, condition=lambda latent, memory: memory, advance=advance)
 
 
