@@ -102,10 +102,10 @@ def test_cvar_lies_between_the_mean_and_the_worst() -> None:
     cost = torch.randn(50, 7, 40, generator=torch.Generator().manual_seed(0))
     mean, worst = Risk("mean", 40).of(cost), Risk("worst", 40).of(cost)
     shares = [Risk("cvar", 40, share).of(cost) for share in (1.0, 0.5, 0.25, 0.025)]
-    assert torch.allclose(shares[0], mean) and torch.equal(shares[-1], worst)
+    assert torch.allclose(shares[0], mean, atol=1e-6) and torch.equal(shares[-1], worst)
     assert torch.equal(worst, cost.amax(-1))
     for looser, stricter in itertools.pairwise(shares):
-        assert (looser <= stricter).all()
+        assert (looser <= stricter + 1e-6).all()
     assert Risk("cvar", 4, 0.5).of(torch.tensor([1.0, 8.0, 2.0, 6.0])).item() == 7.0
     assert Risk("mean", 2).of(torch.tensor([1.0, torch.nan])).item() == torch.inf
 
