@@ -44,4 +44,4 @@ def test_it_learns_what_is_still_to_be_paid_and_its_input_does_not_change() -> N
         optimizer.step()
     assert explained(head(state).detach(), sums) > 0.95
     assert state.grad is None, "its input's gradient stops"
-    assert head(state).max() == pytest.approx(sums.max().item(), abs=1.5)
+    assert head(state).max().item() == pytest.approx(sums.max().item(), abs=1.5)
