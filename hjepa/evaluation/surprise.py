@@ -248,9 +248,8 @@ def as_lists(scores: Scores) -> dict[str, Any]:
 
 def from_lists(found: Mapping[str, Any]) -> Scores:
     """The inverse of `as_lists`."""
-    return Scores(
-        **{name: np.asarray(value) if isinstance(value, list) else value for name, value in found.items()}
-    )
+    arrays = {name: np.asarray(value) for name, value in found.items() if isinstance(value, list)}
+    return Scores(int(found["level"]), str(found["violation"]), **arrays)
 
 
 def as_row(noticed: Noticed) -> dict[str, Any]:

@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--world", choices=sorted(WORLDS), required=True)
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--sharp", type=float, default=4.0, help="codes are told apart at a step's length by this")
     parser.add_argument(
         "--plans", type=int, default=64, help="floor plans to learn from; half as many are scored"
     )
@@ -176,8 +177,7 @@ def main() -> None:
         for split, count in (("train", options.plans), ("test", options.plans // 2))
     )
     data, tested = encoded(stack, learned), encoded(stack, held)
-    # A cell's step is told apart at a quarter of its length.
-    sigma = float((data[1][:, :, 1:] - data[1][:, :, :-1]).norm(dim=-1).quantile(0.75)) / 4
+    sigma = float((data[1][:, :, 1:] - data[1][:, :, :-1]).norm(dim=-1).quantile(0.75)) / options.sharp
     source = deepcopy(stack.level(0))
     torch.manual_seed(options.seed)
     unsaid = LatentVariableSettings(CODES, sigma)
