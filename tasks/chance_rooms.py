@@ -60,7 +60,7 @@ class SlipperyRooms(ChanceRooms):
     def _happens(self, action: int, before: tuple[Any, ...], chance: float) -> bool:
         if action != FORWARD or tuple(self.agent_pos) == before or chance >= self.slips:
             return False
-        ahead = tuple(int(each) for each in self.front_pos)
+        ahead = int(self.front_pos[0]), int(self.front_pos[1])
         thing = self.grid.get(*ahead)
         if thing is not None and not thing.can_overlap():
             return False

@@ -163,7 +163,9 @@ def main() -> None:
     parser.add_argument("--world", choices=sorted(WORLDS), required=True)
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--sharp", type=float, default=4.0, help="codes are told apart at a step's length by this")
+    parser.add_argument(
+        "--sharp", type=float, default=4.0, help="codes are told apart at a step's length by this"
+    )
     parser.add_argument(
         "--plans", type=int, default=64, help="floor plans to learn from; half as many are scored"
     )
