@@ -14,7 +14,7 @@ from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.model.stack import Stack
 from hjepa.settings import IntrinsicSettings, PlanSettings, RiskSettings
-from levels.settings import LatentVariableSettings, World
+from levels.settings import World
 from planners import risk
 
 TINY = str(Path(__file__).parents[2] / "end_to_end" / "tiny.yaml")
