@@ -3,8 +3,8 @@
     python hjepa/published/learning/measure_answers.py --json answers.json --figure answers.png
 
 Level 1 of `nested-d3` reads features of the picture around where its latent is. On test floor plans there are pairs of
-cells around which 5 x 5 cells look the same. The energy of a place is the squared difference between what is read there and
-what is read at one of the two; gradient descent on places begins everywhere, and the ends are told apart.
+cells around which 5 x 5 cells look the same. The energy of a place is the squared difference between what is read
+there and what is read at one of the two; gradient descent on places begins everywhere, and the ends are told apart.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RADIUS, FAR = 2, 5
 """Cells on each side that look the same, and least cells to where the agent stands while its memory is written."""
 STARTS, STEPS, RATE = 96, 40, 0.25
 NEAR, LOW = 0.5, 0.01
-"""Cells from an end to a place, and energy, up to which the place counts as found; 1 is how places differ on average."""
+"""Cells from an end to a place, and energy, up to which the place is found; 1 is how places differ on average."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def ambiguous(task: str, count: int) -> Cases:
         views: dict[bytes, list[tuple[int, int]]] = {}
         free = np.argwhere(~plan)
         for x, y in free:
-            if RADIUS < min(x, y) and max(x, y) < len(plan) - RADIUS - 1:
+            if min(x, y) > RADIUS and max(x, y) < len(plan) - RADIUS - 1:
                 view = plan[x - RADIUS : x + RADIUS + 1, y - RADIUS : y + RADIUS + 1]
                 views.setdefault(view.tobytes(), []).append((int(x), int(y)))
         for pair in (np.array(found) for found in views.values() if len(found) == 2):
@@ -139,7 +139,7 @@ def energies(stack: Stack, cases: Cases) -> tuple[ViewEnergy, Places, Problem]:
 
 
 def judged(answers: Answers, cases: Cases) -> dict[str, Any]:
-    """Per case the energies of the ends nearest to the two places (null: none near enough), and how many ends are low."""
+    """Per case the energies of the ends nearest to the two places (null: none is near), and how many ends are low."""
     ends, cost = answers.actions[:, :, 0], answers.cost
     found = []
     for which in (0, 1):
