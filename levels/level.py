@@ -143,8 +143,8 @@ class Level(nn.Module):
             return following, following.new_zeros(following.shape[:-1])
         codes = self.variable.codes
         flat = self.variable.with_each(action).flatten(1, 2)
-        repeated = [part.repeat_interleave(codes, 1) for part in (latent, condition)]
-        following = self.predictor.advance(*repeated, flat)
+        here, given = (part.repeat_interleave(codes, 1) for part in (latent, condition))
+        following = self.predictor.advance(here, given, flat)
         return following.unflatten(1, (-1, codes)), self.variable(condition, action)
 
     def posterior(self, latent: Tensor, condition: Tensor, action: Tensor, following: Tensor) -> Tensor:
