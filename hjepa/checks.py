@@ -16,6 +16,7 @@ from levels.settings import CONTINUOUS, SEEING
 SCHEDULES = ("sequential", "joint")
 STARTS = ("top", "distance")
 SUBGOALS = ("distance", "critic")
+RISKS = ("mean", "worst", "cvar")
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Quantiles of one-stride distances that calibration keeps."""
@@ -47,6 +48,10 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         refuse("plan.metric is critic, but there is none", "give a critic section, as critic: {steps: 600}")
     _known(METRIC_KINDS, plan.metric, refuse)
     _check_plan(plan, "plan", refuse)
+    if plan.risk is not None and config.levels[0].latent_variable is None:
+        refuse(
+            "plan.risk, but level 1 knows one future alone", "leave it out, or give levels.0.latent_variable"
+        )
     for number, level in enumerate(config.levels[1 : plan.walks.level], 2):
         if level.encoder != "shared":
             refuse(
@@ -149,6 +154,8 @@ def _check_plan(plan: PlanSettings, where: str, refuse: Refuse) -> None:
         refuse(f"{where}.subgoals {plan.subgoals!r}", f"choose from {', '.join(SUBGOALS)}")
     if plan.start not in STARTS:
         refuse(f"{where}.start {plan.start!r}", f"choose from {', '.join(STARTS)}")
+    if plan.risk is not None and plan.risk.kind not in RISKS:
+        refuse(f"{where}.risk.kind {plan.risk.kind!r}", f"choose from {', '.join(RISKS)}")
     if plan.commit > plan.horizon[0]:
         refuse(f"{where}.commit is {plan.commit}", f"choose from 1 to level 1's horizon {plan.horizon[0]}")
     for name, quantile in (("reached", plan.reached), ("critic_reached", plan.critic_reached)):

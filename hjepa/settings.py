@@ -139,6 +139,36 @@ class WalkSettings(_Ranged):
 
 
 @dataclass(frozen=True)
+class IntrinsicSettings(_Ranged):
+    """What plans of level 1 cost whatever they are for, see `planners.intrinsic`; time is ``step_cost``.
+
+    Attributes:
+        energy: cost of a unit of energy, in the unit of ``step_cost``.
+        prices: energy of each discrete action; None: 1 each, and of continuous actions their squared size.
+        discomfort: cost of a step that changes nothing, though its action has a price.
+    """
+
+    energy: float = ranged(0.0, 0, WEIGHT)
+    prices: tuple[float, ...] | None = ranged(None, 0, WEIGHT)
+    discomfort: float = ranged(0.0, 0, WEIGHT)
+
+
+@dataclass(frozen=True)
+class RiskSettings(_Ranged):
+    """How level 1 weighs several futures of a plan, where it has a latent variable; see `planners.risk`.
+
+    Attributes:
+        kind: ``mean``, ``worst``, or ``cvar``, the mean of the worst share.
+        futures: imagined of each candidate that is left to select from.
+        share: that ``cvar`` looks at.
+    """
+
+    kind: str = "mean"
+    futures: int = ranged(8, 1, 65_536)
+    share: float = ranged(0.25, 0, 1, above=True)
+
+
+@dataclass(frozen=True)
 class PlanSettings(_Ranged):
     """How the agent plans.
 
@@ -192,6 +222,8 @@ class PlanSettings(_Ranged):
         patience: an episode whose best cost gained less than 1 % in so many steps of Adam stops there. None:
             none does.
         walks: of the metric ``imagined``.
+        intrinsic: what plans of level 1 cost whatever they are for.
+        risk: how level 1 weighs several futures; None: the likeliest one counts.
         flat: per metric, values that replace the ones above where one level plans alone, as `hjepa tune` finds
             them; its horizon is one number, and of its walks only what differs need be given.
     """
@@ -230,6 +262,8 @@ class PlanSettings(_Ranged):
     max_rollouts: int | None = ranged(None, 1, 1_000_000_000)
     patience: int | None = ranged(None, 1, 10_000)
     walks: WalkSettings = field(default_factory=WalkSettings)
+    intrinsic: IntrinsicSettings = field(default_factory=IntrinsicSettings)
+    risk: RiskSettings | None = None
     flat: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

@@ -13,6 +13,7 @@ from levels.anti_collapse.kinds import make_anti_collapse
 from levels.encoders.given import Given, make_encoder
 from levels.encoders.picture import PictureEncoder
 from levels.grid.memory import MemoryReader
+from levels.latent_variable import LatentVariable, categorical_divergence, code_by_chance
 from levels.macro_actions import (
     CHUNK_ENCODERS,
     StochasticChunkEncoder,
@@ -65,7 +66,9 @@ class Level(nn.Module):
         self.encoder = make_encoder(Given(settings, world, below_dim, below_places))
         self.places = int(getattr(self.encoder, "places", 0))
         prior_dim = 2 * self.action_dim if self.continuous else self.action_dim
-        self.predictor = Predictor(world, self.places, settings, self.action_dim, prior_dim)
+        unsaid = settings.latent_variable
+        taken = self.action_dim + (0 if unsaid is None else unsaid.codes)
+        self.predictor = Predictor(world, self.places, settings, taken, prior_dim)
         made = CHUNK_ENCODERS.get(settings.macro_action)
         sizes = (settings.stride, below_actions, settings.hidden, self.action_dim)
         self.chunk_encoder = None if made is None else made(*sizes)
@@ -75,6 +78,8 @@ class Level(nn.Module):
         own = settings.encoder != "shared"
         kind, numbers = settings.anti_collapse, settings.anti_collapse_with
         self.anti_collapse = make_anti_collapse(kind, self.encoder, numbers) if own else None
+        # Last, so that levels begin the same with it and without.
+        self.variable = None if unsaid is None else LatentVariable(unsaid, settings.hidden, self.action_dim)
 
     def write(self, grid: Tensor) -> Tensor | None:
         """Pictures (P, ...), or told floor plans (P, W, H, 3), -> memory (P, W, H, C); None: the level has none."""
@@ -103,8 +108,58 @@ class Level(nn.Module):
         return self.predictor.condition(latent, memory)
 
     def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
-        """One step: (P, N, D), (P, N, hidden), (P, N, A) -> (P, N, D)."""
+        """One step: (P, N, D), (P, N, hidden), (P, N, A) -> (P, N, D).
+
+        Of a level with a latent variable by the likeliest code, unless ``action`` names one itself, (P, N, A + K).
+        """
+        if self.variable is not None and action.shape[-1] == self.action_dim:
+            action = torch.cat([action, one_hot_max(self.variable(condition, action))], -1)
         return self.predictor.advance(latent, condition, action)
+
+    def advance_by_chance(self, latent: Tensor, condition: Tensor, action: Tensor, chance: Tensor) -> Tensor:
+        """One step to a future drawn from the prior by uniform numbers ``chance`` (P, N) in [0, 1); else as `advance`.
+
+        Without a latent variable there is one future.
+        """
+        if self.variable is not None:
+            code = code_by_chance(self.variable(condition, action), chance)
+            action = torch.cat([action, code], -1)
+        return self.predictor.advance(latent, condition, action)
+
+    def outcomes(
+        self, latent: Tensor, condition: Tensor, action: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """All that may come of a step, (P, N, K, D), and how likely each is, logits (P, N, K).
+
+        Args:
+            latent: (P, N, D).
+            condition: (P, N, hidden).
+            action: (P, N, A); outcome levels have none, the code is all there is.
+        """
+        if action is None:
+            return self.predictor.branch(latent, condition), self.prior(condition)
+        if self.variable is None:
+            following = self.predictor.advance(latent, condition, action).unsqueeze(-2)
+            return following, following.new_zeros(following.shape[:-1])
+        codes = self.variable.codes
+        flat = self.variable.with_each(action).flatten(1, 2)
+        here, given = (part.repeat_interleave(codes, 1) for part in (latent, condition))
+        following = self.predictor.advance(here, given, flat)
+        return following.unflatten(1, (-1, codes)), self.variable(condition, action)
+
+    def posterior(self, latent: Tensor, condition: Tensor, action: Tensor, following: Tensor) -> Tensor:
+        """(P, N, K): how likely each code of the latent variable is, given what came; arguments as in `outcomes`.
+
+        Raises:
+            ValueError: a level without one.
+        """
+        if self.variable is None:
+            raise ValueError("the level has no latent variable; give its settings latent_variable")
+        outcomes, logits = self.outcomes(latent, condition, action)
+        scale = self._weights(following).sqrt()
+        return responsibilities(
+            scale * outcomes, logits.log_softmax(-1), scale * following, self.variable.variance
+        )
 
     def prior(self, condition: Tensor) -> Tensor:
         """(P, N, hidden) -> logits (P, N, A), or mean and spread (P, N, 2A) of continuous actions."""
@@ -200,7 +255,7 @@ class Level(nn.Module):
         """
         half = latent.shape[1] // 2
         imagined = latent[:, :, 0]
-        prediction, prior = [], []
+        prediction, prior, told = [], [], []
         for step in range(1, latent.shape[2]):
             condition = self.condition(imagined, memory)
             target, true = aim[:, :, step], latent[:, :, step]
@@ -218,11 +273,15 @@ class Level(nn.Module):
                 prior.append(gaussian_loss(described, action.detach()))
             else:
                 prior.append(categorical_loss(described, action))
+            if self.variable is not None:
+                action, nats = self._likely_code(imagined, condition, action, target, progress)
+                told.append(nats)
             imagined = self.advance(imagined, condition, action)
             prediction.append(self._error(imagined, target).mean())
             imagined = torch.cat([imagined[:, :half], true[:, half:]], 1)
         name = "prior" if drawn_from is None else "kl"
-        return {"prediction": torch.stack(prediction).mean(), name: torch.stack(prior).mean()}
+        terms = {"prediction": torch.stack(prediction).mean(), name: torch.stack(prior).mean()}
+        return terms | ({"kl": torch.stack(told).mean()} if told else {})
 
     def _best_outcome(
         self, latent: Tensor, condition: Tensor, target: Tensor, progress: float
@@ -236,13 +295,31 @@ class Level(nn.Module):
         logits = self.prior(condition)
         with torch.no_grad():
             outcomes = self.predictor.branch(latent, condition)
-            share = min(1.0, progress / ANNEALED_SHARE)
-            variance = (self.settings.sigma**2) ** share
-            scale = self._weights(target).sqrt()
-            weight = responsibilities(scale * outcomes, logits.log_softmax(-1), scale * target, variance)
+            variance = self.settings.sigma**2
+            weight = self._annealed(outcomes, logits, target, variance, progress)
             code = one_hot_draw(weight)
         following = self.advance(latent, condition, code)
         return following, self._error(following, target).mean(), categorical_loss(logits, weight)
+
+    def _likely_code(
+        self, latent: Tensor, condition: Tensor, action: Tensor, target: Tensor, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """The action with a code drawn from its posterior behind it, and the posterior's divergence from the prior."""
+        assert self.variable is not None
+        with torch.no_grad():
+            outcomes, logits = self.outcomes(latent, condition, action)
+            weight = self._annealed(outcomes, logits, target, self.variable.variance, progress)
+            code = one_hot_draw(weight)
+        nats = categorical_divergence(weight, self.variable(condition, action)).mean()
+        return torch.cat([action, code], -1), nats
+
+    def _annealed(
+        self, outcomes: Tensor, logits: Tensor, target: Tensor, variance: float, progress: float
+    ) -> Tensor:
+        """The posterior over codes (P, N, K) at a scale that shrinks from 1 to its own during training."""
+        share = min(1.0, progress / ANNEALED_SHARE)
+        scale = self._weights(target).sqrt()
+        return responsibilities(scale * outcomes, logits.log_softmax(-1), scale * target, variance**share)
 
     def _weights(self, latent: Tensor) -> Tensor:
         """What each number of a latent (..., D) counts in errors: (D,), 1 for places."""

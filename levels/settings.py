@@ -107,6 +107,27 @@ class MemorySettings:
 
 
 @dataclass(frozen=True)
+class LatentVariableSettings:
+    """What a step has that nothing says beforehand, see `levels.latent_variable`.
+
+    Attributes:
+        codes: K, how many different things can come of one state and action.
+        sigma: smallest scale at which codes tell latents apart; what differs by less is not told by any of them.
+        hidden: width of the prior.
+
+    Raises:
+        ValueError: a number out of its range.
+    """
+
+    codes: int = ranged(4, 2, 4096)
+    sigma: float = ranged(0.2, 0, 1e6, above=True)
+    hidden: int = ranged(64, 1, 16_384)
+
+    def __post_init__(self) -> None:
+        check_ranges(self, "latent_variable")
+
+
+@dataclass(frozen=True)
 class LossWeights:
     """Weights of a level's loss terms; 0 leaves a term out.
 
@@ -124,7 +145,8 @@ class LossWeights:
             plain distance in the latent orders states by the time it takes to get from one to the other.
         inverse: inverse dynamics, the action from two successive latents; outcome levels have none, their
             codes are inferred from latents anyway.
-        kl: divergence of a stochastic macro-action from the level's prior, in nats; the prior learns from it too.
+        kl: divergence of a stochastic macro-action from the level's prior, in nats; the prior learns from it too. Of a
+            level with a latent variable, that of its codes' posterior from their prior.
         look: where readers of the floor plan look, against where the observation shows the agent.
         others: of terms that a user's own anti-collapse has, by name; 1 where none is given.
 
@@ -189,6 +211,7 @@ class LevelSettings:
         absolute: whether the predictor knows the places of a latent themselves, beside what it reads there. Without,
             what it learned holds everywhere on a picture, and on pictures of another size.
         memory: how this level writes and reads the floor plan; None: it does not see it.
+        latent_variable: what a step has that nothing says beforehand; primitive levels alone. None: nothing.
         loss: weights.
 
     Raises:
@@ -214,6 +237,7 @@ class LevelSettings:
     patch: int = ranged(1, 1, 1024)
     absolute: bool = False
     memory: MemorySettings | None = field(default_factory=MemorySettings)
+    latent_variable: LatentVariableSettings | None = None
     loss: LossWeights = field(default_factory=LossWeights)
 
     def __post_init__(self) -> None:
@@ -228,6 +252,12 @@ class LevelSettings:
             raise ValueError(
                 "level macro_action is stochastic with loss.kl 0; give more, the prior learns from it"
             )
+        if self.latent_variable is not None and self.macro_action != "primitive":
+            raise ValueError(
+                f"level latent_variable with macro_action {self.macro_action!r}; leave it out, or choose primitive"
+            )
+        if self.latent_variable is not None and self.loss.kl == 0:
+            raise ValueError("level latent_variable with loss.kl 0; give more, its prior learns from it")
         if self.encoder_reads and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(
                 f"level encoder_reads is true but encoder is {self.encoder!r}; choose encoder mlp"

@@ -130,6 +130,8 @@ class LevelCosts:
             the objective, and operations per episode that making it and its target took.
         """
         level, terms = self.level, [target]
+        if level.intrinsic is not None:
+            terms.append(level.intrinsic)
         if level.support > 0:
             terms.append(SupportCost(level.support, level.support_free))
         if level.ground and self.k:

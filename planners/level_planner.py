@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from planners.planner import Planner
-from planners.protocols import LiftingModel
+from planners.protocols import LiftingModel, Objective
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class LevelPlanner:
         pace: the most that the critic's distance can shrink in a step; None: unknown.
         step_cost: cost of a step on the way to the goal.
         haste: weight of the mean distance on the way to the goal.
+        intrinsic: what plans cost whatever they are for, see `planners.intrinsic`; None: nothing.
         support: weight of the support cost.
         support_free: nats per step that the support cost does not count.
         ground: futures that a lower level imagines before this one plans, see `planners.grounding`; 0: none.
@@ -60,6 +61,7 @@ class LevelPlanner:
     pace: float | None = None
     step_cost: float = 0.0
     haste: float = 0.0
+    intrinsic: Objective | None = None
     support: float = 0.0
     support_free: float = 0.0
     ground: int = 0

@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks.batched import BatchedMiniGrid, BatchedNestedRooms
 from tasks.batched_world import BatchedWorld
+from tasks.chance import CHANCE_ROOMS
 from tasks.episode_batches import EpisodeBatch
 from tasks.episodes import check_tasks, draw_episode, fixed_pairs
 from tasks.field.registry import FIELD_TASKS, register_field_tasks
@@ -140,6 +141,10 @@ def register_tasks() -> None:
             gymnasium.register(
                 spec.id, entry_point=single, vector_entry_point=batched, kwargs=spec.make_kwargs()
             )
+    for env_id, (entry_point, step_budget) in CHANCE_ROOMS.items():
+        if env_id not in gymnasium.registry:
+            kwargs = {"depth": 2, "step_budget": step_budget}
+            gymnasium.register(env_id, entry_point=entry_point, kwargs=kwargs)
     register_field_tasks()
 
 

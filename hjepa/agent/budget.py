@@ -20,11 +20,13 @@ from hjepa.planner_names import ACTORS, PLANNERS
 from hjepa.settings import PlanSettings
 from levels.costs.field import FieldCost
 from planners.grounding import grounding_flops
+from planners.intrinsic import IntrinsicCost
 from planners.level_planner import LevelPlanner
 from planners.planner import Planner
 from planners.policies import PolicyPlanner, PolicyProposal
 from planners.proposals import EnumerationProposal, PriorProposal, Proposal
 from planners.refiners import NoRefiner, Refiner
+from planners.risk import Risk
 from planners.rollouts import ALIGNED
 
 REPAIR_SHARE = 0.2
@@ -216,6 +218,7 @@ class Searches:
             pace=None if settings.pace is None else settings.pace * unit,
             step_cost=settings.step_cost * unit,
             haste=settings.haste,
+            intrinsic=None if k else self._intrinsic(model, unit),
             support=settings.support * nat,
             support_free=settings.support_free,
             ground=settings.ground if k and settings.planner not in ACTORS else 0,
@@ -226,6 +229,39 @@ class Searches:
             danger_limit=settings.danger,
             leap=LEAP * unit,
         )
+
+    def _intrinsic(self, model: LevelModel, unit: float) -> IntrinsicCost | None:
+        """What plans of level 1 cost whatever they are for; InputError for prices of other actions than there are."""
+        given, count = self.settings.intrinsic, model.space.action_dim
+        if not given.energy and not given.discomfort:
+            return None
+        prices = given.prices or ()
+        if not model.level.continuous:
+            prices = prices or (1.0,) * count
+        if len(prices) not in (0, count) or (prices and model.level.continuous):
+            raise InputError(
+                f"{len(prices)} prices for {'continuous' if model.level.continuous else count} actions",
+                "plan.intrinsic.prices",
+                "leave them out, or give one for each discrete action",
+            )
+        moved = float(self.stack.step_distance)
+        return IntrinsicCost(given.energy * unit, prices, given.discomfort * unit, moved)
+
+    def _risk(self, k: int) -> Risk | None:
+        """How level k + 1 weighs several futures; InputError where level 1 knows one alone."""
+        given = self.settings.risk
+        if given is None or k:
+            return None
+        if self.stack.level(0).variable is None:
+            raise InputError(
+                "level 1 has no latent variable, it knows one future alone",
+                "plan.risk",
+                "leave it out, or train with levels.0.latent_variable",
+            )
+        try:
+            return Risk(given.kind, given.futures, given.share)
+        except ValueError as error:
+            raise InputError(str(error), "plan.risk") from None
 
     def _critic(self, k: int) -> Callable[[Tensor, Tensor], Tensor] | None:
         """Level k + 1's distance to the goal in the unit of its distance between latents; None without a critic."""
@@ -298,10 +334,10 @@ class Searches:
                     f"give {count} or more",
                 )
             self._plan_flops[k] = max(self._plan_flops[k], count * one)
-            return Planner(EnumerationProposal(), NoRefiner(), milliseconds)
+            return Planner(EnumerationProposal(), NoRefiner(), milliseconds, self._risk(k))
         candidates = _aligned(self.settings.max_candidates)
         while True:
-            search = Planner(self._proposal(k, candidates), refine, milliseconds)
+            search = Planner(self._proposal(k, candidates), refine, milliseconds, self._risk(k))
             needed, rollouts = search.passes(model, horizon) * one, search.rollouts(model, horizon)
             if needed <= allowance and (limit is None or rollouts <= limit):
                 self._plan_flops[k] = max(self._plan_flops[k], needed + ground)

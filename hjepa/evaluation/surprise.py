@@ -1,7 +1,7 @@
 """Surprise: how little a level expected what came, and which broken rules of the world it notices.
 
-The surprise of a level at one of its steps is the squared error of its prediction; of a level whose actions are outcome
-codes, which nobody tells it, the soft minimum over codes weighted by their prior,
+The surprise of a level at one of its steps is the squared error of its prediction; of a level with codes that nobody
+tells it, those of outcomes or of a latent variable, the soft minimum over codes weighted by their prior,
 
     -2 σ² log sum over codes c of  p(c | z) exp(-|P(z, c) - z'|² / 2 σ²).
 
@@ -11,7 +11,7 @@ comparable between levels and needs no threshold in units of a latent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +55,15 @@ def surprise(
         level, moments = stack.level(k), latent[:, :, :: spans[k]]
         now, following = moments[:, :, :-1].flatten(1, 2), moments[:, :, 1:].flatten(1, 2)
         condition = level.condition(now, memories[k])
-        if level.settings.macro_action == "outcome":
-            outcomes = level.predictor.branch(now, condition)
+        coded = level.settings.macro_action == "outcome"
+        taken = None if coded else stack.window_actions(k, agent, action, memories).flatten(1, 2)
+        if coded or level.settings.latent_variable is not None:
+            outcomes, logits = level.outcomes(now, condition, taken)
             error = (outcomes - following.unsqueeze(2)).square().sum(-1)
-            scale = 2 * level.settings.sigma**2
-            value = -scale * (level.prior(condition).log_softmax(-1) - error / scale).logsumexp(-1)
+            scale = 2 * (level.settings.sigma**2 if level.variable is None else level.variable.variance)
+            value = -scale * (logits.log_softmax(-1) - error / scale).logsumexp(-1)
         else:
-            taken = stack.window_actions(k, agent, action, memories).flatten(1, 2)
+            assert taken is not None
             value = (level.advance(now, condition, taken) - following).square().sum(-1)
         found.append(value.view(*moments.shape[:2], -1).cpu().numpy())
     return found
@@ -110,6 +112,27 @@ def auroc(violations: np.ndarray, controls: np.ndarray) -> float:
     return float((below + upto).mean() / (2 * controls.size))
 
 
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How much a level was surprised at the steps of one violation, and at the same steps of the controls.
+
+    Attributes:
+        level: its number, from 1.
+        violation: which.
+        plan: (B,) floor-plan seeds.
+        broken, control: (B,) surprises.
+        p_broken, p_control: (B,) p-values among ordinary steps.
+    """
+
+    level: int
+    violation: str
+    plan: np.ndarray
+    broken: np.ndarray
+    control: np.ndarray
+    p_broken: np.ndarray
+    p_control: np.ndarray
+
+
 @dataclass(frozen=True)
 class Noticed:
     """How a level notices a violation.
@@ -134,7 +157,7 @@ class Noticed:
     false_alarms: float
 
 
-def notice(
+def score(
     stack: Stack,
     calibrating: TrajectoryStore,
     testing: TrajectoryStore,
@@ -142,8 +165,8 @@ def notice(
     seed: int = 0,
     windows: int = 512,
     plans: int = 32,
-) -> list[Noticed]:
-    """How every level of a stack notices violations in a world of cells.
+) -> list[Scores]:
+    """How much every level of a stack is surprised by violations in a world of cells.
 
     Args:
         stack: seeing or told.
@@ -158,27 +181,75 @@ def notice(
         InputError: a violation that is not known or cannot happen in these data.
     """
     span = stack.config.spans[-1]
-    ordinary = calibrating.windows(
+    made = {kind: violate(testing, kind, keyed_generator(seed, kind), windows, span, plans) for kind in kinds}
+    drawn = calibrating.windows(
         keyed_generator(seed, "calibration"), windows // plans * plans, 2 * span + 1, plans
     )
-    grid = calibrating.grids[ordinary.grid_index[:, 0]]
+    ordinary = Ordinary(calibrating.grids[drawn.grid_index[:, 0]], drawn.agent, drawn.action)
+    return score_pairs(stack, ordinary, made)
+
+
+@dataclass(frozen=True, eq=False)
+class Ordinary:
+    """B windows of L observations in which nothing is broken.
+
+    Attributes:
+        grid: (B, W, H, 3) floor plans; None: observations are what is seen.
+        observation: (B, L, A) agents, or (B, L, ...) what is seen.
+        action: (B, L - 1).
+    """
+
+    grid: np.ndarray | None
+    observation: np.ndarray
+    action: np.ndarray
+
+
+def score_pairs(stack: Stack, ordinary: Ordinary, made: Mapping[str, Violated]) -> list[Scores]:
+    """How much every level is surprised by violations that are made already, by kind, after what is ordinary."""
     usual = [
-        Calibration(level.ravel()) for level in _of_windows(stack, grid, ordinary.agent, ordinary.action)
+        Calibration(level.ravel())
+        for level in _of_windows(stack, ordinary.grid, ordinary.observation, ordinary.action)
     ]
     found = []
-    for kind in kinds:
-        made = violate(testing, kind, keyed_generator(seed, kind), windows, span, plans)
-        scores = [_at(stack, made, agents) for agents in (made.broken, made.control)]
-        for k, (broken, control) in enumerate(zip(*scores)):
-            lo, hi = _interval(broken, control, made.plan, keyed_generator(seed, f"{kind} {k}"))
-            found.append(
-                Noticed(
-                    k + 1, kind, len(broken), len(np.unique(made.plan)), auroc(broken, control), lo, hi,
-                    float((usual[k].p_value(broken) <= ALARM).mean()),
-                    float((usual[k].p_value(control) <= ALARM).mean()),
-                )
-            )  # fmt: skip
+    for kind, pair in made.items():
+        sides = [_at(stack, pair, agents) for agents in (pair.broken, pair.control)]
+        for k, (broken, control) in enumerate(zip(*sides)):
+            p_values = [usual[k].p_value(side) for side in (broken, control)]
+            found.append(Scores(k + 1, kind, pair.plan, broken, control, *p_values))
     return found
+
+
+def noticed(scores: Scores, seed: int = 0) -> Noticed:
+    """What scores come to; the seed draws floor plans for the interval."""
+    rng = keyed_generator(seed, f"{scores.violation} {scores.level - 1}")
+    lo, hi = _interval(scores.broken, scores.control, scores.plan, rng)
+    return Noticed(
+        level=scores.level,
+        violation=scores.violation,
+        windows=len(scores.broken),
+        plans=len(np.unique(scores.plan)),
+        auroc=auroc(scores.broken, scores.control),
+        lo=lo,
+        hi=hi,
+        alarms=float((scores.p_broken <= ALARM).mean()),
+        false_alarms=float((scores.p_control <= ALARM).mean()),
+    )
+
+
+def as_lists(scores: Scores) -> dict[str, Any]:
+    """Scores as plain values, one entry per trajectory, to six significant digits."""
+    return {
+        name: [float(f"{each:.6g}") if value.dtype.kind == "f" else int(each) for each in value]
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in vars(scores).items()
+    }
+
+
+def from_lists(found: Mapping[str, Any]) -> Scores:
+    """The inverse of `as_lists`."""
+    arrays = {name: np.asarray(value) for name, value in found.items() if isinstance(value, list)}
+    return Scores(int(found["level"]), str(found["violation"]), **arrays)
 
 
 def as_row(noticed: Noticed) -> dict[str, Any]:
@@ -189,15 +260,19 @@ def as_row(noticed: Noticed) -> dict[str, Any]:
 
 
 def _of_windows(
-    stack: Stack, grid: np.ndarray, agent: np.ndarray, action: np.ndarray
+    stack: Stack, grid: np.ndarray | None, agent: np.ndarray, action: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Surprises (B, steps) of each level in windows (B, L, A), each with the memory of its first observation."""
+    """Surprises (B, steps) of each level in windows (B, L, ...), each with the memory of its first observation."""
     parts, sight = [], stack.world.sight
     device = stack.step_distance.device
     for first in range(0, len(agent), BLOCK):
         rows = slice(first, first + BLOCK)
-        own, plan, length = agent[rows], grid[rows], agent.shape[1]
-        if sight is None:
+        own, length = agent[rows], agent.shape[1]
+        plan = None if grid is None else grid[rows]
+        if plan is None:
+            seen = torch.from_numpy(np.ascontiguousarray(own))
+            context = seen[:, 0]
+        elif sight is None:
             seen, context = as_tensor(np.ascontiguousarray(own)), torch.from_numpy(np.ascontiguousarray(plan))
         else:
             shown = draw(sight, np.repeat(plan, length, 0), own.reshape(-1, own.shape[-1]))

@@ -2,7 +2,8 @@
 
 teleport       the agent is suddenly in another cell, three or more cells away
 through-wall   it steps forward into a wall and stands behind it
-door           a closed door is open, and nobody has toggled it
+door           a closed or locked door is open, and nobody has toggled it
+vanish         a key that lay somewhere is gone, and nobody has picked it up
 
 What follows obeys the rules again: both trajectories go on with the same actions from where they are. So the control
 has the same start, the same actions and bumps into the same wall; only the violation tells them apart.
@@ -25,7 +26,12 @@ from tasks.observations import (
     FORWARD,
     FREE,
     HEADINGS,
+    IN_HAND,
+    KEY_SPOT,
+    LOCKED,
+    LYING,
     OPEN,
+    PICKUP,
     TOGGLE,
     grid_to_barriers,
     grid_to_walls,
@@ -40,7 +46,7 @@ class Violated:
     """B windows of L observations, each with one violation.
 
     Attributes:
-        grid: (B, W, H, 3) floor plans.
+        grid: (B, W, H, 3) floor plans; None: ``broken`` and ``control`` are what is seen, (B, L, ...).
         broken: (B, L, A) agents with the violation.
         control: (B, L, A) agents without.
         action: (B, L - 1) of both.
@@ -48,7 +54,7 @@ class Violated:
         plan: (B,) floor-plan seeds.
     """
 
-    grid: np.ndarray
+    grid: np.ndarray | None
     broken: np.ndarray
     control: np.ndarray
     action: np.ndarray
@@ -166,7 +172,7 @@ def _behind_the_wall(
 def _closed_slots(barriers: np.ndarray, agent: np.ndarray) -> np.ndarray:
     """(B, M) which doors are closed; slots without a door are always open, and walls alone have none."""
     doors = int(barriers.max()) - FIRST_DOOR + 1
-    return np.asarray(agent[:, 3 : 3 + doors] == CLOSED)
+    return np.isin(agent[:, 3 : 3 + doors], (CLOSED, LOCKED))
 
 
 def _a_door_is_closed(barriers: np.ndarray, agent: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -183,8 +189,24 @@ def _opened(
     return opened
 
 
+def _keys_lie(barriers: np.ndarray, agent: np.ndarray, action: np.ndarray) -> np.ndarray:
+    if not (barriers == KEY_SPOT).any():
+        return np.zeros(len(agent), bool)
+    return np.asarray((agent[:, -1] == LYING) & (action != PICKUP))
+
+
+def _gone(
+    rng: np.random.Generator, barriers: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> np.ndarray:
+    """The key is not where it lay, which a picture shows as it shows one in hand."""
+    gone = after.copy()
+    gone[:, -1] = IN_HAND
+    return gone
+
+
 VIOLATIONS = {
     "teleport": _Kind(_anywhere, _same, _teleported),
     "through-wall": _Kind(_before_a_thin_wall, _forward, _behind_the_wall),
     "door": _Kind(_a_door_is_closed, _same, _opened),
+    "vanish": _Kind(_keys_lie, _same, _gone),
 }

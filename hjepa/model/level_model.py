@@ -55,6 +55,10 @@ class LevelModel:
         """See `levels.level.Level.advance`."""
         return self.level.advance(latent, condition, action)
 
+    def advance_by_chance(self, latent: Tensor, condition: Tensor, action: Tensor, chance: Tensor) -> Tensor:
+        """See `levels.level.Level.advance_by_chance`."""
+        return self.level.advance_by_chance(latent, condition, action, chance)
+
     def lift(self, latent: Tensor, memory: Tensor | None) -> Tensor:
         """Latents in the space of the level above; ValueError at the top."""
         if self.above is None:

@@ -87,6 +87,16 @@ FIELD_TASKS = {
             135,
             "a point in four rooms with a moving distractor, one door perhaps closed, as H-JEPA has them; continuous",
         ),
+        FieldTask(
+            "hjepa/Occluder-v0",
+            "tasks.field.occluder:Occluder",
+            16,
+            5,
+            48,
+            0.005,
+            None,
+            "a ball that rolls behind a screen and comes out again, a world of our own",
+        ),
     )
 }
 

@@ -37,7 +37,7 @@ def assert_equal(first: EpisodeBatch, second: EpisodeBatch) -> None:
 
 
 CONTINUOUS = {"hjepa/TwoRoom-v0", "hjepa/DiverseMaze-v0", "hjepa/FourRoomDistractors-v0"}
-SYMBOLIC = {"hjepa/SokobanLong-v0": 5}
+SYMBOLIC = {"hjepa/SokobanLong-v0": 5, "hjepa/Occluder-v0": 2}
 
 
 def test_registered_tasks() -> None:
@@ -67,6 +67,7 @@ def test_registered_tasks() -> None:
         "hjepa/DiverseMaze-v0": (10, 10, 500),
         "hjepa/SokobanLong-v0": (10, 10, 158),
         "hjepa/FourRoomDistractors-v0": (224, 224, 400),
+        "hjepa/Occluder-v0": (16, 5, 48),
     }
     for spec in tasks.list_tasks():
         continuous = "Point" in spec["id"] or spec["id"] in CONTINUOUS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,12 +15,21 @@ from torch import Tensor
 
 from hjepa.config import load_preset
 from hjepa.errors import InputError
-from hjepa.evaluation.surprise import Calibration, auroc, notice, surprise
+from hjepa.evaluation.surprise import (
+    Calibration,
+    Noticed,
+    as_lists,
+    auroc,
+    from_lists,
+    noticed,
+    score,
+    surprise,
+)
 from hjepa.evaluation.violations import violate
 from hjepa.model.stack import Stack
 from levels.settings import World
 from tasks import TrajectoryStore, collect, grid_to_barriers, save_trajectories, step_agents
-from tasks.observations import DOOR_CELL, TOGGLE, walls_to_grid
+from tasks.observations import DOOR_CELL, PICKUP, TOGGLE, walls_to_grid
 
 SPANS = (1, 3)
 
@@ -59,8 +69,12 @@ class Rules:
                 agent = step_agents(np.ascontiguousarray(barriers), agent, step.numpy())
             return torch.from_numpy(agent).double()
 
-        settings = SimpleNamespace(macro_action="chunk" if k else "primitive")
+        settings = SimpleNamespace(macro_action="chunk" if k else "primitive", latent_variable=None)
         return SimpleNamespace(settings=settings, condition=lambda latent, memory: memory, advance=advance)
+
+
+def notice(*args: Any, **named: Any) -> list[Noticed]:
+    return [noticed(each) for each in score(*args, **named)]
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +157,34 @@ def test_a_door_opens_by_itself(tmp_path: Path) -> None:
     assert (made.broken[..., others] == made.control[..., others]).all(), "nothing else changes"
 
 
+def test_a_key_vanishes_and_a_locked_door_opens(tmp_path: Path) -> None:
+    store = collect("hjepa/NestedKeys-d2-v0", tmp_path / "data", 4, 8, 32, 0, split="test")
+    for kind, slot, before, after in (("vanish", 4, 1, 0), ("door", 3, 2, 0)):
+        made = violate(store, kind, np.random.default_rng(0), 100, 3, 4)
+        rows = np.arange(len(made.moment))
+        changed = made.broken[rows, made.moment] != made.control[rows, made.moment]
+        assert len(rows) > 20 and changed[:, slot].all() and changed.sum() == len(rows), kind
+        assert set(made.broken[rows, made.moment, slot]) == {after}
+        assert before in set(made.broken[rows, made.moment - 1, slot])
+        assert not np.isin(made.action[rows, made.moment - 1], [PICKUP if kind == "vanish" else TOGGLE]).any()
+
+
+def test_lists_give_the_table_anew(stores: list[TrajectoryStore]) -> None:
+    found = score(cast(Stack, Rules(walls=False)), *stores, ["teleport"], windows=64, plans=4)
+    for each in found:
+        lists = json.loads(json.dumps(as_lists(each)))
+        assert noticed(from_lists(lists)) == noticed(each)
+        assert len(lists["broken"]) == len(lists["p_control"]) == len(lists["plan"]) == 64
+
+
 def test_what_cannot_be_broken(stores: list[TrajectoryStore]) -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(InputError, match="no door can happen"):
-        violate(stores[0], "door", rng, 40, 3, 4)
-    with pytest.raises(InputError, match="violation 'miracle'; choose from teleport, through-wall, door"):
+    for kind in ("door", "vanish"):
+        with pytest.raises(InputError, match=f"no {kind} can happen"):
+            violate(stores[0], kind, rng, 40, 3, 4)
+    with pytest.raises(
+        InputError, match="violation 'miracle'; choose from teleport, through-wall, door, vanish"
+    ):
         violate(stores[0], "miracle", rng, 40, 3, 4)
 
 

@@ -25,6 +25,8 @@ WAYS = [
     ("hjepa/SokobanLong-v0", "image"),
     ("hjepa/SokobanLong-v0", "symbols"),
     ("hjepa/FourRoomDistractors-v0", None),
+    ("hjepa/Occluder-v0", "symbols"),
+    ("hjepa/Occluder-v0", "image"),
 ]
 SEEDS = np.array([3, 11, 1_000_000_005, 1_500_000_003])
 
