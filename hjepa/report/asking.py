@@ -190,7 +190,7 @@ def _merged(records: Sequence[Record]) -> list[dict[str, Any]]:
             # One level is often planned with a planner of its own.
             for record in group:
                 parts.setdefault((record["metric"], record["planner"]), []).append(record)
-        for part in parts.values() if parts else [group]:
+        for part in list(parts.values()) or [group]:
             lists = _product(part, several)
             found += part if lists is None else [{**part[0], **lists}]
     return found

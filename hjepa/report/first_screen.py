@@ -200,7 +200,8 @@ def main_panels(block: Block, setting: Setting) -> list[Panel]:
 
 
 def _small_table(a: Answer) -> Markup:
-    block, rows = a.block, []
+    block = a.block
+    rows: list[list[str]] = []
     floor, top = block.floor(), block.ceiling()
     for levels, agent in a.series.items():
         step = a.steps.get(levels)

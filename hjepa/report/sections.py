@@ -183,7 +183,8 @@ def all_results(blocks: Sequence[Block]) -> Markup:
     for block in blocks:
         settings = block.settings(oracle=True)
         several = len({agent.depth for agent in block.agents}) > 1
-        reached, took = [], []
+        reached: list[list[str]] = []
+        took: list[list[str]] = []
         for agent in block.agents:
             source = agent.sources
             scores = agent.scores[agent.scores == agent.scores]

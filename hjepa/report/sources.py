@@ -185,7 +185,8 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
     if not planned and len({entry.variant for _, entry in named} - {""}) <= 1:
         named = [(file, replace(entry, variant="")) for file, entry in named]
     firsts: dict[Any, tuple[SourceFile, Entry]] = {}
-    kept, repeated, clash, alike = [], {}, False, set()
+    kept, repeated, clash = [], {}, False
+    alike: set[Path] = set()
     for file, entry in named:
         identity = (*(entry.record[n] for n in EVALUATION), setting_of(entry), entry.record["levels"],
                     entry.record["depth"], entry.record["train_seed"], entry.record["seed"])  # fmt: skip
