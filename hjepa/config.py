@@ -18,6 +18,7 @@ import yaml
 from hjepa.builder import build, build_field, nearest
 from hjepa.checks import check
 from hjepa.errors import InputError
+from hjepa.json_files import read_object
 from hjepa.own_code import allow, named_in
 from hjepa.places import plain_name, shipped_or_here
 from hjepa.settings import PlanSettings, RunConfig, WalkSettings
@@ -47,6 +48,8 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     content, path = read_preset(name)
     if isinstance(content, dict):
         content.pop("ablate", None)  # what hjepa.sweeps.grid reads
+        if "weights" in content:
+            content = {**weights_config(content.pop("weights"), str(path)), **content}
     content = override(content, overrides)
     allow(named_in(content))  # a person named the preset, and so what it names
     return parse_config(content, str(path))
@@ -67,6 +70,28 @@ def read_preset(name: str) -> tuple[Any, Path]:
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("**/*.yaml")))
         raise InputError(f"preset {name[:200]!r}", "", f"choose from {known}, or give a YAML file")
     return read_yaml(path), path
+
+
+def weights_config(name: Any, where: str) -> dict[str, Any]:
+    """What weights were trained with, unchecked: a preset that names them under ``weights`` begins with it.
+
+    Args:
+        name: shipped weights, or a run folder.
+        where: named in errors.
+
+    Raises:
+        InputError: no such weights.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"weights is {shown(name)}", where, "name shipped weights or a run folder")
+    folder = shipped_or_here(name, PRESETS.with_name("weights") / plain_name(name), "weights", folder=True)
+    if not (folder / "model.json").is_file():
+        known = ", ".join(sorted(file.parent.name for file in PRESETS.parent.glob("weights/*/model.json")))
+        raise InputError(f"weights {shown(name)}", where, f"choose from {known}, or name a run folder")
+    config = read_object(folder / "model.json").get("config")
+    if not isinstance(config, dict):
+        raise InputError("has no config that can be read", str(folder / "model.json"), "train it again")
+    return config
 
 
 def override(content: Any, overrides: Sequence[str]) -> Any:

@@ -71,7 +71,7 @@ def small_ablation(**overrides):
     """The cells of one way of training: both kinds of depth, 1 to 3 levels."""
     swept = SHORT | {key: [str(value)] for key, value in overrides.items()}
     depth = ("truncated", "trained")
-    return expand("smoke", read_grid("smoke", levels=(1, 2, 3), depth=depth, overrides=swept, **SMALL))
+    return expand("tiny", read_grid("tiny", levels=(1, 2, 3), depth=depth, overrides=swept, **SMALL))
 
 
 sequential = small_ablation()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hjepa.commands._options import add_allow, add_device, add_preset
+from hjepa.errors import InputError
 from hjepa.places import output_folder
 
 
@@ -33,8 +34,15 @@ def continues(_: Any) -> bool:
 
 
 def run(options: Any) -> None:
-    from hjepa.config import load_preset
+    from hjepa.config import load_preset, read_preset
 
+    content, path = read_preset(options.preset)
+    if isinstance(content, dict) and "weights" in content:
+        raise InputError(
+            f"plans with the weights {content['weights']} as they are",
+            str(path),
+            "give it to hjepa ablate, or choose a preset that trains",
+        )
     config = load_preset(options.preset, options.overrides)
     out = output_folder(options.out)
 

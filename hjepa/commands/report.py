@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hjepa.commands._options import check_drawing
+from hjepa.commands._options import check_drawing, progress_bar
 from hjepa.errors import InputError
 from hjepa.places import output_file
 
@@ -19,9 +19,15 @@ def add_arguments(parser: Any) -> None:
         "folder",
         nargs="*",
         metavar="OUT",
-        help="the --out of hjepa ablate, a run folder, or a file of hjepa plan --json; several are read together",
+        help="the --out of hjepa ablate, a run folder, a folder of files of hjepa plan --json, or such a file; several"
+        " are read together",
     )
     add("--out", metavar="PAGE.html", help="the page")
+    add(
+        "--no-walks",
+        action="store_true",
+        help="walk no episode again, which takes seconds where the weights are there",
+    )
 
 
 def run(options: Any) -> None:
@@ -31,7 +37,9 @@ def run(options: Any) -> None:
     check_drawing()
     from hjepa.report.page import write_report
 
-    report = write_report(given, output_file(options.out))
+    out = output_file(options.out)
+    with progress_bar("report", "section") as tell:
+        report = write_report(given, out, tell, walks=not options.no_walks)
     print(report.answer)
     failed = f"; failed cells: {report.failed}" if report.failed else ""
     print(f"\n{report.page}: records: {report.records}, files: {report.files}{failed}")

@@ -21,6 +21,19 @@ MARGIN = 0.05
 
 
 @dataclass(frozen=True)
+class Differing:
+    """A setting in which numbers of levels differ.
+
+    Attributes:
+        setting: which.
+        comparison: of the best number of levels, or of the most where the fewest are best, with the fewest.
+    """
+
+    setting: Setting
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
 class Answer:
     """What one block says.
 
@@ -37,6 +50,7 @@ class Answer:
         other: kind of depth -> number of levels that the rule gives there.
         elsewhere: other setting with several numbers of levels -> number of levels that the rule gives there.
         settings: how many settings the one was taken from.
+        differing: the setting in which levels differ most, of those whose interval leaves out zero; None: no such.
     """
 
     block: Block
@@ -53,6 +67,7 @@ class Answer:
     other: dict[str, int]
     elsewhere: dict[Setting, int]
     settings: int
+    differing: Differing | None
 
 
 def answer(block: Block) -> Answer | None:
@@ -97,7 +112,28 @@ def answer(block: Block) -> Answer | None:
         },
         {one: pick(block, agents)[0] for one, agents in _others(block, settings, setting) if len(agents) > 1},
         len(settings),
+        differing(block, settings),
     )
+
+
+def differing(block: Block, settings: list[Setting]) -> Differing | None:
+    """The setting in which most and fewest levels differ most, if any tells them apart; see `Answer`."""
+    found = []
+    for setting in settings:
+        depths = block.depths(setting)
+        series = depths[_preferred(depths)]
+        fewest = min(series)
+        best = pick(block, series)[1]
+        other = best if best != fewest else max(series)
+        if other == fewest:
+            continue
+        compared = block.compare(series[other], series[fewest])
+        if compared is None:
+            continue
+        lo, hi = compared.difference.lo or 0.0, compared.difference.hi or 0.0
+        if lo > 0 or hi < 0:
+            found.append(Differing(setting, compared))
+    return max(found, key=lambda one: abs(one.comparison.difference.value), default=None)
 
 
 def pick(block: Block, series: dict[int, Agent]) -> tuple[int, int]:

@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from hjepa.evaluation.comparison import Agent, Block, Setting
 from hjepa.figures.measured import Row, diagnostics_figure, rows_figure
-from hjepa.report.markup import compact, esc, level_name, links, percent, picture, points, table
+from hjepa.report.markup import NOTHING, compact, level_name, links, percent, picture, points, table
 from hjepa.report.pictures import Pictures
+from hjepa.report.template import joined, say
 
 RUNGS = ("random-subgoals", "", "cost", "dynamics", "subgoals")
 """From the least help to the most; others come behind, by name."""
@@ -40,9 +43,9 @@ DIAGNOSTICS = {
 }
 
 
-def ladder_section(blocks: Sequence[Block], pictures: Pictures) -> str:
+def ladder_section(blocks: Sequence[Block], pictures: Pictures) -> Markup:
     """Success with pieces of the truth put in; empty where no record has an oracle."""
-    parts: list[str] = []
+    parts: list[Markup] = []
     for block in blocks:
         for key in sorted({_apart(s) for s in block.settings(oracle=True) if s.oracle}):
             agents = [agent for agent in block.agents if _apart(agent.setting) == key]
@@ -62,24 +65,27 @@ def ladder_section(blocks: Sequence[Block], pictures: Pictures) -> str:
             wide, narrow = (rows_figure(rows, width, "success, %", marks=marks) for width in (960, 358))
             pictures.keep(name, wide)
             sources = [source for agent in agents for source in agent.sources]
-            terms = "; ".join(
-                f"<b>{esc(_rung_name(rung))}</b>: {esc(MEANING[rung.partition(':')[0]])}"
-                for rung in ordered
-                if rung.partition(":")[0] in MEANING
+            terms = joined(
+                (
+                    say("<b>{}</b>: {}", _rung_name(rung), MEANING[rung.partition(":")[0]])
+                    for rung in ordered
+                    if rung.partition(":")[0] in MEANING
+                ),
+                "; ",
             )
-            caption = (
-                f"{esc(block.task)}, {esc(_apart_name(key))}: "
-                f"each rung puts the truth in one learned piece’s place; the largest jump names the weakest. {terms}. "
-                f"From {links(sources)}."
-            )
+            caption = say(
+                "{}, {}: each rung puts the truth in one learned piece’s place; the largest jump names the weakest. "
+                "{}. From {}.",
+                block.task, _apart_name(key), terms, links(sources),
+            )  # fmt: skip
             parts.append(picture(name, wide, narrow, "ladder of oracles", caption))
             parts.append(_ladder_table(block, rungs, ordered))
-    return "".join(parts)
+    return joined(parts)
 
 
-def diagnostics_section(blocks: Sequence[Block], pictures: Pictures) -> str:
+def diagnostics_section(blocks: Sequence[Block], pictures: Pictures) -> Markup:
     """Numbers of every level, for the deepest agent of every setting."""
-    parts: list[str] = []
+    parts: list[Markup] = []
     for place, block in enumerate(blocks):
         agents = _deepest(block)
         names = sorted({name for agent in agents for name in _names(agent)}, key=_known_order)
@@ -92,38 +98,40 @@ def diagnostics_section(blocks: Sequence[Block], pictures: Pictures) -> str:
         key = f"levels_inside_{place + 1}" if len(blocks) > 1 else "levels_inside"
         pictures.keep(key, wide)
         sources = [source for agent in agents for source in agent.sources]
-        lines = "; ".join(
-            f"<b>{esc(name.replace('_', ' '))}</b>: {esc(DIAGNOSTICS[name])}"
-            for name in names
-            if name in DIAGNOSTICS
+        lines = joined(
+            (
+                say("<b>{}</b>: {}", name.replace("_", " "), DIAGNOSTICS[name])
+                for name in names
+                if name in DIAGNOSTICS
+            ),
+            "; ",
         )
         several = " Points side by side are settings, in the order of the table." if len(agents) > 1 else ""
-        caption = f"{esc(block.task)}.{several} {lines}. From {links(sources)}."
+        caption = say("{}.{} {}. From {}.", block.task, several, lines, links(sources))
         parts.append(picture(key, wide, narrow, "diagnostics of every level", caption))
         rows = []
         for agent in agents:
             for level in range(1, agent.levels + 1):
                 cells = [_cell(_values(agent, name), level, agent) for name in names]
-                rows.append(
-                    [_one_level(level), esc(_agent_name(agent, agents)), *cells, links(agent.sources)]
-                )
-        head = ["level", "agent", *(esc(name.replace("_", " ")) for name in names), "from"]
+                rows.append([_one_level(level), _agent_name(agent, agents), *cells, links(agent.sources)])
+        head = ["level", "agent", *(name.replace("_", " ") for name in names), "from"]
         parts.append(table(head, rows, kind="small"))
-    return "".join(parts)
+    return joined(parts)
 
 
-def _ladder_table(block: Block, rungs: dict[str, dict[int, Agent]], ordered: list[str]) -> str:
+def _ladder_table(block: Block, rungs: dict[str, dict[int, Agent]], ordered: list[str]) -> Markup:
     counts = sorted({levels for found in rungs.values() for levels in found})
     rows = []
     for rung in ordered:
         cells = []
         for levels in counts:
             agent, base = rungs[rung].get(levels), rungs.get("", {}).get(levels)
-            cell = percent(block.rate(agent)) if agent else "–"
+            cell = percent(block.rate(agent)) if agent else NOTHING
             gain = block.compare(agent, base) if agent and base and rung else None
-            cells.append(cell + (f"<br><span class='quiet'>{points(gain.difference)}</span>" if gain else ""))
+            more = say('<br><span class="quiet">{}</span>', points(gain.difference)) if gain else Markup()
+            cells.append(cell + more)
         sources = [source for agent in rungs[rung].values() for source in agent.sources]
-        rows.append([esc(_rung_name(rung)), *cells, links(sources)])
+        rows.append([_rung_name(rung), *cells, links(sources)])
     head = ["rung", *(level_name(levels) for levels in counts), "from"]
     caption = "Success (95 %), and below it the paired difference to the agent itself in points"
     return table(head, rows, caption, "small")
@@ -208,11 +216,11 @@ def _finite(value: Any) -> float | None:
     return float(value) if is_number else None
 
 
-def _cell(values: list[float | None], level: int, agent: Agent) -> str:
+def _cell(values: list[float | None], level: int, agent: Agent) -> Markup:
     return compact(values[level - 1], agent.sources)
 
 
-def _one_level(level: int) -> str:
+def _one_level(level: int) -> Markup:
     return level_name(level, f"level {level}")
 
 

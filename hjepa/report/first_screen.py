@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from markupsafe import Markup
 
 from hjepa.evaluation.comparison import SMALLEST_BUCKET, Agent, Block, Comparison, Measured, Setting
 from hjepa.figures.measured import Panel, level_panels
 from hjepa.report.answer import MARGIN, Answer
 from hjepa.report.markup import (
+    NOTHING,
     compact,
     counted,
     details,
-    esc,
     level_name,
     links,
     number,
@@ -23,6 +27,8 @@ from hjepa.report.markup import (
     table,
 )
 from hjepa.report.pictures import Pictures
+from hjepa.report.sections import setting_name
+from hjepa.report.template import joined, rendered, say
 
 KIND = {"trained": "stacks trained with so many levels", "truncated": "levels cut out of a deeper stack"}
 
@@ -44,43 +50,56 @@ def headline(answers: Sequence[Answer]) -> str:
     return f"Use {counted(a.chosen)}, as far as these episodes can tell"
 
 
-def sentence(a: Answer) -> str:
-    """The answer of one evaluation with its numbers, HTML."""
+def sentence(a: Answer) -> Markup:
+    """The answer of one evaluation with its numbers."""
     shown = a.best if a.chosen is None else a.chosen
-    verb = "solves" if shown == 1 else "solve"
-    rate = a.rate
-    said = [
-        f"{level_name(shown)} {verb} {percent(rate, 0)} of {_episodes(a.block)}"
-        + ("" if a.chosen is not None else ", and that is not above the random policy")
-    ]
+    first = say(
+        "{} {} {} of {}", level_name(shown), "solves" if shown == 1 else "solve", percent(a.rate, 0), _episodes(a.block)
+    )  # fmt: skip
+    said = [first if a.chosen is not None else first + ", and that is not above the random policy"]
     fewer = [levels for levels in a.series if levels < shown]
     if fewer and shown in a.steps:
-        step = a.steps[shown]
-        said.append(f"{_name_step(shown, fewer[-1])} {_effect(step)}")
+        said.append(say("{} {}", _name_step(shown, fewer[-1]), _effect(a.steps[shown])))
     more = [levels for levels in a.series if levels > shown]
     if more and more[0] in a.rivals:
-        said.append(f"{_name_step(more[0], shown)} {_effect(a.rivals[more[0]])}")
-    text = "; ".join(said) + "."
+        said.append(say("{} {}", _name_step(more[0], shown), _effect(a.rivals[more[0]])))
+    text = joined(said, "; ") + "."
     if a.chosen is not None and a.best != a.chosen and a.best in a.rivals:
-        rival = a.rivals[a.best]
-        text += (
-            f" {counted(a.best).capitalize()} solved most, but {points(rival.difference)} points more than "
-            f"{counted(a.chosen)} may be chance, so the fewer are enough."
-        )
+        text += say(
+            " {} solved most, but {} points more than {} may be chance, so the fewer are enough.",
+            counted(a.best).capitalize(), points(a.rivals[a.best].difference), counted(a.chosen),
+        )  # fmt: skip
     open_ones = [k for k, c in a.rivals.items() if (c.difference.hi or 0) > MARGIN and k != a.best]
     if a.chosen is not None and a.best != a.chosen and (a.rivals[a.best].difference.hi or 0) > MARGIN:
         open_ones.append(a.best)
     if a.chosen is not None and open_ones:
-        names = " or ".join(str(k) for k in sorted(open_ones))
-        text += (
-            f" These episodes do not rule out that {names} would be better by more than "
-            f"{100 * MARGIN:.0f} points: run more of them before you settle."
-        )
+        text += say(
+            " These episodes do not rule out that {} would be better by more than {} points: run more of them before "
+            "you settle.",
+            " or ".join(str(k) for k in sorted(open_ones)), f"{100 * MARGIN:.0f}",
+        )  # fmt: skip
     return text
 
 
+def beside(a: Answer) -> Markup:
+    """Where numbers of levels differ, when that is not the answer's own setting; empty for a single one."""
+    found = a.differing
+    if a.settings == 1 or (found is not None and found.setting == a.setting):
+        return Markup()
+    if found is None:
+        return say("In none of the {} settings do these episodes tell numbers of levels apart.", a.settings)
+    one = found.comparison
+    return say(
+        "Levels differ most with {}: {} {} {}, {} {}, a difference of {} points.",
+        setting_name(found.setting, a.block.settings()) or found.setting.metric,
+        level_name(one.upper.levels), "solves" if one.upper.levels == 1 else "solve",
+        percent(a.block.rate(one.upper), 0),
+        level_name(one.lower.levels), percent(a.block.rate(one.lower), 0), points(one.difference, 0),
+    )  # fmt: skip
+
+
 def caveats(a: Answer) -> str:
-    """What the answer does not say, HTML."""
+    """What the answer does not say."""
     texts = []
     named = ", ".join(
         filter(None, [
@@ -90,7 +109,11 @@ def caveats(a: Answer) -> str:
             a.setting.variant,
         ])
     )  # fmt: skip
-    texts.append(f"Planned with {esc(named)}; {KIND[a.depth]}.")
+    texts.append(f"Planned with {named}; {KIND[a.depth]}.")
+    if 1 in a.series and len(a.series) > 1 and a.series[1].depth == "truncated":
+        texts.append(
+            "One level is the stack’s own level 1, not a flat agent that was trained and tuned for itself."
+        )
     if a.settings > 1:
         said = f"This is the best of {a.settings} settings on these very episodes, which flatters it a little"
         if a.elsewhere:
@@ -112,31 +135,40 @@ def caveats(a: Answer) -> str:
     return " ".join(texts)
 
 
-def first_screen(answers: Sequence[Answer], pictures: Pictures) -> str:
-    """Everything above the sections, HTML; the figures are kept in ``pictures`` too."""
-    parts = [f"<h1>{esc(headline(answers))}</h1>"]
-    for place, a in enumerate(answers):
-        block = a.block
-        if len(answers) > 1:
-            parts.append(f"<h2 class='task'>{esc(block.task)}, {esc(block.tasks)} {esc(block.split)}</h2>")
-        parts.append(f'<p class="answer">{sentence(a)}</p><p class="quiet">{caveats(a)}</p>')
-        panels = main_panels(block, a.setting)
-        name = "success_by_levels" + (f"_{place + 1}" if len(answers) > 1 else "")
-        wide, narrow = (level_panels(panels, width, lead=True) for width in (960, 358))
-        pictures.keep(name, wide)
-        behind = _behind(block, a.setting)
-        small = sum(int(mask.sum() < SMALLEST_BUCKET) for _, mask in block.buckets())
-        few = (
-            f"; lengths with fewer than {SMALLEST_BUCKET} episodes only in the numbers below" if small else ""
-        )
-        caption = (
-            "Success by number of levels, over all episodes and by length of the shortest path, with 95 % "
-            f"intervals{few}. From {links(_sources(block, a.setting))}."
-        )
-        parts.append(f'<div class="hero">{picture(name, wide, narrow, "success by levels", caption)}')
-        parts.append(_small_table(a) + "</div>")
-        parts.append(details("The numbers in the figure", behind))
-    return "".join(parts)
+def first_screen(answers: Sequence[Answer], pictures: Pictures) -> Markup:
+    """Everything above the sections; the figures are kept in ``pictures`` too."""
+    shown = [_evaluation(a, place, len(answers) > 1, pictures) for place, a in enumerate(answers)]
+    return rendered("first_screen.html", headline=headline(answers), evaluations=shown)
+
+
+def _evaluation(a: Answer, place: int, several: bool, pictures: Pictures) -> dict[str, Any]:
+    """What the template says of one evaluation."""
+    block = a.block
+    panels = main_panels(block, a.setting)
+    where = beside(a)
+    if where and a.differing is not None:
+        other = main_panels(block, a.differing.setting)[:1]
+        title = setting_name(a.differing.setting, block.settings())
+        panels[1:1] = [replace(panel, title=title) for panel in other]
+    name = "success_by_levels" + (f"_{place + 1}" if several else "")
+    wide, narrow = (level_panels(panels, width, lead=True) for width in (960, 358))
+    pictures.keep(name, wide)
+    small = sum(int(mask.sum() < SMALLEST_BUCKET) for _, mask in block.buckets())
+    few = f"; lengths with fewer than {SMALLEST_BUCKET} episodes only in the numbers below" if small else ""
+    caption = say(
+        "Success by number of levels, over all episodes and by length of the shortest path, with 95 % "
+        "intervals{}. From {}.",
+        few, links(_sources(block, a.setting)),
+    )  # fmt: skip
+    return {
+        "task": f"{block.task}, {block.tasks} {block.split}",
+        "sentence": sentence(a),
+        "beside": where,
+        "caveats": caveats(a),
+        "picture": picture(name, wide, narrow, "success by levels", caption),
+        "table": _small_table(a),
+        "behind": details("The numbers in the figure", _behind(block, a.setting)),
+    }
 
 
 def main_panels(block: Block, setting: Setting) -> list[Panel]:
@@ -167,17 +199,18 @@ def main_panels(block: Block, setting: Setting) -> list[Panel]:
     return panels
 
 
-def _small_table(a: Answer) -> str:
-    block, rows = a.block, []
+def _small_table(a: Answer) -> Markup:
+    block = a.block
+    rows: list[list[str]] = []
     floor, top = block.floor(), block.ceiling()
     for levels, agent in a.series.items():
         step = a.steps.get(levels)
         ratio = _path_ratio(agent)
         name = level_name(levels)
         rows.append([
-            f"<strong>{name}</strong>" if levels == a.chosen else name,
+            say("<strong>{}</strong>", name) if levels == a.chosen else name,
             percent(block.rate(agent), 1),
-            points(step.difference) if step else "–",
+            points(step.difference) if step else NOTHING,
             plain_number(ratio, 2, agent.sources),
             compact(agent.mean("tflops_per_episode"), agent.sources),
             links(agent.sources),
@@ -187,19 +220,19 @@ def _small_table(a: Answer) -> str:
     rows.append(
         ["shortest path", percent(top), "–", number("1.00", 1.0, top.sources), "–", links(top.sources)]
     )
-    head = ["", "success (95&nbsp;%)", "against one fewer", "path / shortest", "TFLOP / episode", "from"]
+    head = ["", "success (95\u00a0%)", "against one fewer", "path / shortest", "TFLOP / episode", "from"]
     return table(head, rows, kind="hero-table")
 
 
-def _behind(block: Block, setting: Setting) -> str:
+def _behind(block: Block, setting: Setting) -> Markup:
     rows = []
     buckets = block.buckets()
     agents = {agent for series in block.depths(setting).values() for agent in series.values()}
     for agent in sorted(agents, key=lambda one: (one.levels, one.depth)):
         cells = [percent(block.rate(agent, mask)) for _, mask in buckets]
-        rows.append([f"{level_name(agent.levels)}, {esc(agent.depth)}", percent(block.rate(agent)), *cells,
+        rows.append([say("{}, {}", level_name(agent.levels), agent.depth), percent(block.rate(agent)), *cells,
                      links(agent.sources)])  # fmt: skip
-    heads = [f"{esc(name)} steps, n = {int(mask.sum())}" for name, mask in buckets]
+    heads = [f"{name} steps, n = {int(mask.sum())}" for name, mask in buckets]
     return table(["", "all", *heads, "from"], rows, kind="small")
 
 
@@ -213,9 +246,9 @@ def _sources(block: Block, setting: Setting) -> list[str]:
     return [source for agent in agents for source in agent.sources]
 
 
-def _episodes(block: Block) -> str:
+def _episodes(block: Block) -> Markup:
     count = number(f"{len(block.episodes)}", len(block.episodes), block.sources)
-    return f"{count} {esc(block.tasks)} {esc(block.split)} episodes"
+    return say("{} {} {} episodes", count, block.tasks, block.split)
 
 
 def _counts(levels: list[int]) -> str:
@@ -229,7 +262,7 @@ def _name_step(levels: int, fewer: int) -> str:
     return f"the {ordinal(levels)} level" if levels == fewer + 1 else f"going from {fewer} to {levels} levels"
 
 
-def _effect(step: Comparison) -> str:
+def _effect(step: Comparison) -> Markup:
     lo, hi = step.difference.lo or 0.0, step.difference.hi or 0.0
     verb = "adds" if lo > 0 else "costs" if hi < 0 else "makes no clear difference,"
-    return f"{verb} {points(step.difference, 0)} points"
+    return say("{} {} points", verb, points(step.difference, 0))

@@ -1,4 +1,4 @@
-"""Pieces of HTML. Every text that comes from a file passes `esc`; every number of a result is a ``<data>`` element.
+"""Pieces of HTML, made by the templates, which escape every text; every number of a result is a ``<data>`` element.
 
 ``<data value="0.97" data-from="R4 R2">97.0 %</data>``: the exact value, and the names of the records behind it, which
 are anchors in the page's list of sources.
@@ -10,14 +10,15 @@ import html
 import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from hjepa.evaluation.comparison import Measured
 from hjepa.figures.groups import MARKERS
 from hjepa.figures.style import MUTED, level_colour
+from hjepa.report.template import piece, say
 
 _COLOURS = {
     "#000000": "--ink",
@@ -29,6 +30,9 @@ _COLOURS = {
 }
 """Colours of figures that follow the page between light and dark; those of levels stay."""
 
+NOTHING = Markup("–")
+"""In the place of a number that is not known."""
+
 _SHAPES = {
     "o": '<circle cx="6" cy="6" r="4.6"/>',
     "s": '<rect x="1.8" y="1.8" width="8.4" height="8.4"/>',
@@ -39,33 +43,27 @@ _SHAPES = {
 }
 
 
-def esc(text: Any) -> str:
-    """The text with everything escaped that HTML would read as markup."""
-    return html.escape(str(text), quote=True)
-
-
-def number(text: str, value: float | None, sources: Iterable[str], title: str = "") -> str:
+def number(text: str, value: float | None, sources: Iterable[str], title: str = "") -> Markup:
     """A number with its exact value and its sources."""
-    names = " ".join(dict.fromkeys(sources))
-    hint = f"{title + '; ' if title else ''}from {ranges(names.split())}"
-    shown = "" if value is None else repr(float(value))
-    return f'<data value="{shown}" data-from="{esc(names)}" title="{esc(hint)}">{esc(text)}</data>'
+    names = list(dict.fromkeys(sources))
+    hint = f"{title + '; ' if title else ''}from {ranges(names)}"
+    return piece("number", text, "" if value is None else repr(float(value)), " ".join(names), hint)
 
 
-def percent(measured: Measured | None, digits: int = 1, interval: bool = True) -> str:
+def percent(measured: Measured | None, digits: int = 1, interval: bool = True) -> Markup:
     """``97.0 % (93.6–98.6)``; a dash where there is nothing."""
     if measured is None:
-        return "–"
+        return NOTHING
     text = f"{fixed(100 * measured.value, digits)} %"
     if interval and measured.lo is not None and measured.hi is not None:
         text += f" ({fixed(100 * measured.lo, digits)}–{fixed(100 * measured.hi, digits)})"
     return number(text, measured.value, measured.sources, _rests(measured))
 
 
-def points(measured: Measured | None, digits: int = 1) -> str:
+def points(measured: Measured | None, digits: int = 1) -> Markup:
     """A difference in percentage points with its interval: ``+3.0 (−1.0, +7.0)``."""
     if measured is None:
-        return "–"
+        return NOTHING
     text = signed(measured.value, digits)
     if measured.lo is not None and measured.hi is not None:
         text += f" ({signed(measured.lo, digits)}, {signed(measured.hi, digits)})"
@@ -85,23 +83,20 @@ def fixed(value: float, digits: int) -> str:
     return f"{int(value * scale + 0.5 + 1e-9) / scale:.{digits}f}"
 
 
-def plain_number(value: float | None, digits: int, sources: Iterable[str]) -> str:
+def plain_number(value: float | None, digits: int, sources: Iterable[str]) -> Markup:
     """A number that carries no interval; a dash where it is not known."""
-    return "–" if value is None else number(f"{value:.{digits}f}", value, sources)
+    return NOTHING if value is None else number(f"{value:.{digits}f}", value, sources)
 
 
-def compact(value: float | None, sources: Iterable[str]) -> str:
+def compact(value: float | None, sources: Iterable[str]) -> Markup:
     """A number of any size with three significant digits; a dash where it is not known."""
-    return "–" if value is None else number(f"{value:.3g}", value, sources)
+    return NOTHING if value is None else number(f"{value:.3g}", value, sources)
 
 
-def links(sources: Iterable[str]) -> str:
+def links(sources: Iterable[str]) -> Markup:
     """Links to records in the list of sources; neighbours are joined, as in ``R1–R6``."""
-    shown = []
-    for first, last in _runs(list(dict.fromkeys(sources))):
-        text = first if first == last else f"{first}–{last}"
-        shown.append(f'<a href="#{esc(first)}">{esc(text)}</a>')
-    return f'<span class="from">{" ".join(shown)}</span>'
+    runs = _runs(list(dict.fromkeys(sources)))
+    return piece("links", [(first, first if first == last else f"{first}–{last}") for first, last in runs])
 
 
 def ranges(sources: Sequence[str]) -> str:
@@ -109,13 +104,10 @@ def ranges(sources: Sequence[str]) -> str:
     return " ".join(first if first == last else f"{first}–{last}" for first, last in _runs(sources))
 
 
-def level_name(levels: int, text: str = "") -> str:
+def level_name(levels: int, text: str = "") -> Markup:
     """``2 levels``, or another text, behind the marker and the colour that figures give to this level."""
-    shape = _SHAPES[MARKERS[(levels - 1) % len(MARKERS)]]
-    dot = (
-        f'<svg class="dot" viewBox="0 0 12 12" fill="{level_colour(levels)}" aria-hidden="true">{shape}</svg>'
-    )
-    return f'<span class="level">{dot}{esc(text or counted(levels))}</span>'
+    shape = Markup(_SHAPES[MARKERS[(levels - 1) % len(MARKERS)]])
+    return piece("level", level_colour(levels), shape, text or counted(levels))
 
 
 def counted(levels: int, noun: str = "level") -> str:
@@ -129,41 +121,30 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", kind: str = "") -> str:
-    """A table of cells that are HTML already; the first column names the row, a row of one cell a group."""
-    heads = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
-        if len(row) > 1
-        else f'<tr class="group"><th scope="rowgroup" colspan="{len(head)}">{row[0]}</th></tr>'
-        for row in rows
-    )
-    named = f"<caption>{caption}</caption>" if caption else ""
-    return (
-        f'<div class="scroll"><table class="{esc(kind)}">{named}<thead><tr>{heads}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", kind: str = "") -> Markup:
+    """A table; the first column names the row, a row of one cell a group."""
+    return piece("table", list(head), [list(row) for row in rows], caption, kind)
 
 
-def details(summary: str, body: str) -> str:
+def details(summary: str, body: str) -> Markup:
     """Something that unfolds without a script."""
-    return f"<details><summary>{summary}</summary>{body}</details>"
+    return piece("details", summary, body)
 
 
-def picture(name: str, wide: Figure, narrow: Figure, label: str, caption: str) -> str:
+def picture(name: str, wide: Figure, narrow: Figure, label: str, caption: str) -> Markup:
     """A figure in both widths, of which the page's style shows one.
 
     Args:
         name: unique on the page.
         wide, narrow: the same content for a desk and for a phone.
         label: what a screen reader says.
-        caption: HTML below it.
+        caption: below it.
     """
     drawn = svg(wide, f"{name}-w-", label, "wide") + svg(narrow, f"{name}-n-", label, "narrow")
-    return f'<figure id="{esc(name)}">{drawn}<figcaption>{caption}</figcaption></figure>'
+    return piece("picture", name, drawn, caption)
 
 
-def svg(figure: Figure, prefix: str, label: str, kind: str) -> str:
+def svg(figure: Figure, prefix: str, label: str, kind: str) -> Markup:
     """A figure as SVG to stand in a page: ids of its own, the page's fonts, colours that follow its theme."""
     stream = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -187,9 +168,9 @@ def svg(figure: Figure, prefix: str, label: str, kind: str) -> str:
         text = re.sub(rf"(: ?){colour}\b", rf"\1var({name})", text, flags=re.I)
     box = re.search(r'viewBox="[^"]*"', text)
     assert box is not None
-    head = f'<svg class="{kind}" role="img" aria-label="{esc(label)}" {box.group()}>'
-    text = re.sub(r"^<svg[^>]*>", lambda _: head, text)
-    return re.sub(r"\n\s*", "\n", text).strip()
+    head = say('<svg class="{}" role="img" aria-label="{}" {}>', kind, label, Markup(box.group()))
+    text = re.sub(r"^<svg[^>]*>", lambda _: str(head), text)
+    return Markup(re.sub(r"\n\s*", "\n", text).strip())
 
 
 def plain(markup: str) -> str:

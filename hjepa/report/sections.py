@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
+from markupsafe import Markup
 
 from hjepa.evaluation.comparison import Agent, Block, Comparison, Measured, Setting
 from hjepa.figures.measured import Cost, Panel, Row, compute_figure, level_panels, rows_figure
 from hjepa.report.answer import Answer
 from hjepa.report.markup import (
+    NOTHING,
     compact,
     counted,
     details,
-    esc,
     level_name,
     links,
     number,
@@ -26,6 +27,7 @@ from hjepa.report.markup import (
     table,
 )
 from hjepa.report.pictures import Pictures
+from hjepa.report.template import joined, say
 
 MOST_ROWS = 24
 """More paired differences than these are drawn for the answer's own setting alone."""
@@ -34,14 +36,14 @@ MOST_PANELS = 12
 """More settings than this are told in the table alone."""
 
 
-def settings_section(blocks: Sequence[Block], pictures: Pictures) -> str:
+def settings_section(blocks: Sequence[Block], pictures: Pictures) -> Markup:
     """Success against levels, one panel per setting; empty where there is only one."""
     panels, sources = [], []
     for block in blocks:
         settings = block.settings()
         floor, top = block.floor(), block.ceiling()
         for setting in settings:
-            title = _setting_name(setting, settings) or setting.metric
+            title = setting_name(setting, settings) or setting.metric
             if len(blocks) > 1:
                 title = f"{block.task.rpartition('/')[2]} {block.tasks}\n{title}"
             rates: dict[str, dict[int, Measured | None]] = {}
@@ -55,17 +57,17 @@ def settings_section(blocks: Sequence[Block], pictures: Pictures) -> str:
             told = f"n = {' to '.join(map(str, {played[0]: 0, played[-1]: 0}))}"
             panels.append(Panel(title, told, shown, floor.value if floor else None, top.value))
     if not 1 < len(panels) <= MOST_PANELS:
-        return ""
+        return Markup()
     wide, narrow = (level_panels(panels, width) for width in (960, 358))
     pictures.keep("success_by_setting", wide)
-    caption = f"Success against levels in every setting that was run. From {links(sources)}."
+    caption = say("Success against levels in every setting that was run. From {}.", links(sources))
     tuned = {f"{s.metric}: {planner}" for block in blocks for s, planner in block.flat_planners.items()}
     if tuned:
-        caption += f" One level plans as it was tuned, {', '.join(sorted(tuned))}."
+        caption += say(" One level plans as it was tuned, {}.", ", ".join(sorted(tuned)))
     return picture("success_by_setting", wide, narrow, "success by levels in every setting", caption)
 
 
-def compute_section(answers: Sequence[Answer], pictures: Pictures) -> str:
+def compute_section(answers: Sequence[Answer], pictures: Pictures) -> Markup:
     """Success against compute, one figure per evaluation."""
     parts = []
     for place, a in enumerate(answers):
@@ -88,16 +90,16 @@ def compute_section(answers: Sequence[Answer], pictures: Pictures) -> str:
         name = "success_by_compute" + (f"_{place + 1}" if len(answers) > 1 else "")
         pictures.keep(name, wide)
         pale = " Pale: other settings than the answer’s." if any(cost.faint for cost in costs) else ""
-        caption = (
-            f"{esc(block.task)}: success against the mean compute of an episode, forward, backward and every "
-            f"candidate counted; a line joins budgets.{pale} Up and to the left is better. "
-            f"From {links(block.sources)}."
-        )
+        caption = say(
+            "{}: success against the mean compute of an episode, forward, backward and every candidate counted; "
+            "a line joins budgets.{} Up and to the left is better. From {}.",
+            block.task, pale, links(block.sources),
+        )  # fmt: skip
         parts.append(picture(name, wide, narrow, "success by compute", caption))
-    return "".join(parts)
+    return joined(parts)
 
 
-def differences_section(answers: Sequence[Answer], pictures: Pictures) -> str:
+def differences_section(answers: Sequence[Answer], pictures: Pictures) -> Markup:
     """Paired differences: one level more, trained against cut, one setting changed; figure and table."""
     parts = []
     for place, a in enumerate(answers):
@@ -120,23 +122,23 @@ def differences_section(answers: Sequence[Answer], pictures: Pictures) -> str:
         rest: list[list[str]] = []
         for group, title, c in found:
             part = mine if c.upper.setting == c.lower.setting == a.setting else rest
-            if [esc(group)] not in part:
-                part.append([esc(group)])
+            if [group] not in part:
+                part.append([group])
             part.append([
-                esc(title), points(c.difference), percent(c.improvement),
+                title, points(c.difference), percent(c.improvement),
                 number(str(c.difference.episodes), c.difference.episodes, c.difference.sources),
                 f"{c.difference.trainings}{'' if c.paired_trainings else ', not paired'}",
                 links(c.difference.sources),
             ])  # fmt: skip
-        head = ["first − second", "difference, points (95&nbsp;%)", "does better on an episode (95&nbsp;%)", "episodes",
+        head = ["first − second", "difference, points (95\u00a0%)", "does better on an episode (95\u00a0%)", "episodes",
                 "training seeds", "from"]  # fmt: skip
         parts.append(
-            f"<h3>{esc(a.block.task)}, {esc(a.block.tasks)} {esc(a.block.split)}</h3>"
+            say("<h3>{}, {} {}</h3>", a.block.task, a.block.tasks, a.block.split)
             + picture(name, wide, narrow, "paired differences", caption)
             + table(head, mine, kind="small")
-            + (details("All other pairs", table(head, rest, kind="small")) if rest else "")
+            + (details("All other pairs", table(head, rest, kind="small")) if rest else Markup())
         )
-    return "".join(parts)
+    return joined(parts)
 
 
 def comparisons(a: Answer) -> list[tuple[str, str, Comparison]]:
@@ -145,7 +147,7 @@ def comparisons(a: Answer) -> list[tuple[str, str, Comparison]]:
     settings = block.settings()
     others = [setting for setting in settings if setting != a.setting]
     for setting in [a.setting, *others]:
-        kind = _setting_name(setting, settings) or setting.metric
+        kind = setting_name(setting, settings) or setting.metric
         depths = block.depths(setting)
         for depth, series in depths.items():
             group = f"one more level, {depth}" + (f" ({kind})" if others else "")
@@ -160,7 +162,7 @@ def comparisons(a: Answer) -> list[tuple[str, str, Comparison]]:
     # A change of budget is told by the figure of compute; two changes at once would not say which one did it.
     for place, one in enumerate([a.setting, *others]):
         for other in others[place:]:
-            names = _setting_name(one, [one, other]), _setting_name(other, [one, other])
+            names = setting_name(one, [one, other]), setting_name(other, [one, other])
             if one.budget_tflops != other.budget_tflops or len(one.differing([one, other])) > 1:
                 continue
             rivals = block.depths(other)
@@ -175,39 +177,53 @@ def comparisons(a: Answer) -> list[tuple[str, str, Comparison]]:
     return [(group, name, result) for group, name, result in pairs if result is not None]
 
 
-def all_results(blocks: Sequence[Block]) -> str:
-    """Every agent of every evaluation in one table each."""
+def all_results(blocks: Sequence[Block]) -> Markup:
+    """Every agent of every evaluation: what it reached in one table, and what that took in a second one."""
     parts = []
     for block in blocks:
         settings = block.settings(oracle=True)
-        rows = []
+        several = len({agent.depth for agent in block.agents}) > 1
+        reached: list[list[str]] = []
+        took: list[list[str]] = []
         for agent in block.agents:
             source = agent.sources
             scores = agent.scores[agent.scores == agent.scores]
             ratios = agent.ratios[agent.ratios == agent.ratios]
-            rows.append([
-                level_name(agent.levels), esc(agent.depth), esc(_setting_name(agent.setting, settings) or "–"),
-                percent(block.rate(agent)), percent(block.iqm(agent)),
+            name = level_name(
+                agent.levels, f"{counted(agent.levels)}, {_KIND[agent.depth]}" if several else ""
+            )
+            setting = setting_name(agent.setting, settings) or NOTHING
+            reached.append([
+                name, setting, percent(block.rate(agent)), percent(block.iqm(agent)),
                 plain_number(float(ratios.mean()) if ratios.size else None, 2, source),
-                plain_number(float(scores.mean()), 2, source), compact(agent.mean("tflops_per_episode"), source),
-                compact(agent.mean("plan_ms"), source), compact(agent.mean("seconds_per_episode"), source),
-                percent_plain(agent.mean("violations"), source), len(agent.seeds), links(source),
+                plain_number(float(scores.mean()), 2, source),
+                percent_plain(agent.mean("violations"), source), str(len(agent.seeds)), links(source),
             ])  # fmt: skip
-        head = ["levels", "depth", "setting", "success (95&nbsp;%)", "IQM (95&nbsp;%)", "path / shortest", "SPL",
-                "TFLOP / episode", "ms / replan", "s / episode", "violations", "training seeds",
-                "from"]  # fmt: skip
+            took.append([
+                name, setting, compact(agent.mean("tflops_per_episode"), source),
+                compact(agent.mean("plan_ms"), source), compact(agent.mean("seconds_per_episode"), source),
+            ])  # fmt: skip
         caption = (
-            f"{esc(block.task)}: {len(block.episodes)} {esc(block.tasks)} episodes{_plans(block)} "
-            f"of the {esc(block.split)} split, evaluation seed {', '.join(map(str, block.seeds))}, "
-            f"at most {block.step_budget} steps"
+            f"{block.task}: {len(block.episodes)} {block.tasks} episodes{_plans(block)} of the {block.split} split, "
+            f"evaluation seed {', '.join(map(str, block.seeds))}, at most {block.step_budget} steps"
         )
-        # A column that says the same nothing everywhere only takes room.
-        kept = [
-            i for i in range(len(head)) if i == 0 or {plain(str(row[i])) for row in rows} - {"–", "0.0 %"}
-        ]
-        cells = [[str(row[i]) for i in kept] for row in rows]
-        parts.append(table([head[i] for i in kept], cells, caption, "small"))
-    return "".join(parts)
+        head = ["", "setting", "success (95\u00a0%)", "IQM (95\u00a0%)", "path / shortest", "SPL", "violations",
+                "training seeds", "from"]  # fmt: skip
+        parts.append(_without_idle_columns(head, reached, caption))
+        head = ["", "setting", "TFLOP an episode", "ms a replan", "seconds an episode"]
+        parts.append(_without_idle_columns(head, took, f"{block.task}: what that took"))
+    return joined(parts)
+
+
+def _without_idle_columns(head: list[str], rows: list[list[str]], caption: str) -> Markup:
+    """A table without the columns that say nothing in any row: they only take room."""
+    idle = {str(NOTHING), "0.0 %"}
+    kept = [i for i in range(len(head)) if i == 0 or {plain(row[i]) for row in rows} - idle]
+    return table([head[i] for i in kept], [[row[i] for i in kept] for row in rows], caption, "small results")
+
+
+_KIND = {"trained": "trained", "truncated": "cut"}
+"""Kinds of depth in a table."""
 
 
 def _plans(block: Block) -> str:
@@ -216,12 +232,12 @@ def _plans(block: Block) -> str:
     return "" if count == len(block.episodes) else f" on {count} floor plan{'s' if count > 1 else ''}"
 
 
-def percent_plain(value: float | None, sources: Iterable[str]) -> str:
+def percent_plain(value: float | None, sources: Iterable[str]) -> Markup:
     """A share in percent that carries no interval."""
-    return "–" if value is None else number(f"{100 * value:.1f} %", value, sources)
+    return NOTHING if value is None else number(f"{100 * value:.1f} %", value, sources)
 
 
-def _setting_name(setting: Setting, among: Sequence[Setting]) -> str:
+def setting_name(setting: Setting, among: Sequence[Setting]) -> str:
     """What tells a setting from the others; empty for the only one."""
     texts = setting.differing(among)
     if texts.get("oracle") == "none":

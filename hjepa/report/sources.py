@@ -58,7 +58,8 @@ class Material:
 
 
 def gather(given: Sequence[str | os.PathLike[str]]) -> Material:
-    """Reads folders of ablations (``cells/*.json``), run folders (``results.json``) and record files.
+    """Reads folders of ablations (``cells/*.json``), run folders (``results.json``), folders with files of records and
+    such files.
 
     Raises:
         InputError: nothing to read, a file that holds no records, or an unfinished ablation without any cell.
@@ -109,6 +110,9 @@ def _files(place: Path) -> tuple[list[Path], list[FailedCell]]:
     if (place / "results.json").is_file():
         found.append(place / "results.json")
     failed = [_failed(place, path) for path in sorted(place.glob("failed/*.json"))]
+    if not found:
+        # A folder in which somebody kept what `hjepa plan --json` wrote, maybe beside other lists.
+        found = [path for path in sorted(place.glob("*.json")) if _holds_records(path)]
     if not found and not failed:
         raise InputError(
             "no cells/*.json and no results.json in it",
@@ -116,6 +120,14 @@ def _files(place: Path) -> tuple[list[Path], list[FailedCell]]:
             "give the --out of hjepa ablate, a run folder or the --json of hjepa plan",
         )
     return found, failed
+
+
+def _holds_records(path: Path) -> bool:
+    """Whether a file is a list of records; another list of the same folder is none of the report's business."""
+    try:
+        return bool(read_records(path))
+    except InputError:
+        return False
 
 
 def _failed(place: Path, path: Path) -> FailedCell:
@@ -169,11 +181,12 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
         full = f"{text} (configuration {config_hash(entry.record.get('spec'))[:8]})" if edited else text
         named.append((file, replace(entry, variant=full)))
     # A record of hjepa plan as shipped has no specification: it goes with the only variant of ablations that there is.
-    planned = any("overrides" in entry.record for _, entry in pairs)
+    planned = any("overrides" in entry.record or _kept_to(entry.record) for _, entry in pairs)
     if not planned and len({entry.variant for _, entry in named} - {""}) <= 1:
         named = [(file, replace(entry, variant="")) for file, entry in named]
     firsts: dict[Any, tuple[SourceFile, Entry]] = {}
     kept, repeated, clash = [], {}, False
+    alike: set[Path] = set()
     for file, entry in named:
         identity = (*(entry.record[n] for n in EVALUATION), setting_of(entry), entry.record["levels"],
                     entry.record["depth"], entry.record["train_seed"], entry.record["seed"])  # fmt: skip
@@ -184,7 +197,20 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
             repeated[entry.source] = before.source
         else:
             clash |= file_before.owner != file.owner
+            # Files of one folder are told apart by their names; cells have none that says anything.
+            if file_before is not file and file.path.parent.name != "cells":
+                alike |= {file_before.path, file.path}
             kept.append((file, entry))
+    if alike and not clash:
+        kept = [
+            (
+                f,
+                replace(e, variant=", ".join(filter(None, (f.path.stem, e.variant))))
+                if f.path in alike
+                else e,
+            )
+            for f, e in kept
+        ]
     if clash:
         kept = [(f, replace(e, variant=", ".join(filter(None, (_owner(f), e.variant))))) for f, e in kept]
     return [entry for _, entry in kept], repeated
@@ -193,7 +219,21 @@ def _variants(pairs: list[tuple[SourceFile, Entry]]) -> tuple[list[Entry], dict[
 def _variant_text(record: Record) -> str:
     overrides = [text for text in overrides_of(record) if not text.startswith("train.seed=")]
     spec = record.get("spec") or {}
-    return " ".join([Path(str(spec.get("preset", ""))).stem, *overrides]).strip()
+    said = " ".join([Path(str(spec.get("preset", ""))).stem, *overrides]).strip()
+    return ", ".join(filter(None, [said, *_kept_to(record)]))
+
+
+def _kept_to(record: Record) -> list[str]:
+    """What an agent was held to, or given, that its settings do not say: guardrails, a memory, a mission."""
+    found = []
+    if isinstance(record.get("guardrails"), list):
+        held = " and ".join(map(str, record["guardrails"]))
+        found.append(f"guarded ({held})" if held else "unguarded")
+    if record.get("memory") is not None:
+        found.append(f"memory {record['memory']}")
+    if record.get("mission") is not None:
+        found.append(f"mission {record['mission']}")
+    return found
 
 
 def config_hash(spec: dict[str, Any] | None) -> str:

@@ -18,6 +18,7 @@ h2.task { font-size: 18px; margin: 36px 0 4px; }
 h3 { font-size: 15px; margin: 28px 0 4px; overflow-wrap: anywhere; }
 p { margin: 0 0 10px; max-width: 76ch; }
 .answer { font-size: 19px; line-height: 1.5; max-width: 70ch; }
+.beside { font-size: 16px; max-width: 76ch; }
 p.quiet { max-width: 124ch; margin-bottom: 4px; }
 .quiet { color: var(--muted); font-size: 14px; }
 a { color: var(--link); text-decoration: none; } a:hover { text-decoration: underline; }
@@ -37,7 +38,7 @@ thead th { color: var(--muted); font-weight: 400; font-size: 13px; vertical-alig
   white-space: normal; }
 table.small { font-size: 13.5px; }
 table.small td, table.small thead th { padding-left: 12px; }
-table.small th:first-child { padding-left: 0; } table.small th[scope=row] { white-space: normal; min-width: 9em; }
+table.small th:first-child { padding-left: 0; } table.small th[scope=row] { white-space: normal; min-width: 7em; }
 tr.group th { padding-top: 14px; color: var(--muted); font-style: italic; font-weight: 400; }
 table.hero-table tr:first-child th, table.hero-table tr:last-child th { color: var(--muted); font-weight: 400; }
 .level { white-space: nowrap; } .dot { width: 0.72em; height: 0.72em; margin-right: 0.4em; overflow: visible; }
@@ -47,6 +48,9 @@ details { margin: 4px 0 12px; font-size: 15px; } summary { cursor: pointer; colo
 pre, code { font: 12.5px/1.5 var(--mono); }
 code { display: block; background: var(--tint); border-radius: 6px; padding: 6px 10px; margin: 4px 0;
   white-space: pre-wrap; overflow-wrap: anywhere; }
+.commands { margin: 0 0 14px; } .commands .quiet { margin: 8px 0 2px; overflow-wrap: anywhere; }
+table.results td:nth-child(2) { white-space: normal; min-width: 9em; }
+table.results :is(th, td):nth-child(2) { text-align: left; }
 pre { overflow-x: auto; background: var(--tint); border-radius: 6px; padding: 10px; }
 .source { margin: 0; border-bottom: 1px solid var(--line); padding: 4px 0; font-size: 13.5px; }
 .source summary { color: var(--ink); font-size: 13.5px; display: list-item; } .source ul { display: inline-block;

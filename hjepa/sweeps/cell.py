@@ -11,6 +11,7 @@ A cell is one evaluation of one trained stack. Its specification is a plain dict
 | `levels, depth` | levels planned with; `truncated` from the preset's stack or `trained` with that many |
 | `train_seed` | seed of data order and initial weights |
 | `metric, planner, budget_tflops` | of planning; null: the default of the checkpoint or the task |
+| `weights` | only where nothing is trained: `name` of the weights that are planned with, and their `sha256` |
 
 The name of a cell is the SHA-256 of its specification alone, written as canonical JSON. `hjepa.sweeps.grid` makes
 the specifications of a whole ablation.
@@ -70,7 +71,7 @@ def cell_key(spec: Mapping[str, Any]) -> str:
     Raises:
         InputError: fields are missing or unknown.
     """
-    odd = sorted(set(FIELDS).symmetric_difference(spec))
+    odd = sorted(set(FIELDS).symmetric_difference(set(spec) - {"weights"}))
     if odd:
         raise InputError(
             f"{', '.join(odd)} missing or unknown", "cell specification", f"give {', '.join(FIELDS)}"
@@ -190,7 +191,8 @@ def plan_request(spec: Mapping[str, Any], checkpoint: str, progress: Path | None
 def training_group(spec: Mapping[str, Any]) -> tuple[Any, ...]:
     """Equal only for cells that share their weights; told without resolving the configuration."""
     levels = spec["levels"] if spec["depth"] == "trained" else None
-    return (spec["preset"], digest(spec["config"]), *training_overrides(spec), levels)
+    weights = (spec.get("weights") or {}).get("sha256")
+    return (spec["preset"], digest(spec["config"]), *training_overrides(spec), levels, weights)
 
 
 def _not_planning(spec: Mapping[str, Any]) -> list[str]:

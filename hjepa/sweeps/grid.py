@@ -120,6 +120,9 @@ def expand(preset: str, grid: Grid | None = None) -> list[Spec]:
         if depth not in DEPTHS:
             raise InputError(f"depth {depth!r}", "ablate", f"choose from {', '.join(DEPTHS)}")
     base = to_plain(load_preset(preset))
+    weights = named_weights(preset)
+    if weights is not None:
+        check_kept(grid, base["train"]["seed"], weights["name"])
     specs: dict[str, Spec] = {}
     choices = [[f"{key}={value}" for value in values] for key, values in grid.overrides.items()]
     for chosen in itertools.product(*choices):
@@ -154,6 +157,7 @@ def expand(preset: str, grid: Grid | None = None) -> list[Spec]:
                 "metric": metric,
                 "planner": planner,
                 "budget_tflops": budget,
+                **({} if weights is None else {"weights": weights}),
             }
             check_spec(spec)
             specs.setdefault(cell_key(spec), spec)
@@ -161,6 +165,32 @@ def expand(preset: str, grid: Grid | None = None) -> list[Spec]:
     for drawn in dict.fromkeys(tuple(spec[name] for name in names) for spec in specs.values()):
         check_episodes(*drawn)
     return list(specs.values())
+
+
+def named_weights(preset: str) -> dict[str, str] | None:
+    """Name and SHA-256 of the weights that a preset plans with as they are; None: it trains.
+
+    Raises:
+        InputError: no such weights.
+    """
+    from hjepa.config import read_preset
+    from hjepa.model.checkpoints import describe
+
+    content, _ = read_preset(preset)
+    name = content.get("weights") if isinstance(content, dict) else None
+    return None if name is None else {"name": name, "sha256": describe(name)["sha256"]}
+
+
+def check_kept(grid: Grid, seed: int, weights: str) -> None:
+    """Raise InputError for values that ask for a training where weights are planned with as they are."""
+    where = f"ablate with weights {weights}, where nothing is trained"
+    if grid.depth != ("truncated",):
+        raise InputError(f"depth {', '.join(grid.depth)}", where, "give --depth truncated")
+    if set(grid.train_seeds) != {seed}:
+        raise InputError(f"train_seeds {', '.join(map(str, grid.train_seeds))}", where, f"leave {seed}")
+    for key in grid.overrides:
+        if not key.startswith("plan."):
+            raise InputError(f"{key}", where, "set keys that begin with plan., or take a preset that trains")
 
 
 def first_kind(task: str) -> str:

@@ -64,15 +64,17 @@ def run_cell(spec: Spec, out: Path) -> Record:
     return {**record, "depth": spec["depth"], "train_seed": spec["train_seed"]}
 
 
-def trained_stack(spec: Spec, out: Path) -> Path:
-    """The run folder with the cell's weights, trained now if no cell has before.
+def trained_stack(spec: Spec, out: Path) -> Path | str:
+    """The run folder with the cell's weights, trained now if no cell has before, or the name of weights that are there.
 
     Workers that need the same weights wait for the one that trains them. When a training fails, the cells
     that wait for it fail with it instead of failing one after the other; the next ablation tries it again.
 
     Raises:
-        InputError: the training has already failed in this ablation.
+        InputError: the training has already failed in this ablation, or the weights are others by now.
     """
+    if spec.get("weights"):
+        return _kept_weights(**spec["weights"])
     from hjepa.training.fit import fit
 
     config = training_config(spec)
@@ -91,6 +93,17 @@ def trained_stack(spec: Spec, out: Path) -> Path:
                 raise
             write_json(done, {"config": asdict(config)})
     return folder
+
+
+def _kept_weights(name: str, sha256: str) -> str:
+    """The name of weights that are planned with as they are."""
+    from hjepa.model.checkpoints import describe
+
+    if describe(name)["sha256"] != sha256:
+        raise InputError(
+            "are others than when the ablation began", f"weights {name}", "begin in a new folder"
+        )
+    return name
 
 
 def shared_store(config: Any, out: Path) -> Path:

@@ -87,7 +87,7 @@ def test_an_upper_level_walks_for_all_that_share_its_latent() -> None:
 )
 def test_walks_that_cannot_be_are_refused(values: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        load_preset("smoke", values)
+        load_preset("tiny", values)
 
 
 def test_imagining_the_metric_is_paid_for(stack: Stack) -> None:

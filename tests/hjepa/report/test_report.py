@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 
 from hjepa.cli import main
-from hjepa.evaluation.comparison import Measured
+from hjepa.evaluation.comparison import Measured, blocks
 from hjepa.figures.measured import Panel, level_panels
+from hjepa.report.answer import answer
+from hjepa.report.asking import asked, commands
+from hjepa.report.episodes import choose
 from hjepa.report.markup import links, percent, signed, svg
 from hjepa.report.page import Report, write_report
-from hjepa.report.provenance import commands
 from hjepa.report.sources import gather
+from tests.hjepa.conftest import spec_of
 
 Make = Callable[..., dict[str, Any]]
 DEMO = Path(__file__).parents[3] / "hjepa" / "published" / "told-demo" / "results.json"
@@ -123,7 +126,8 @@ def test_numbers_with_one_record_are_that_records_numbers(demo_page: Path) -> No
 def test_what_the_demo_needs_is_said_first(demo_page: Path) -> None:
     text = demo_page.read_text()
     assert text.index("<h1>Use 3 levels") < text.index("<svg") < text.index("random policy")
-    command = "hjepa plan --checkpoint RUN --task hjepa/NestedRoomsFixed-d3-v0 --levels"
+    weights = re.findall(r"sha256 (\w{12})", text)[0]
+    command = f"hjepa plan --checkpoint ./weights-{weights} --task hjepa/NestedRoomsFixed-d3-v0 --levels"
     assert f"{command} 3 --metric commute --planner adam --budget-tflops 0.006" in text
     assert f"{command} 1 --metric l2 --planner sampling" in text, "the flat agent plans in its own way"
     figures = {file.name for file in (demo_page.parent / "page_figures").iterdir()}
@@ -247,3 +251,76 @@ def test_numbers_as_a_reader_expects_them() -> None:
     assert "83 % (80–86)" in percent(Measured(0.825, 0.8, 0.86, 9, 1, ("R1",)), 0)
     shown = links(["R7", "R1", "R2", "R3", "R9", "R3"])
     assert re.findall(r">([^<]+)</a>", shown) == ["R1–R3", "R7", "R9"]
+
+
+def test_guarded_and_unguarded_are_never_one_agent(made_up: Make, tmp_path: Path) -> None:
+    held = {"guarded": ["lava"], "unguarded": []}
+    for name, kept_to in held.items():
+        records = [made_up(2, 0.5 if kept_to else 0.8, extra={"guardrails": kept_to})]
+        (tmp_path / f"{name}.json").write_text(json.dumps(records))
+    (tmp_path / "tuning.json").write_text(json.dumps([{"horizon": 8}]))
+    material = gather([tmp_path])
+    assert sorted(entry.variant for entry in material.entries) == ["guarded (lava)", "unguarded"]
+    (block,) = blocks(material.entries)
+    assert len(block.agents) == 2
+    lines = [line for group in asked(material, {}) for line in group.lines]
+    assert sum(line.endswith("--unguarded") for line in lines) == 1
+
+
+def test_lists_of_one_folder_that_differ_in_nothing_they_say_keep_their_names(
+    made_up: Make, tmp_path: Path
+) -> None:
+    for name, share in (("with", 0.4), ("without", 0.8)):
+        (tmp_path / f"{name}.json").write_text(json.dumps([made_up(2, share)]))
+    assert [entry.variant for entry in gather([tmp_path]).entries] == ["with", "without"]
+
+
+def test_published_lists_of_the_agent_can_be_reported() -> None:
+    material = gather([DEMO.parents[1] / "agent"])
+    assert len(material.files) >= 15 and len(blocks(material.entries)) >= 5
+
+
+def test_the_cells_of_a_grid_are_asked_for_at_once(made_up: Make, tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    for levels in (1, 2, 3):
+        for seed in (0, 1):
+            depth = "trained" if levels == 3 else "truncated"
+            record = made_up(levels, 0.5, train_seed=seed, depth=depth)
+            spec = spec_of(record) | {"config": {"levels": [{}, {}, {}]}}
+            (tmp_path / "cells" / f"{levels}-{seed}.json").write_text(json.dumps({**record, "spec": spec}))
+    (group,) = asked(gather([tmp_path]), {})
+    (line,) = group.lines
+    assert "--levels 1,2,3 --depth truncated --train-seeds 0,1 " in line
+    (tmp_path / "cells" / "2-1.json").unlink()
+    (group,) = asked(gather([tmp_path]), {})
+    assert len(group.lines) == 5, "no grid any more"
+
+
+def test_weights_that_are_here_are_named(made_up: Make, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps([made_up(1, 0.5, seed=seed) for seed in (0, 1)]))
+    material = gather([tmp_path / "r.json"])
+    (line,), _ = commands(
+        material.files[0], {str(material.entries[0].record["checkpoint_sha256"]): "nested-d2"}
+    )
+    assert line.startswith("hjepa plan --checkpoint nested-d2 ") and "--seed 0,1" in line
+    (group,) = asked(material, {})
+    assert "./weights-" in group.lines[0] and "are not here" in group.needs[0]
+
+
+def test_the_setting_in_which_levels_differ_is_named_beside_the_answer(made_up: Make, tmp_path: Path) -> None:
+    records = [made_up(n, 2.0) for n in (1, 2)] + [
+        made_up(n, s, metric="l2") for n, s in ((1, 0.1), (2, 0.9))
+    ]
+    (tmp_path / "r.json").write_text(json.dumps(records))
+    (block,) = blocks(gather([tmp_path / "r.json"]).entries)
+    found = answer(block)
+    assert found is not None and found.setting.metric == "commute" and found.differing is not None
+    assert found.differing.setting.metric == "l2" and found.differing.comparison.upper.levels == 2
+    text = write_report([tmp_path / "r.json"], tmp_path / "page.html").page.read_text()
+    assert "Levels differ most with l2" in text.partition("<nav>")[0]
+
+
+def test_episodes_that_show_a_difference_are_chosen() -> None:
+    records = {1: {"success": [1, 0, 1, 0]}, 2: {"success": [1, 1, 0, 0]}}
+    assert (choose(records, 2, True), choose(records, 2, False)) == (1, 2)
+    assert choose({1: {"success": [1, 1]}}, 1, False) is None

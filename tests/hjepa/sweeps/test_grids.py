@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
+from hjepa.cli import main
 from hjepa.config import load_preset, to_plain
 from hjepa.errors import InputError
-from hjepa.sweeps.cell import cell_key, training_config
+from hjepa.model.checkpoints import describe
+from hjepa.sweeps.cell import cell_key, training_config, training_group
 from hjepa.sweeps.grid import Grid, expand, read_grid
+from hjepa.sweeps.sweep import trained_stack
 
 TINY = Path(__file__).parents[2] / "end_to_end" / "tiny.yaml"
 
@@ -145,11 +148,55 @@ def test_what_cannot_work_is_refused_before_any_cell_runs(grid: Grid, message: s
         expand(str(TINY), grid)
 
 
-def test_the_smoke_preset_is_six_cells_that_train_six_stacks() -> None:
-    specs = expand("smoke")
+def test_the_tiny_preset_is_six_cells_that_train_six_stacks() -> None:
+    specs = expand("tiny")
     assert [(spec["levels"], spec["train_seed"]) for spec in specs] == [
         (levels, seed) for levels in (1, 2, 3) for seed in (0, 1)
     ]
     assert {spec["depth"] for spec in specs} == {"trained"}
     assert {spec["task"] for spec in specs} == {"hjepa/NestedRooms-d2-v0"}
     assert len({repr(training_config(spec)) for spec in specs}) == 6
+
+
+def test_the_smoke_preset_cuts_shipped_weights_and_trains_nothing() -> None:
+    specs = expand("smoke")
+    assert [(spec["levels"], spec["depth"]) for spec in specs] == [
+        (1, "truncated"), (2, "truncated"), (3, "trained"),
+    ] * 2  # fmt: skip
+    assert {spec["weights"]["name"] for spec in specs} == {"nested-d2"}
+    assert {training_group(spec)[-1] for spec in specs} == {describe("nested-d2")["sha256"]}
+    assert trained_stack(specs[0], Path("nowhere")) == "nested-d2"
+    with pytest.raises(InputError, match="are others than when the ablation began"):
+        trained_stack({**specs[0], "weights": {"name": "nested-d2", "sha256": "0"}}, Path("nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"depth": ("trained",)}, "depth trained; give --depth truncated"),
+        ({"train_seeds": (0, 1)}, "train_seeds 0, 1; leave 0"),
+        ({"overrides": {"train.batch": ("9",)}}, "train.batch; set keys that begin with plan."),
+    ],
+)
+def test_weights_that_are_kept_cannot_be_trained_otherwise(asked: dict[str, Any], message: str) -> None:
+    what, remedy = message.split("; ")
+    with pytest.raises(InputError, match=f"{what}") as error:
+        expand("smoke", read_grid("smoke", **asked))
+    assert remedy in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("named", "message"), [("nothing", "weights 'nothing'"), (3, "weights is 3")])
+def test_a_preset_of_weights_that_are_not_there_is_refused(
+    tmp_path: Path, named: object, message: str
+) -> None:
+    file = tmp_path / "kept.yaml"
+    file.write_text(f"weights: {named}\nablate: {{depth: [truncated]}}\n")
+    with pytest.raises(InputError, match=message):
+        expand(str(file))
+
+
+def test_a_preset_that_keeps_weights_is_not_for_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "--preset", "smoke", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert "plans with the weights nested-d2 as they are" in capsys.readouterr().err
