@@ -26,9 +26,7 @@ def run(
     if text is not None:
         (folder / "script.py").write_text(text)
         words = ("script.py",)
-    return subprocess.run(
-        [sys.executable, *words], cwd=folder, input=given, capture_output=True, text=True, timeout=500
-    )
+    return subprocess.run([sys.executable, *words], cwd=folder, input=given, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("first", ["both()", "ablate([], 'out')", "with workers(1) as pool:\n    pass"])
