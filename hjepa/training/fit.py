@@ -214,6 +214,7 @@ class Keeper(Callback):
             new.replace(self.folder / RESUME)
 
 
+@torch.random.fork_rng(devices=[])  # weights and noise are drawn; the random state is the caller's
 @in_plain_modes
 def fit(
     config: RunConfig,

@@ -11,6 +11,9 @@ MOST = 4
 ELSEWHERE = ("fuzz", "house", "mutation", "end_to_end")
 """Tests about the whole: too slow to be run once a mutant."""
 
+OF_THEIR_OWN = ("test_anti_collapse_processes.py", "test_devices.py")
+"""Tests in which processes of their own import the files, or which need a device: they would not see the change."""
+
 
 def tests_of(root: Path, file: str) -> list[Path]:
     """Test files of a file of the repository, the likeliest first; [] where none names it.
@@ -22,7 +25,7 @@ def tests_of(root: Path, file: str) -> list[Path]:
     texts = {
         path: path.read_text(encoding="utf-8")
         for path in sorted((root / "tests").rglob("test_*.py"))
-        if path.relative_to(root / "tests").parts[0] not in ELSEWHERE
+        if path.relative_to(root / "tests").parts[0] not in ELSEWHERE and path.name not in OF_THEIR_OWN
     }
     found = _naming(file, texts)
     if len(found) < 2:
