@@ -33,7 +33,10 @@ def tests_of(root: Path, file: str) -> list[Path]:
         for user in _users(root, file):
             found += [path for path in _naming(user, texts) if path not in found]
     folder = root / "tests" / Path(file).parent
-    return sorted(found, key=lambda path: (-_alike(file, path), path.parent != folder, path))[:MOST]
+    stem = Path(file).stem
+    return sorted(
+        found, key=lambda path: (-_alike(file, path), path.parent != folder, stem not in path.stem, path)
+    )[:MOST]
 
 
 def dotted(file: str) -> str:
@@ -62,9 +65,10 @@ def _alike(file: str, test: Path) -> int:
 
 
 def _users(root: Path, file: str) -> list[str]:
-    package = file.split("/")[0]
+    packages = dict.fromkeys((file.split("/")[0], "planners", "levels", "hjepa"))
     return [
         path.relative_to(root).as_posix()
+        for package in packages
         for path in sorted((root / package).rglob("*.py"))
         if path != root / file and _imports(path.read_text(encoding="utf-8"), dotted(file))
     ]

@@ -95,7 +95,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str, str]]:
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             yield node, "condition", _code(node.operand)
         elif isinstance(node, (ast.If, ast.While, ast.IfExp)) and not isinstance(node.test, ast.Compare):
-            yield node.test, "condition", f"(not {ast.unparse(node.test)})"
+            yield node.test, "condition", f"(not ({ast.unparse(node.test)}))"
         elif isinstance(node, (ast.AugAssign, ast.Raise)) or _is_call(node):
             yield node, "removal", "pass"
 
