@@ -1,4 +1,4 @@
-"""The runner of mutants: its operators by hand, what it leaves alone, and a mutant that is killed and one that is not."""
+"""The runner of mutants: its operators by hand, what it leaves alone, one that is killed and one that is not."""
 
 from __future__ import annotations
 
