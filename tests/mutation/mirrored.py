@@ -15,12 +15,13 @@ OF_THEIR_OWN = ("test_anti_collapse_processes.py", "test_devices.py")
 """Tests in which processes of their own import the files, or which need a device: they would not see the change."""
 
 
-def tests_of(root: Path, file: str) -> list[Path]:
+def tests_of(root: Path, file: str, most: int | None = MOST) -> list[Path]:
     """Test files of a file of the repository, the likeliest first; [] where none names it.
 
     Args:
         root: of the repository.
         file: path from there, with slashes.
+        most: of them; None: all.
     """
     texts = {
         path: path.read_text(encoding="utf-8")
@@ -36,7 +37,7 @@ def tests_of(root: Path, file: str) -> list[Path]:
     stem = Path(file).stem
     return sorted(
         found, key=lambda path: (-_alike(file, path), path.parent != folder, stem not in path.stem, path)
-    )[:MOST]
+    )[:most]
 
 
 def dotted(file: str) -> str:
