@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from mirrored import tests_of
+import mirrored
 from mutants import KINDS, mutants, of_tree
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,7 @@ def test_every_kind_is_found_in_every_folder() -> None:
     ],
 )
 def test_files_are_mapped_to_their_tests(file: str, test: str) -> None:
-    assert ROOT / test in tests_of(ROOT, file)
+    assert ROOT / test in mirrored.tests_of(ROOT, file)
 
 
 @pytest.mark.slow
