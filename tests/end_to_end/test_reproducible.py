@@ -27,6 +27,8 @@ from hjepa.cli import main
 from hjepa.evaluation.records import without_timing
 from hjepa.model.checkpoints import load_stack
 
+pytestmark = pytest.mark.slow
+
 TASK = "hjepa/NestedRooms-d2-v0"
 EXPECTED = Path(__file__).with_name("expected_seen.json")
 CLOSE = 2e-3
