@@ -1,19 +1,25 @@
 """Refuses to start when `levels`, `planners` or `tasks` are not the packages that belong to this `hjepa`.
 
-The three names are ordinary words: other distributions use them, and a `tasks.py` in the working folder
-    would hide
-ours. Half of the project running against a stranger's module fails late and strangely, so `import hjepa`
-looks first.
+The three names are ordinary words: other distributions use them, and a `tasks.py` in the working folder would hide
+ours. Half of the project running against a stranger's module fails late and strangely, so `import hjepa` looks first.
+
+And refuses to train with versions of lightning that are known to be malicious.
 """
 
 from __future__ import annotations
 
 import sys
 from importlib.machinery import ModuleSpec
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from hjepa.errors import InputError
+
 PILLARS = ("levels", "planners", "tasks")
+
+MALICIOUS = ("2.6.2", "2.6.3")
+"""Versions of lightning that were uploaded by an attacker (GHSA-w37p-236h-pfx3); importing one runs its code."""
 
 
 def check_pillars(root: Path | None = None) -> None:
@@ -40,6 +46,28 @@ def check_pillars(root: Path | None = None) -> None:
             raise ImportError(
                 f"hjepa needs its package {name!r} at {expected}, but {found[0]} comes first on the "
                 "import path; rename or uninstall that one, or start Python from another folder"
+            )
+
+
+def check_lightning(name: str = "lightning") -> None:
+    """Checks, without importing it, that the installed lightning is no malicious upload.
+
+    Args:
+        name: of the distribution.
+
+    Raises:
+        InputError: it is; pip would have refused it, so that it was installed by other means.
+    """
+    for one in (name, f"pytorch-{name}"):
+        try:
+            found = version(one)
+        except PackageNotFoundError:
+            continue
+        if found in MALICIOUS:
+            raise InputError(
+                f"{one} {found} is a malicious upload (GHSA-w37p-236h-pfx3), and was not imported",
+                "",
+                f'remove it, change what this machine may have leaked, and install "{one}>=2.6.4"',
             )
 
 

@@ -261,7 +261,16 @@ def sample_layout_episodes(spec: TaskSpec, split: str, kind: str, episodes: int,
     return EpisodeBatch(seeds, grid, start, goal, steps)
 
 
-def minigrid_spec(task_id: str, doors: int | None = None, default_budget_tflops: float = 0.03) -> TaskSpec:
+BUDGET_PER_STEP = 0.0003
+"""TFLOP of planning per step of the step budget, of an environment that nobody gave a budget: that of FourRooms."""
+
+LEAST_BUDGET = 0.03
+"""TFLOP that an episode is given at least, however short it is."""
+
+
+def minigrid_spec(
+    task_id: str, doors: int | None = None, default_budget_tflops: float | None = None
+) -> TaskSpec:
     """A task of any supported stock environment, with the environment's own step limit as budget.
 
     Where it is registered with ``max_episode_steps``, or stands in a ``TimeLimit``, the smallest limit counts.
@@ -269,7 +278,7 @@ def minigrid_spec(task_id: str, doors: int | None = None, default_budget_tflops:
     Args:
         task_id: Gymnasium id.
         doors: door slots; None: as many as the most of 64 layouts have.
-        default_budget_tflops: planning compute per episode.
+        default_budget_tflops: planning compute per episode; None: it grows with the steps that have to be planned.
 
     Raises:
         ValueError: an environment that is not supported.
@@ -280,6 +289,8 @@ def minigrid_spec(task_id: str, doors: int | None = None, default_budget_tflops:
         doors = max(layout(task_id, seed).doors for seed in seeds)
     bare = env.unwrapped
     limit = min([bare.max_steps, *step_limits(env)])
+    if default_budget_tflops is None:
+        default_budget_tflops = round(max(LEAST_BUDGET, BUDGET_PER_STEP * limit), 4)
     return stock_spec(task_id, bare.width, bare.height, limit, doors, default_budget_tflops)
 
 

@@ -99,7 +99,7 @@ class BatchedNestedPoint(BatchedWorld):
 
 
 class NestedPoint(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
-    """One episode of :class:`BatchedNestedPoint` at a time, with a picture for people.
+    """One episode of :class:`BatchedNestedPoint` at a time, with a picture for people; the goal is told, not shown.
 
     Args:
         render_mode: None or ``rgb_array``.

@@ -28,7 +28,7 @@ def _mission() -> str:
 
 
 class NestedRooms(MiniGridEnv):
-    """Walk from a start to a goal cell through nested rooms.
+    """Walk from a start to a goal cell through nested rooms; the goal is told, and drawn only with ``show_goal=True``.
 
     Observations are MiniGrid's partial 7x7 views by default; wrap with ``minigrid.wrappers.FullyObsWrapper``
     for the whole grid. Actions are MiniGrid's seven. The goal is not part of the world but an observation in

@@ -133,6 +133,7 @@ def describe(name: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
+@torch.random.fork_rng(devices=[])  # new weights are drawn; the random state is the caller's
 @in_plain_modes
 def load_stack(name: str | os.PathLike[str], device: str = "cpu", *, allow: Collection[str] = ()) -> Stack:
     """A trained stack, ready to plan.

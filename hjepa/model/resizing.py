@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import torch
+
 from hjepa.errors import InputError
 from hjepa.model.stack import Stack
 from levels.costs.field import FieldCost
@@ -36,7 +38,8 @@ def resized(stack: Stack, world: World) -> Stack:
         larger = math.prod(world.size) / math.prod(stack.world.size)
         sweeps = math.ceil(critic.sweeps * max(1.0, larger))
         config = replace(config, critic=replace(critic, sweeps=sweeps))
-    part = Stack(config, world).to(stack.step_distance.device)
+    with torch.random.fork_rng(devices=[]):  # new weights are drawn, and given away at once
+        part = Stack(config, world).to(stack.step_distance.device)
     part.levels, part.critics, part.measures = stack.levels, stack.critics, stack.measures
     part.probed = False
     for name, _ in list(part.named_buffers(recurse=False)):

@@ -163,6 +163,7 @@ class Stack(nn.Module):
         assert isinstance(part, (Critic, CostHead))
         return part
 
+    @torch.random.fork_rng(devices=[])  # new weights are drawn; the random state is the caller's
     def truncate(self, count: int) -> Stack:
         """The agent of the lowest ``count`` levels, sharing this stack's weights.
 

@@ -206,6 +206,7 @@ def ablate(
     Raises:
         InputError: another ablation works in the folder, or a cell's file is no record of that cell.
     """
+    engine = engine or LocalProcesses()  # refused before anything is made, where it cannot work
     out = output_folder(out, renamed=False)  # absolute, for workers may stand in another folder
     on_outcome = on_outcome or (lambda outcome: None)
     wanted = {cell_key(spec): spec for spec in specs}
@@ -221,7 +222,7 @@ def ablate(
                 on_outcome(Outcome(key, record))
         result.skipped = len(found)
         missing = [Job(key, spec, str(out), run_cell) for key, spec in wanted.items() if key not in found]
-        for outcome in (engine or LocalProcesses()).run(spread(missing)):
+        for outcome in engine.run(spread(missing)):
             failure = out / "failed" / f"{outcome.key}.json"
             if outcome.record is None:
                 result.failed[outcome.key] = outcome.error

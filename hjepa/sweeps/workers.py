@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
 
+from hjepa.sweeps.main_script import check_guarded, importable_main
+
 
 @contextmanager
 def workers(count: int) -> Iterator[ProcessPoolExecutor]:
@@ -18,7 +20,16 @@ def workers(count: int) -> Iterator[ProcessPoolExecutor]:
 
     Args:
         count: of processes, at least 1.
+
+    Raises:
+        InputError: the call stands outside of the main guard of a script.
     """
+    check_guarded()
+    with importable_main():
+        yield from _pool(count)
+
+
+def _pool(count: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_end_with_parent)
     try:
         yield pool

@@ -52,6 +52,7 @@ PLANS = 8
 """Floor plans asked about at once."""
 
 
+@torch.random.fork_rng(devices=[])  # weights and batches are drawn; the random state is the caller's
 def distill(
     checkpoint: str,
     data: str,

@@ -40,6 +40,7 @@ from hjepa.training.batches import (
 )
 from hjepa.training.calibration import calibrate
 from hjepa.training.collapse import CollapseMonitor
+from hjepa.training.doubts import warn_of_doors
 from hjepa.training.loggers import check_logger, make_logger
 from hjepa.training.progress import (
     METRICS_FILE,
@@ -213,6 +214,7 @@ class Keeper(Callback):
             new.replace(self.folder / RESUME)
 
 
+@torch.random.fork_rng(devices=[])  # weights and noise are drawn; the random state is the caller's
 @in_plain_modes
 def fit(
     config: RunConfig,
@@ -247,6 +249,7 @@ def fit(
     config = replace(config, task=source.facts["task"])
     identity = {"config": to_plain(config), "data_sha256": source.sha256}
     check_source(config, source)
+    warn_of_doors(config, world)
     begun = None if start is None else load_stack(start)
     if begun is not None:
         identity["start_sha256"] = describe(str(start))["sha256"]

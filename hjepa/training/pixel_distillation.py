@@ -110,6 +110,7 @@ def draw_scenes(rng: np.random.Generator, floor: np.ndarray, doors: int, lava: f
     )
 
 
+@torch.random.fork_rng(devices=[])  # weights and scenes are drawn; the random state is the caller's
 def learn_to_see(
     checkpoint: str,
     data: str,

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-BESIDE = {"end_to_end", "fuzz", "house"}
+BESIDE = {"end_to_end", "fuzz", "house", "mutation"}
 """Folders of tests about the whole."""
 
 

@@ -55,7 +55,7 @@ class Clone:
         """(exit code, standard error, calls of Python)"""
         self.log.unlink(missing_ok=True)
         process = self.start(*words, cwd=cwd, **environment)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate()
         return process.returncode, err, self.calls()
 
     def calls(self) -> list[str]:
@@ -125,7 +125,7 @@ def test_a_failed_install_says_so_and_is_tried_again(clone: Clone) -> None:
 def test_two_at_once_install_once(clone: Clone) -> None:
     both = [clone.start("hjepa", "tasks") for _ in range(2)]
     for process in both:
-        process.communicate(timeout=60)
+        process.communicate()
     assert [process.returncode for process in both] == [0, 0]
     calls = clone.calls()
     assert len(installs(calls)) == 2
@@ -182,7 +182,6 @@ def test_a_link_to_run_finds_the_clone(clone: Clone) -> None:
     process = subprocess.run(
         [str(link), "install"],
         env={**os.environ, "HJEPA_PYTHON": str(clone.python), "LOG": str(clone.log), "FAIL": ""},
-        timeout=60,
     )
     assert process.returncode == 0 and clone.venv.exists()
 
@@ -190,7 +189,7 @@ def test_a_link_to_run_finds_the_clone(clone: Clone) -> None:
 @pytest.mark.parametrize(("words", "code"), [([], 2), (["nope"], 2), (["--help"], 0)])
 def test_usage(clone: Clone, words: list[str], code: int) -> None:
     process = clone.start(*words)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == code
     assert "usage: ./run COMMAND" in (err if code else out)
     assert not clone.venv.exists()

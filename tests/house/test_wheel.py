@@ -17,9 +17,7 @@ PACKAGES = ("hjepa", "levels", "planners", "tasks")
 
 def run(*words: str | Path, cwd: Path = ROOT) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    result = subprocess.run(
-        list(map(str, words)), cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
-    )
+    result = subprocess.run(list(map(str, words)), cwd=cwd, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

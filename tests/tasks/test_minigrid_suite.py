@@ -290,6 +290,13 @@ def test_data_hold_agents_with_door_states_and_one_grid_per_layout(tmp_path: Pat
     assert collect(FOUR, tmp_path / "u", 3, 2, 10, seed=0).agent.shape == (60, 3)
 
 
+def test_the_default_budget_grows_with_the_steps_that_have_to_be_planned() -> None:
+    short, long = minigrid_spec("MiniGrid-Empty-5x5-v0"), minigrid_spec("MiniGrid-Empty-16x16-v0")
+    assert (short.step_budget, short.default_budget_tflops) == (100, 0.03)
+    assert (long.step_budget, long.default_budget_tflops) == (1024, 0.3072)
+    assert minigrid_spec("MiniGrid-Empty-16x16-v0", default_budget_tflops=0.5).default_budget_tflops == 0.5
+
+
 def test_other_stock_environments_work_without_being_registered() -> None:
     spec = tasks.task_spec("MiniGrid-MultiRoom-N2-S4-v0")
     assert (spec.doors, spec.step_budget, spec.width) == (1, 40, 25)

@@ -21,6 +21,7 @@ from hjepa.sweeps.engines.jobs import (
     perform_logged,
     worker_environment,
 )
+from hjepa.sweeps.main_script import check_guarded, importable_main
 
 GOODBYE = 10.0
 """Seconds that a worker without a job is given to end."""
@@ -38,10 +39,12 @@ class LocalProcesses:
         gpus: 0 computes on the CPU; otherwise workers share the GPUs that this process sees.
 
     Raises:
-        InputError: fewer than one worker or CPU, or a negative number of GPUs.
+        InputError: fewer than one worker or CPU, a negative number of GPUs, or a script that makes it outside of its
+            main guard.
     """
 
     def __init__(self, workers: int = 2, cpus: int = 1, gpus: float = 0) -> None:
+        check_guarded()
         at_least(1, workers=workers, cpus=cpus)
         at_least(0, gpus=gpus)
         self.workers, self.environment = workers, worker_environment(cpus, gpus)
@@ -75,7 +78,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with environment(variables):
+        with environment(variables), importable_main():
             self.process.start()
         theirs.close()
         self.alive, self.busy = True, False

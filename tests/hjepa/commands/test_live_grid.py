@@ -70,7 +70,7 @@ def test_on_a_terminal_the_table_fills_in(tmp_path: Path, fake: ModuleType) -> N
         record = fake.run_cell(specs[0], tmp_path)
         grid.show(Outcome(cell_key(specs[0]), record, 2.0))
         grid.show(Outcome(cell_key(specs[3]), None, 2.0, "worker died"))
-    reader.join(timeout=10)
+    reader.join()
     frames = seen.decode().split("\x1b[4F\x1b[J")
     assert len(frames) == 3, "drawn once and redrawn for each outcome"
     assert re.search(r"1 +\.\.\. +\.\.\.", frames[0])

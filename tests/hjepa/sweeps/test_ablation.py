@@ -84,10 +84,9 @@ def test_a_record_that_breaks_the_contract_is_a_failure(tmp_path: Path, fake: Mo
     assert not (tmp_path / "cells").exists()
 
 
-def wait_for(condition: Any, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(condition: Any) -> None:
+    """However long it takes: a busy machine is no failure, and what hangs meets the limit of every test."""
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
 
 
@@ -136,7 +135,7 @@ def test_killed_in_the_middle_only_missing_cells_run_again(
     finally:
         for worker in filter(is_running, workers):
             os.kill(worker, signal.SIGKILL)
-    _, err = running.communicate(timeout=120)
+    _, err = running.communicate()
     assert running.returncode != 0
     printed = "".join(file.read_text() for file in out.glob("logs/*.txt"))
     if end == signal.SIGINT:  # a worker whose parent is killed may find the pipe to it broken, and say so
@@ -144,7 +143,7 @@ def test_killed_in_the_middle_only_missing_cells_run_again(
 
     before = {file.name: file.stat().st_mtime_ns for file in out.glob("cells/*.json")}
     (out / "mended").touch()
-    again = subprocess.run(sweep, capture_output=True, text=True, timeout=300, check=True)
+    again = subprocess.run(sweep, capture_output=True, text=True, check=True)
     assert again.stdout.split() == ["4", "5", "0"]
     assert sorted(fake.seeds_run(out)) == [3, 3, 4, 5, 6, 7]
     after = {file.name: file.stat().st_mtime_ns for file in out.glob("cells/*.json")}

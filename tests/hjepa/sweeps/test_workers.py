@@ -44,16 +44,12 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, signal: str) -
     worker = int(process.stdout.readline())
     assert not gone(worker)
     os.kill(process.pid, {"KILL": 9, "TERM": 15}[signal])
-    process.wait(30)
-    deadline = time.monotonic() + 20
-    while not gone(worker) and time.monotonic() < deadline:
+    process.wait()
+    while not gone(worker):
         time.sleep(0.05)
-    assert gone(worker)
 
 
 def test_an_error_in_the_block_gives_up_what_is_left() -> None:
-    begun = time.monotonic()
     with pytest.raises(RuntimeError, match="enough"), workers(1) as pool:
-        pool.submit(time.sleep, 60)
+        pool.submit(time.sleep, 10**7)
         raise RuntimeError("enough")
-    assert time.monotonic() - begun < 30

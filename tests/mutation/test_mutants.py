@@ -1,0 +1,92 @@
+"""The runner of mutants: its operators by hand, what it leaves alone, one that is killed and one that is not."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import mirrored
+from mutants import KINDS, mutants, of_tree
+
+ROOT = Path(__file__).parents[2]
+
+SOURCE = b'''
+def f(a: int = 3, *, b: "list[int]") -> bool:
+    """Text 1."""
+    assert a < 9
+    if a <= b and not b:
+        g(a)
+    x = a - 1.5
+    x += 2
+    raise ValueError(f"{a + 1}")
+'''
+
+
+def changes(source: bytes) -> set[tuple[str, str, str]]:
+    return {(each.kind, each.before, each.after) for each in mutants("f.py", source)}
+
+
+def test_operators_by_hand() -> None:
+    assert changes(SOURCE) == {
+        ("constant", "3", "4"),
+        ("compare", "a <= b", "(a < b)"),
+        ("condition", "a <= b and (not b)", "(a <= b or not b)"),
+        ("condition", "a <= b and (not b)", "(not (a <= b and (not b)))"),
+        ("condition", "not b", "(b)"),
+        ("removal", "g(a)", "pass"),
+        ("arithmetic", "a - 1.5", "(a + 1.5)"),
+        ("constant", "1.5", "3.0"),
+        ("removal", "x += 2", "pass"),
+        ("constant", "2", "3"),
+        ("removal", "raise ValueError(f'{a + 1}')", "pass"),
+    }
+
+
+def test_one_place_is_changed_and_the_rest_is_as_it_was() -> None:
+    for each in mutants("f.py", SOURCE):
+        changed = each.applied(SOURCE)
+        ast.parse(changed)
+        assert changed.startswith(SOURCE[: each.start]) and changed.endswith(SOURCE[each.end :])
+        assert changed != SOURCE
+
+
+def test_every_kind_is_found_in_every_folder() -> None:
+    for folder in ("planners", "levels", "hjepa/training", "hjepa/evaluation"):
+        assert {each.kind for each in of_tree(ROOT, (folder,))} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("file", "test"),
+    [
+        ("planners/spaces.py", "tests/planners/test_spaces.py"),
+        ("hjepa/evaluation/statistics.py", "tests/hjepa/evaluation/test_statistics.py"),
+        ("levels/actor.py", "tests/hjepa/training/test_actors.py"),
+    ],
+)
+def test_files_are_mapped_to_their_tests(file: str, test: str) -> None:
+    assert ROOT / test in mirrored.tests_of(ROOT, file)
+
+
+@pytest.mark.slow
+def test_a_mutant_that_is_noticed_and_one_that_is_not(tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import run; from mutants import mutants; from pathlib import Path\n"
+        "file = 'hjepa/locks.py'; whole = (run.ROOT / file).read_bytes()\n"
+        "found = {each.before: each for each in mutants(file, whole)}\n"
+        "test = [Path(sys.argv[1])]\n"
+        "print(run.judged(None, test, 60)[0], run.judged(found['os.close(handle)'], test, 60)[0])\n"
+        "print(run.judged(found['path.parent.mkdir(parents=True, exist_ok=True)'], test, 60)[0])\n"
+    )
+    test = tmp_path / "test_locks_here.py"
+    test.write_text(
+        "from hjepa.locks import locked\n\n\ndef test_a_folder_is_made(tmp_path):\n"
+        "    with locked(tmp_path / 'new' / 'lock'):\n        assert (tmp_path / 'new').is_dir()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(test)], capture_output=True, text=True)
+    assert done.stdout.split() == ["survived", "survived", "killed"], done.stderr
