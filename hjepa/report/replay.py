@@ -7,12 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from hjepa.devices import fix_threads
-from hjepa.evaluation.evaluate import make_agent, play
-from hjepa.evaluation.held_out import draw
 from hjepa.evaluation.plan_request import PlanRequest
 from hjepa.evaluation.records import Record, overrides_of
-from hjepa.model.checkpoints import load_stack
-from hjepa.sweeps.plan_cells import asked_of, cells_of
 
 NOT_AGAIN = ("oracle", "perception", "memory", "mission", "guardrails", "observation_sha256")
 """Fields of records that were made with more than weights and settings of planning."""
@@ -34,6 +30,12 @@ def walked(record: Record, weights: str, episode: int) -> np.ndarray:
     Raises:
         InputError: weights that cannot be planned with so.
     """
+    # A page without ways needs none of what plans.
+    from hjepa.evaluation.evaluate import make_agent, play
+    from hjepa.evaluation.held_out import draw
+    from hjepa.model.checkpoints import load_stack
+    from hjepa.sweeps.plan_cells import asked_of, cells_of
+
     fix_threads()
     budget = record["budget_tflops"]
     request = PlanRequest(

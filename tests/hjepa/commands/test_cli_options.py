@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hjepa import config
 from hjepa.cli import COMMANDS, main
 from hjepa.commands._options import split_commas, usable_cpus
 from hjepa.errors import InputError
@@ -57,9 +58,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         vars(module).update(functions)
         monkeypatch.setitem(sys.modules, name, module)
 
-    def load_preset(name: str, overrides: list[str]) -> Config:
+    def read_preset(name: str) -> tuple[dict[str, Any], Path]:
         if name == "missing":
             raise InputError(f"no preset {name!r}", remedy="choose from small")
+        return {}, Path(f"{name}.yaml")
+
+    def load_preset(name: str, overrides: list[str]) -> Config:
+        read_preset(name)
         calls.append(("load_preset", name, list(overrides)))
         return Config()
 
@@ -76,7 +81,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         calls.append(("demo", out))
         return [record(1)]
 
-    stand_in("hjepa.config", load_preset=load_preset)
+    monkeypatch.setattr(config, "load_preset", load_preset)
+    monkeypatch.setattr(config, "read_preset", read_preset)
     stand_in("hjepa.training.fit", fit=fit)
     stand_in("hjepa.sweeps.plan_cells", plan_command=plan_command)
     stand_in("hjepa.evaluation.evaluate", bench=lambda *a, **k: {"ms": np.float32(2)})
