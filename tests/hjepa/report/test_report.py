@@ -128,7 +128,8 @@ def test_what_the_demo_needs_is_said_first(demo_page: Path) -> None:
     assert text.index("<h1>Use 3 levels") < text.index("<svg") < text.index("random policy")
     weights = re.findall(r"sha256 (\w{12})", text)[0]
     command = f"hjepa plan --checkpoint ./weights-{weights} --task hjepa/NestedRoomsFixed-d3-v0 --levels"
-    assert f"{command} 3 --metric commute --planner adam --budget-tflops 0.006" in text
+    assert f"{command} 1,2,3 --metric commute --planner adam --budget-tflops 0.006" in text
+    assert f"{command} 2,3 --metric l2 --planner adam --budget-tflops 0.006" in text
     assert f"{command} 1 --metric l2 --planner sampling" in text, "the flat agent plans in its own way"
     figures = {file.name for file in (demo_page.parent / "page_figures").iterdir()}
     assert {"success_by_levels.png", "success_by_levels.pdf", "success_by_compute.pdf"} <= figures
@@ -293,7 +294,8 @@ def test_the_cells_of_a_grid_are_asked_for_at_once(made_up: Make, tmp_path: Path
     assert "--levels 1,2,3 --depth truncated --train-seeds 0,1 " in line
     (tmp_path / "cells" / "2-1.json").unlink()
     (group,) = asked(gather([tmp_path]), {})
-    assert len(group.lines) == 5, "no grid any more"
+    assert len(group.lines) == 4, "no grid any more, but for the seeds of three levels"
+    assert any("--levels 3 --depth trained --train-seeds 0,1 " in line for line in group.lines)
 
 
 def test_weights_that_are_here_are_named(made_up: Make, tmp_path: Path) -> None:
