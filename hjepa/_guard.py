@@ -14,8 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from hjepa.errors import InputError
-
 PILLARS = ("levels", "planners", "tasks")
 
 MALICIOUS = ("2.6.2", "2.6.3")
@@ -58,6 +56,9 @@ def check_lightning(name: str = "lightning") -> None:
     Raises:
         InputError: it is; pip would have refused it, so that it was installed by other means.
     """
+    # Late: which packages are ours is looked at before anything else of ours is imported.
+    from hjepa.errors import InputError
+
     for one in (name, f"pytorch-{name}"):
         try:
             found = version(one)
