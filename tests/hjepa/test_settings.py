@@ -21,7 +21,9 @@ from hjepa.errors import InputError
 from hjepa.settings import (
     CollectSettings,
     CriticSettings,
+    IntrinsicSettings,
     PlanSettings,
+    RiskSettings,
     RunConfig,
     TrainSettings,
     WalkSettings,
@@ -30,7 +32,15 @@ from hjepa.sweeps.grid import Grid, read_grid
 from levels.ranges import kinds_of, range_of, ranged, refusal
 
 TINY = str(Path(__file__).parents[1] / "end_to_end" / "tiny.yaml")
-SECTIONS = (CollectSettings, TrainSettings, CriticSettings, WalkSettings, PlanSettings)
+SECTIONS = (
+    CollectSettings,
+    TrainSettings,
+    CriticSettings,
+    WalkSettings,
+    IntrinsicSettings,
+    RiskSettings,
+    PlanSettings,
+)
 
 
 @dataclass(frozen=True)
