@@ -52,4 +52,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path, signal: str) -
 def test_an_error_in_the_block_gives_up_what_is_left() -> None:
     with pytest.raises(RuntimeError, match="enough"), workers(1) as pool:
         pool.submit(time.sleep, 10**7)
+        processes = list(pool._processes.values())
         raise RuntimeError("enough")
+    for process in processes:
+        process.join()
