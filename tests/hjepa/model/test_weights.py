@@ -94,7 +94,10 @@ def test_level_1_sees_where_it_is_and_imagines_unseen_plans_exactly(name: str) -
         states = np.asarray(cell_distances(walls[0])[0])
 
         def latents(agent: np.ndarray, grid: np.ndarray = grid) -> torch.Tensor:
-            parts = [torch.from_numpy(draw(sight, grid, some))[None] for some in np.array_split(agent, 4)]
+            parts = [
+                torch.from_numpy(draw(sight, grid.repeat(len(some), 0), some))[None]
+                for some in np.array_split(agent, 4)
+            ]
             return torch.cat([level.encode(part, None) for part in parts], 1)
 
         every, agent = latents(states)[0], states[rng.integers(0, len(states), 100)]
