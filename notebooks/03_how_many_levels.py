@@ -55,7 +55,7 @@ work = Path(tempfile.mkdtemp())
 # cells out, `ablate` collects trajectories, trains what the cells need (once for all cells that share it), plans, and
 # keeps one record per cell. Run it again and finished cells are skipped.
 #
-# The preset is `smoke` with a tenth of the training it would need, on episodes of any distance. **What it learns is not
+# The preset is `tiny` with a tenth of the training it would need, on episodes of any distance. **What it learns is not
 # the point**: after so few steps nobody plans well. The point is how the comparison is made.
 #
 # Two settings are compared. In `sequential` training one level learns after the other, and each takes the latents of the
