@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hjepa.cli import is_input_error, main
 
 LONGEST = 10.0
@@ -129,6 +131,48 @@ def noisy(rng: Random, data: bytes, times: int = 4) -> bytes:
         new = rng.choice((*PIECES, data[a:b] * 2, rng.randbytes(rng.randrange(1, 9)), text))
         data = data[:a] + new + data[b:]
     return data
+
+
+def dumped(content: Any) -> str:
+    """JSON, with NaN and lone surrogates as Python writes them."""
+    try:
+        return json.dumps(content, ensure_ascii=True)
+    except (TypeError, ValueError, RecursionError):
+        return repr(content)
+
+
+def changed(rng: Random, array: np.ndarray) -> np.ndarray:
+    """An array with other values, shape or kind."""
+    array = array.copy()
+    kinds = np.random.default_rng(rng.randrange(1 << 30))
+    what = rng.randrange(7)
+    if what < 3 and array.size:
+        flat = array.reshape(-1)
+        limits = np.iinfo(array.dtype) if array.dtype.kind in "iu" else np.finfo(array.dtype)
+        value = rng.choice((limits.max, limits.min, 0, 1, 7, 100))
+        flat[kinds.integers(0, len(flat), rng.randint(1, 3))] = min(max(value, limits.min), limits.max)
+        if array.dtype.kind == "f":
+            flat[0] = rng.choice((np.nan, np.inf, -1.0))
+        return array
+    if what == 3:
+        return array[: rng.randrange(len(array) + 1)]
+    if what == 4:
+        return array.astype(rng.choice(("float64", "int64", "uint8", "complex64", "U8", "bool")))
+    if what == 5:
+        return array[..., None]
+    return kinds.permutation(array)
+
+
+def spoil(rng: Random, file: Path) -> None:
+    """Change, break or remove a file of a store."""
+    if file.suffix == ".json" and rng.random() < 0.8:
+        file.write_text(dumped(mutated(rng, json.loads(file.read_text()))))
+    elif file.suffix == ".npy" and rng.random() < 0.7:
+        np.save(file, changed(rng, np.load(file)))
+    elif rng.random() < 0.1:
+        file.unlink()
+    else:
+        file.write_bytes(noisy(rng, file.read_bytes()))
 
 
 def one_of(rng: Random, words: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzzing import TEXTS, Begun, Random, judge, mutated, noisy, run_all
+from fuzzing import TEXTS, Begun, Random, dumped, judge, mutated, noisy, run_all, spoil
 
 from hjepa.config import load_preset
 from hjepa.evaluation.records import build_record, read_records
@@ -24,14 +24,6 @@ PRESET = Path(__file__).parents[1] / "end_to_end" / "tiny.yaml"
 pytestmark = pytest.mark.slow
 
 TASK = "hjepa/NestedRooms-d2-v0"
-
-
-def dumped(content: Any) -> str:
-    """JSON, with NaN and lone surrogates as Python writes them."""
-    try:
-        return json.dumps(content, ensure_ascii=True)
-    except (TypeError, ValueError, RecursionError):
-        return repr(content)
 
 
 def records() -> list[dict[str, Any]]:
@@ -106,14 +98,7 @@ def test_stores(count: int, small: Path, tmp_path: Path, monkeypatch: pytest.Mon
             shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(small / "data", store)
         file = rng.choice(sorted(store.iterdir()))
-        if file.suffix == ".json" and rng.random() < 0.8:
-            file.write_text(dumped(mutated(rng, json.loads(file.read_text()))))
-        elif file.suffix == ".npy" and rng.random() < 0.7:
-            np.save(file, changed(rng, np.load(file)))
-        elif rng.random() < 0.1:
-            file.unlink()
-        else:
-            file.write_bytes(noisy(rng, file.read_bytes()))
+        spoil(rng, file)
         judge(
             "stores",
             file.name,
@@ -122,28 +107,6 @@ def test_stores(count: int, small: Path, tmp_path: Path, monkeypatch: pytest.Mon
         )
 
     run_all("stores", count, case)
-
-
-def changed(rng: Random, array: np.ndarray) -> np.ndarray:
-    """An array with other values, shape or kind."""
-    array = array.copy()
-    kinds = np.random.default_rng(rng.randrange(1 << 30))
-    what = rng.randrange(7)
-    if what < 3 and array.size:
-        flat = array.reshape(-1)
-        limits = np.iinfo(array.dtype) if array.dtype.kind in "iu" else np.finfo(array.dtype)
-        value = rng.choice((limits.max, limits.min, 0, 1, 7, 100))
-        flat[kinds.integers(0, len(flat), rng.randint(1, 3))] = min(max(value, limits.min), limits.max)
-        if array.dtype.kind == "f":
-            flat[0] = rng.choice((np.nan, np.inf, -1.0))
-        return array
-    if what == 3:
-        return array[: rng.randrange(len(array) + 1)]
-    if what == 4:
-        return array.astype(rng.choice(("float64", "int64", "uint8", "complex64", "U8", "bool")))
-    if what == 5:
-        return array[..., None]
-    return kinds.permutation(array)
 
 
 def _begun(*_: object, **__: object) -> None:

@@ -8,10 +8,8 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from fuzzing import Begun, Random, command, judge, mutated, noisy, run_all
-from test_fuzz_files import changed, dumped
+from fuzzing import Begun, Random, command, dumped, judge, mutated, noisy, run_all, spoil
 
 from hjepa.cli import main
 from hjepa.config import load_preset
@@ -46,14 +44,7 @@ def test_stores_of_observations(count: int, tmp_path: Path, monkeypatch: pytest.
             shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(whole, store)
         file = rng.choice(sorted(item for item in store.rglob("*") if item.is_file()))
-        if file.suffix == ".json" and rng.random() < 0.8:
-            file.write_text(dumped(mutated(rng, json.loads(file.read_text()))))
-        elif file.suffix == ".npy" and rng.random() < 0.7:
-            np.save(file, changed(rng, np.load(file)))
-        elif rng.random() < 0.1:
-            file.unlink()
-        else:
-            file.write_bytes(noisy(rng, file.read_bytes()))
+        spoil(rng, file)
         judge(
             "stores of observations",
             file.name,
