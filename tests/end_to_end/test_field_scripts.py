@@ -12,6 +12,7 @@ import pytest
 
 import hjepa
 from hjepa.config import load_preset
+from hjepa.evaluation.statistics import paired_proportions
 
 FIELD = Path(hjepa.__file__).parent / "published" / "field"
 
@@ -59,14 +60,19 @@ def test_what_a_way_costs_is_found() -> None:
     assert row["inside"] == 5 and row["exponent"][1] < row["exponent"][0] < row["exponent"][2]
 
 
+def planned(*success: int) -> dict[str, Any]:
+    return {"task": "a task", "success": list(success), "oracle_steps": [5, 6, 7, 8]}
+
+
 def test_a_level_is_worth_the_paired_difference() -> None:
     depth = script("depth_worth")
-    fewer = {0: {"success": [0, 0, 1, 1]}, 1: {"success": [1, 0, 0, 0]}, 5: {"success": [1, 1, 1, 1]}}
-    more = {0: {"success": [1, 1, 1, 1]}, 1: {"success": [1, 0, 1, 0]}}
-    found = depth.worth(more, fewer)
-    assert found["tasks"] == 8 and found["gain"][0] == pytest.approx(3 / 8)
-    assert found["gain"][1] <= 3 / 8 <= found["gain"][2]
+    fewer = {0: planned(0, 0, 1, 1), 1: planned(1, 0, 0, 0), 5: planned(1, 1, 1, 1)}
+    more = {0: planned(1, 1, 1, 1), 1: planned(1, 0, 1, 0)}
+    found, known = depth.worth(more, fewer), paired_proportions(3, 0, 8)
+    assert found["tasks"] == 8 and found["gain"] == pytest.approx([3 / 8, known.lo, known.hi])
     assert depth.worth({0: more[0]}, {1: fewer[1]}) is None
+    with pytest.raises(ValueError, match="hold other tasks"):
+        depth.worth(more, fewer | {1: planned(1, 0, 0, 0) | {"oracle_steps": [5, 6, 7, 9]}})
 
 
 def test_every_row_of_the_figure_has_its_list() -> None:

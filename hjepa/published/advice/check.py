@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hjepa.advice.advisor import advise_run
-from hjepa.evaluation.statistics import paired_difference
+from hjepa.evaluation.layouts import clustered_proportions
 
 HERE = Path(__file__).parent
 ALL = ("critic", "imagined", "l2")
@@ -26,24 +26,34 @@ CASES = {
 MADE_ON = {("told-nested-d2", "critic")}
 
 
-def successes(weights: str, metric: str) -> dict[int, np.ndarray]:
-    """Levels -> success (N,) on the same tasks in the same order, of all evaluation seeds that all of them have."""
+def successes(weights: str, metric: str) -> tuple[dict[int, np.ndarray], np.ndarray]:
+    """Levels -> success (N,) on the same tasks in the same order, of all evaluation seeds that all of them have.
+
+    And the names of their floor plans (N,), each a name of its own where the records hold none.
+    """
     records = json.loads((HERE.parent / weights / "results.json").read_text())
     found: dict[int, dict[int, Any]] = {}
     for record in records:
         if record["metric"] == metric and record["oracle"] is None and record["split"] == "test":
-            found.setdefault(record["levels"], {})[record["seed"]] = record["success"]
+            found.setdefault(record["levels"], {})[record["seed"]] = record
     seeds = sorted(set.intersection(*(set(own) for own in found.values())))
-    return {levels: np.concatenate([own[seed] for seed in seeds]) for levels, own in sorted(found.items())}
+    solved = {
+        levels: np.concatenate([own[seed]["success"] for seed in seeds])
+        for levels, own in sorted(found.items())
+    }
+    first = next(iter(found.values()))
+    names = [name for seed in seeds for name in first[seed].get("layout") or ()]
+    count = len(next(iter(solved.values())))
+    return solved, np.array([str(name) for name in (names if len(names) == count else range(count))])
 
 
 def check(weights: str, metric: str) -> dict[str, Any]:
     """One row: what is advised, what turned out best, and the paired interval of their difference."""
-    solved = successes(weights, metric)
+    solved, plans = successes(weights, metric)
     best = max(solved, key=lambda levels: (solved[levels].mean(), -levels))
     found = advise_run(weights, metric=metric)
     predicted = min(found.advice.levels, max(solved))
-    worse = paired_difference(solved[best], solved[predicted], np.random.default_rng(0))
+    worse = clustered_proportions(solved[best] - solved[predicted], plans)
     return {
         "weights": weights, "metric": metric, "made_on": (weights, metric) in MADE_ON,
         "success": {str(levels): round(float(own.mean()), 4) for levels, own in solved.items()},

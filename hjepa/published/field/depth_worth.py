@@ -2,8 +2,8 @@
 
     python hjepa/published/field/depth_worth.py --out docs/img/depth-worth.png --json FILE
 
-A point is the paired difference in success of k levels less k - 1, on the same test tasks, with its 95 % interval
-(whole floor plans drawn anew where tasks share them). One level is the flat agent that was trained and tuned for itself
+A point is the paired difference in success of k levels less k - 1, on the same test tasks, with its 95 % interval (clustered
+by floor plan where tasks share them). One level is the flat agent that was trained and tuned for itself
 where there is one; where there is none it is level 1 of the stack, and the marker of the second level is hollow.
 """
 
@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from hjepa.evaluation.layouts import whole_plans
+from hjepa.evaluation.layouts import clustered_proportions
 from hjepa.evaluation.records import read_records
-from hjepa.evaluation.statistics import paired_difference
 from hjepa.figures.style import BODY, INK, MUTED, SMALL, level_colour, new_figure, plain_axes
 
 PUBLISHED = Path(__file__).parents[1]
@@ -27,10 +26,13 @@ PUBLISHED = Path(__file__).parents[1]
 ROWS = (
     ("rooms 2x2, seen", "nested-d2", "results.json", None),
     ("rooms 2x2, told", "told-nested-d2", "results.json", "told-flat-d2"),
+    ("rooms 2x2, images", "nested-d2-images", "results.json", None),
     ("rooms 4x4, seen", "nested-d3", "results.json", None),
+    ("rooms 4x4, images", "nested-d3-images", "results.json", None),
     ("rooms 4x4, told", "told-nested-d3", "results.json", "told-flat-d3"),
     ("rooms 8x8, told", "told-nested-d4", "results.json", "told-flat-d4"),
     ("demo, seen", "demo", "results.json", None),
+    ("FourRooms, seen", "four-rooms", "results.json", None),
     ("FourRooms, told", "told-four-rooms", "results.json", None),
     ("MultiRoom-N6, told", "told-multi-room", "results.json", None),
     ("point 4x4, told", "told-nested-point-d3", "results.json", None),
@@ -56,11 +58,13 @@ def worth(more: dict[int, dict[str, Any]], fewer: dict[int, dict[str, Any]]) -> 
     seeds = sorted(set(more) & set(fewer))
     if not seeds:
         return None
+    if any(more[seed]["oracle_steps"] != fewer[seed]["oracle_steps"] for seed in seeds):
+        raise ValueError(f"{more[seeds[0]]['task']}: the lists of two numbers of levels hold other tasks")
     upper, lower = (np.concatenate([own[seed]["success"] for seed in seeds]) for own in (more, fewer))
-    plans = None
+    plans = np.arange(len(upper)).astype(str)
     if all(more[seed].get("layout") for seed in seeds):
-        plans = whole_plans(np.concatenate([[str(name) for name in more[seed]["layout"]] for seed in seeds]))
-    gain = paired_difference(upper, lower, np.random.default_rng(0), layouts=plans)
+        plans = np.concatenate([[str(name) for name in more[seed]["layout"]] for seed in seeds])
+    gain = clustered_proportions(upper - lower, plans)
     rates = {"more": float(upper.mean()), "fewer": float(lower.mean())}
     return {"tasks": len(upper), **rates, "gain": [gain.value, gain.lo, gain.hi]}
 
@@ -88,7 +92,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
     """The figure: a panel for each cost, a line for each task."""
     names = [name for name, *_ in ROWS if any(row["row"] == name for row in rows)]
     figure = new_figure(11.0, 0.62 * len(names) + 1.9)
-    panels = figure.subplots(1, len(COSTS), sharey=True)
+    panels = figure.subplots(1, len(COSTS), sharey=True, sharex=True)
     for axes, (metric, title) in zip(panels, COSTS.items()):
         _panel(axes, [row for row in rows if row["metric"] == metric], names)
         axes.set_title(title, fontsize=BODY, color=INK, loc="left")
@@ -102,7 +106,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
         for k in MARKERS
     ]
     handles += axes.plot(
-        [], [], "o", color=MUTED, markerfacecolor="white", label="against an untuned level 1"
+        [], [], "o", color=MUTED, markerfacecolor="white", label="against level 1 of the stack"
     )
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False)
     figure.savefig(out, dpi=150)
