@@ -82,6 +82,10 @@ def test_who_is_told_the_state_says_so(name: str) -> None:
     assert name.startswith("told-") == (not hjepa.load_stack(name).sees)
 
 
+MISSES = ("nested-d3-images",)
+"""Weights whose level 1 imagines 8 steps exactly in less than 95 %: measured, 94, and said in the card."""
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nested-d")])
 def test_level_1_sees_where_it_is_and_imagines_unseen_plans_exactly(name: str) -> None:
     stack = hjepa.load_stack(name)
@@ -110,8 +114,8 @@ def test_level_1_sees_where_it_is_and_imagines_unseen_plans_exactly(name: str) -
             step = F.one_hot(torch.from_numpy(action), stack.world.actions).float()[None]
             latent = level.advance(latent, level.condition(latent, memory), step)
         exact.append((states[torch.cdist(latent[0], every).argmin(1).numpy()] == agent).all(-1).mean())
-    # Motion on 17 x 17 places seen in images is learned a little less well than of symbols (0.94, see its card).
-    assert np.mean(seen) == 1 and np.mean(exact) >= (0.92 if name == "nested-d3-images" else 0.95)
+    assert np.mean(seen) == 1
+    assert (np.mean(exact) >= 0.95) == (name not in MISSES), np.mean(exact)
 
 
 @pytest.mark.slow
