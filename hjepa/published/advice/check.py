@@ -58,7 +58,7 @@ def check(weights: str, metric: str) -> dict[str, Any]:
         "weights": weights, "metric": metric, "made_on": (weights, metric) in MADE_ON,
         "success": {str(levels): round(float(own.mean()), 4) for levels, own in solved.items()},
         "best": best, "predicted": predicted, "lost": [worse.value, worse.lo, worse.hi],
-        "within": worse.lo <= 0, "advice": found.as_json(),
+        "within": bool(worse.lo <= 0), "advice": found.as_json(),
     }  # fmt: skip
 
 
