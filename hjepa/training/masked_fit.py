@@ -166,6 +166,7 @@ class MaskedBatches(IterableDataset[tuple[Tensor, Tensor]]):
             yield torch.from_numpy(clips.frames), hidden
 
 
+@torch.random.fork_rng(devices=[])  # weights and masks are drawn; the random state is the caller's
 @in_plain_modes
 def fit_masked(
     run: MaskedRun,

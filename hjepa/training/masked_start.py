@@ -27,6 +27,7 @@ from tasks import task_spec
 
 
 @in_plain_modes
+@torch.random.fork_rng(devices=[])  # weights are drawn; the random state is the caller's
 def masked_start(config: RunConfig, run: str | os.PathLike[str], out: str | os.PathLike[str]) -> Stack:
     """Write a stack, untrained but for the frozen encoder of level 1.
 

@@ -2,8 +2,8 @@
 
     python hjepa/published/field/depth_worth.py --out docs/img/depth-worth.png --json FILE
 
-A point is the paired difference in success of k levels less k - 1, on the same test tasks, with its 95 % interval (clustered
-by floor plan where tasks share them). One level is the flat agent that was trained and tuned for itself
+A point is the paired difference in success of k levels less k - 1, on the same test tasks, with its 95 % interval
+(clustered by floor plan where tasks share them). One level is the flat agent that was trained and tuned for itself
 where there is one; where there is none it is level 1 of the stack, and the marker of the second level is hollow.
 """
 

@@ -40,7 +40,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_a_killed_run_goes_on_to_the_same_bits(
     stores: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = torch.get_rng_state()
     whole = fit_masked(RUN, stores[0], tmp_path / "whole", "cpu", progress=False)
+    assert torch.equal(torch.get_rng_state(), before), "the random state is the caller's"
     step = TrainMasked.training_step
 
     def killed(self: TrainMasked, batch: Any, batch_idx: int) -> Any:
@@ -92,7 +94,9 @@ def test_a_trained_encoder_is_level_1_of_a_stack_and_stays_as_it_is(
 ) -> None:
     run = fit_masked(RUN_OF_DEFAULTS, stores[0], tmp_path / "masked", "cpu", progress=False)
     config = load_preset("nested-d2-images", TINY)
+    before = torch.get_rng_state()
     masked_start(config, run, tmp_path / "start")
+    assert torch.equal(torch.get_rng_state(), before), "the random state is the caller's"
     fit(config, stores[0], tmp_path / "run", "cpu", progress=False, start=tmp_path / "start")
     stem = load_stack(tmp_path / "run").level(0).encoder.stem
     assert isinstance(stem, FrozenStem)
