@@ -11,6 +11,9 @@ import re
 import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 ASKING = re.compile(r"\b(A?GPL|SSPL|BUSL|Commons Clause|Non-?Commercial|Proprietary)", re.IGNORECASE)
 """Licences that ask more of a user than to be named."""
 
@@ -33,40 +36,37 @@ def main(extras: list[str]) -> int:
 
 
 def closure(name: str, extras: list[str]) -> list[Distribution]:
-    """What a package needs, directly or not, as far as it is installed; itself left out."""
+    """What a package needs here, directly or not, as far as it is installed; itself left out.
+
+    What other platforms need does not count, though something else may have brought it along.
+    """
     found: dict[str, Distribution] = {}
-    todo, seen = [(name, tuple(extras))], set()
+    todo, seen = [(name, frozenset(extras))], set()
     while todo:
-        asked, with_extras = todo.pop()
-        if (asked, with_extras) in seen:
+        asked = todo.pop()
+        if asked in seen:
             continue
-        seen.add((asked, with_extras))
-        try:
-            package = distribution(asked)
-        except PackageNotFoundError:
-            continue  # of another platform
-        for text in package.requires or ():
-            requirement, _, marker = text.partition(";")
-            wanted = re.match(r"[\w.-]+", requirement.strip())
-            extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
-            if wanted is None or (extra is not None and extra[1] not in with_extras):
+        seen.add(asked)
+        for text in distribution(asked[0]).requires or ():
+            wanted = Requirement(text)
+            key = canonicalize_name(wanted.name)
+            needed = wanted.marker is None or any(
+                wanted.marker.evaluate({"extra": extra}) for extra in asked[1] or {""}
+            )
+            if key == name or not needed:
                 continue
-            key = re.sub(r"[-_.]+", "-", wanted[0]).lower()
-            if key == name:
-                continue
-            inside = re.search(r"\[([\w, -]+)\]", requirement)
             try:
                 found[key] = distribution(key)
             except PackageNotFoundError:
                 continue
-            todo.append((key, tuple(inside[1].replace(" ", "").split(",")) if inside else ()))
+            todo.append((key, frozenset(wanted.extras)))
     return list(found.values())
 
 
 def licence_of(package: Distribution) -> tuple[str, str]:
     """Name and licence, on one line."""
     about = package.metadata
-    name = re.sub(r"[-_.]+", "-", about["Name"]).lower()
+    name = canonicalize_name(about["Name"])
     expression = about.get("License-Expression")
     classifiers = [
         each.rsplit(" :: ", 1)[1]

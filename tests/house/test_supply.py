@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -70,3 +71,21 @@ def test_licences_are_listed() -> None:
     here = {line.split(" | ")[0].removeprefix("| ") for line in done.stdout.splitlines()[2:]}
     strangers = {name for name in here - set(listed) if not name.startswith(("nvidia", "cuda", "triton"))}
     assert not strangers, "python .ci/licences.py makes the table"
+
+
+def test_what_other_platforms_need_is_no_need_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is installed, because something else has brought it along."""
+    needs = ("here", "elsewhere; platform_system == 'Nowhere'", "asked; extra == 'more'")
+    packages: dict[str, tuple[str, ...]] = {"whole": needs, "here": (), "elsewhere": (), "asked": ("whole",)}
+    for name, wanted in packages.items():
+        (tmp_path / f"{name}-1.dist-info").mkdir()
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1", "Provides-Extra: more"]
+        lines += [f"Requires-Dist: {each}" for each in wanted]
+        (tmp_path / f"{name}-1.dist-info" / "METADATA").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = importlib.util.spec_from_file_location("licences", ROOT / ".ci" / "licences.py")
+    assert spec is not None and spec.loader is not None
+    licences = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(licences)
+    assert [each.metadata["Name"] for each in licences.closure("whole", [])] == ["here"]
+    assert {each.metadata["Name"] for each in licences.closure("whole", ["more"])} == {"here", "asked"}
