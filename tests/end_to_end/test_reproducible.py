@@ -27,8 +27,6 @@ from hjepa.cli import main
 from hjepa.evaluation.records import without_timing
 from hjepa.model.checkpoints import load_stack
 
-pytestmark = pytest.mark.slow
-
 TASK = "hjepa/NestedRooms-d2-v0"
 EXPECTED = Path(__file__).with_name("expected_seen.json")
 CLOSE = 2e-3
@@ -120,6 +118,7 @@ OTHERWISE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -159,6 +158,7 @@ def test_truncating_and_loading_leave_the_random_state_alone(here: Path) -> None
     assert random_states() == before
 
 
+@pytest.mark.slow
 def test_importing_leaves_the_random_state_alone() -> None:
     script = (
         "import random, torch, numpy; random.seed(1); torch.manual_seed(1); numpy.random.seed(1);"
