@@ -16,6 +16,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,14 @@ def machine() -> str:
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads belong to the arguments: what is known was made with one, whatever the tests are run with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return collected(tmp_path_factory.mktemp("seen"))
@@ -119,13 +128,7 @@ OTHERWISE = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if place == 0 else pytest.param(name, marks=pytest.mark.slow)
-        for place, name in enumerate(OTHERWISE)
-    ],
-)
+@pytest.mark.parametrize("name", OTHERWISE)
 def test_the_same_bits_in_a_process_of_another_kind(
     name: str, here: Path, data: Path, tmp_path: Path
 ) -> None:
