@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -93,17 +94,28 @@ def ray_apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def few_steps() -> Iterator[None]:
-    """Episodes of the smallest task end after 24 steps instead of 128, in this process and what is forked from it.
-
-    For tests of what is kept, refused and equal, which do not care how well is planned.
-    """
+@contextlib.contextmanager
+def _short_episodes() -> Iterator[None]:
+    """Episodes of the smallest task end after 24 steps instead of 128, in this process and what is forked from it."""
     from tasks import suite
 
     name = "hjepa/NestedRooms-d2-v0"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(suite._SPECS, name, replace(suite._SPECS[name], step_budget=24))
+        yield
+
+
+@pytest.fixture
+def few_steps() -> Iterator[None]:
+    """Short episodes, for a test of what is kept, refused or equal, which does not care how well is planned."""
+    with _short_episodes():
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_steps_in_file() -> Iterator[None]:
+    """The same for all tests and fixtures of a file."""
+    with _short_episodes():
         yield
 
 
