@@ -97,7 +97,10 @@ def test_the_harness_knows_the_methods(capsys: pytest.CaptureFixture[str]) -> No
     assert config.levels == load_preset("ours-2").levels
     four, three = (run_field.configured(name, options, 0) for name in ("ours-4", "ours-3"))
     assert run_field.in_common(four, three) == 3 and run_field.in_common(four, config) == 0
-    assert run_field.in_common(*(run_field.configured(name, options, 0) for name in ("h-jepa-2", "h-jepa-3"))) == 0
+    assert (
+        run_field.in_common(*(run_field.configured(name, options, 0) for name in ("h-jepa-2", "h-jepa-3")))
+        == 0
+    )
     with pytest.raises(SystemExit):
         run_field.read_options(["--out", "x", "--methods", "ours-9"])
     assert "method 'ours-9'; choose from" in capsys.readouterr().err

@@ -5,9 +5,9 @@
 
 Composes `hjepa collect`, `fit`, `distill` (of presets that clone) and `plan`, and knows nothing else about a method
 than its preset. One training a method and training seed, where levels that methods have in common are trained once;
-every evaluation seed draws tasks of its own, the same for all methods. Whatever is finished under --out is kept, and the same command goes on: stores and runs by themselves,
-evaluations batch by batch. Lists are ``OUT/<task>/results/<method>-t<training seed>-offset<steps>.json``, records of
-`hjepa plan` with per-episode lists, to be copied beside a card.
+every evaluation seed draws tasks of its own, the same for all methods. Whatever is finished under --out is kept, and the
+same command goes on: stores and runs by themselves, evaluations batch by batch. Lists are
+``OUT/<task>/results/<method>-t<training seed>-offset<steps>.json``, records of
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def in_common(config: RunConfig, other: RunConfig) -> int:
 
     Levels that are trained together are not levels in common: what is above them has a say in their loss.
     """
-    if config.train.schedule != "sequential" or replace(config.train, steps=()) != replace(other.train, steps=()):
+    if config.train.schedule != "sequential" or replace(config.train, steps=()) != replace(
+        other.train, steps=()
+    ):
         return 0
     count = 0
     for mine, theirs in zip(zip(config.levels, config.train.steps), zip(other.levels, other.train.steps)):
