@@ -5,8 +5,8 @@
 
 Composes `hjepa collect`, `fit`, `distill` (of presets that clone) and `plan`, and knows nothing else about a method
 than its preset. One training a method and training seed, where levels that methods have in common are trained once;
-every evaluation seed draws tasks of its own, the same for all methods. Whatever is finished under --out is kept, and the
-same command goes on: stores and runs by themselves, evaluations batch by batch. Lists are
+every evaluation seed draws tasks of its own, the same for all methods. Whatever is finished under --out is kept, and
+the same command goes on: stores and runs by themselves, evaluations batch by batch. Lists are
 ``OUT/<task>/results/<method>-t<training seed>-offset<steps>.json``, records of
 """
 
