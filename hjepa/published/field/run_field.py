@@ -63,9 +63,8 @@ def in_common(config: RunConfig, other: RunConfig) -> int:
 
     Levels that are trained together are not levels in common: what is above them has a say in their loss.
     """
-    if config.train.schedule != "sequential" or replace(config.train, steps=()) != replace(
-        other.train, steps=()
-    ):
+    alike = replace(other.train, steps=config.train.steps) == config.train
+    if config.train.schedule != "sequential" or not alike:
         return 0
     count = 0
     for mine, theirs in zip(zip(config.levels, config.train.steps), zip(other.levels, other.train.steps)):
