@@ -14,15 +14,23 @@
 # %% [markdown]
 # # How many levels? An ablation, small and whole
 #
+# **Question.** How many levels should an agent have, and how does one find out?
+#
+# **Answer.** As many as the way is long and the cost does not know it. Where the cost knows the way (a map of values over the grid), a flat
+# agent solves all and no level is needed. Under `imagined`, a cost that every level measures in its own imagination, the flat agent solves
+# 96.8 % of 600 tasks on 4 x 4 rooms and three levels 99.7 %; on 8 x 8 rooms the flat agent solves 29.7 % and four levels 62.5 %. Those agents are
+# told coordinates and the grid. `nested-d3`, which sees symbols and is told nothing, solves 95.3 % with level 1 alone (untuned) and 98.5 % with two.
+#
 # An ablation takes one thing away and measures what is lost. Here the thing is a level. There are two ways to take
 # levels away, and a claim about depth should say which one it means:
 #
 # - **truncated**: train one deep stack, then plan with its lowest levels only. One training serves every depth.
 # - **trained**: train a stack for each depth. Every depth gets weights of its own.
 #
-# This notebook runs a small ablation live, with both. Then it reads the published one, whose numbers mean something:
-# success against levels, what each level adds on the same episodes, and whether a better cost could replace the
-# hierarchy.
+# A level is *skipped* while the goal is nearer than one of its own steps: it passes the goal down and makes no plan, so a deep agent
+# near its goal is the agent with fewer levels. Compute is counted in GFLOP an episode: perception, every candidate, forward and backward.
+#
+# This notebook runs a small ablation live, with both kinds of depth. Then it reads the published one, whose numbers mean something.
 
 # %%
 # %matplotlib inline
@@ -310,7 +318,7 @@ lines.append(
     )
 )
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.3), width_ratios=(1, 1.25), layout="constrained")
 values = np.array([[corners[m, n].value for n in (FLAT, DEEP)] for m in ("l2", best)])
 left.imshow(values, cmap="cividis", vmin=0, vmax=1)
@@ -367,7 +375,7 @@ display(figure)
 # a fifth, and three and four levels solve more (one training seed; rollouts of more than 16 steps are still to be tried for it). The 600 tasks
 # on 2 x 2 rooms lie on 8 floor plans, which is why their bars, clustered by floor plan, are long.
 
-# %%
+# %% jupyter={"source_hidden": true}
 
 
 def default_budget(records):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tasks.episode_batches import EpisodeBatch
-from tasks.making import Seen, is_minigrid
+from tasks.making import Seen, frame_of, is_minigrid
 from tasks.minigrid_goals import goal_shown
 from tasks.observations import close_doors
 from tasks.randomness import keyed_generator
@@ -224,6 +224,17 @@ class GymnasiumWorld:
         count = 0 if self._tasks is None else len(self._tasks)
         each = [state_of(seen.env) for seen in self._seen[:count]]
         return {name: np.stack([state[name] for state in each]) for name in (each[0] if each else {})}
+
+    def render(self) -> np.ndarray | None:
+        """What the environments render of the tasks begun, (E, H, W, 3) uint8; None unless they were made with
+        ``render_mode="rgb_array"`` and can."""
+        begun = self._seen[: 0 if self._tasks is None else len(self._tasks)]
+        if not begun or any(seen.env.render_mode != "rgb_array" for seen in begun):
+            return None
+        try:
+            return np.stack([frame_of(seen.env, self.spec.id) for seen in begun])
+        except ValueError:
+            return None
 
     def close(self) -> None:
         """Close the environments."""

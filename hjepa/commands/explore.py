@@ -1,14 +1,15 @@
 """Write one page that plays what agents imagined and did: every level's plans, subgoals, costs and latents.
 
 The page is one file, needs no network, and opens in any browser. Runs are shipped weights, as told-nested-d4 or
-told-flat-d4, or run folders; of several the page shows any two side by side on the same episodes.
+told-flat-d4, or run folders; of several the page shows any two side by side on the same episodes. Of a world that was
+learned from a store of observations it shows what the environment renders, and plans in the latents.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from hjepa.commands._options import add_allow, add_overrides, integers, known_task, progress_bar, words
+from hjepa.commands._options import add_allow, add_overrides, integers, progress_bar, whole, words
 from hjepa.evaluation.plan_request import SPLITS, TASK_KINDS
 from hjepa.places import output_file
 from levels.metrics_names import METRICS
@@ -18,6 +19,19 @@ def add_arguments(parser: Any) -> None:
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help="shipped weights, or run folders")
     add("--out", required=True, metavar="PAGE.html", help="the page")
+    add(
+        "--goals",
+        metavar="world|offset:K",
+        help="in worlds that were learned from a store of observations, as for `hjepa plan`: what the world shows as"
+        " its goal (default), or what was seen K steps later in held-out trajectories",
+    )
+    add("--data", metavar="DIR", help="those trajectories")
+    add(
+        "--success",
+        metavar="same|distance:X|world",
+        help="when such a goal is reached; default: as `hjepa plan`",
+    )
+    add("--step-budget", type=whole(1), metavar="N", help="of such a world; default: as `hjepa plan`")
     add("--task", metavar="ID", help="`hjepa tasks` lists them; default: what each run was trained for")
     add("--levels", type=integers, metavar="1,2,3", help="numbers of levels; default: 1 to all of each run")
     add(
@@ -33,17 +47,15 @@ def add_arguments(parser: Any) -> None:
     add("--budget-tflops", type=float, metavar="X", help="per episode; default: the task's")
     add_overrides(parser, "replace a setting of planning, as plan.horizon=3; may be repeated")
     add_allow(parser)
-    add("--data", metavar="FILE.json", help="where the data of the page goes as well")
+    add("--json", metavar="FILE", help="where the data of the page goes as well")
 
 
 def run(options: Any) -> None:
     out = output_file(options.out)
-    data = None if options.data is None else output_file(options.data)
-    if options.task is not None:
-        known_task(options.task)
-
+    data = None if options.json is None else output_file(options.json)
     from hjepa.explorer.page import page
-    from hjepa.explorer.recording import ExploreRequest, record
+    from hjepa.explorer.recording import record
+    from hjepa.explorer.request import ExploreRequest
     from hjepa.json_files import write_json, write_text
 
     request = ExploreRequest(
@@ -57,6 +69,10 @@ def run(options: Any) -> None:
         starts=options.tasks,
         budget_tflops=options.budget_tflops,
         overrides=options.overrides,
+        goals=options.goals,
+        data=options.data,
+        success=options.success,
+        step_budget=options.step_budget,
     )
     with progress_bar("explore", "episode") as tell:
         content = record(request, tell)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.episodes import Episodes
 from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
 from hjepa.evaluation.playing import Progress, Results
@@ -22,6 +23,7 @@ from tasks import (
     ObservationStore,
     TaskBatch,
     World,
+    WorldSpec,
     open_world,
     read_goals,
     success_rule,
@@ -30,6 +32,7 @@ from tasks import (
 )
 from tasks.field.registry import published_budget
 from tasks.gymnasium_world import draw_actions
+from tasks.worlds import Observation
 
 TFLOP_PER_STEP = 1e-4
 """Compute of an episode by default, for each step of its budget."""
@@ -112,7 +115,44 @@ def make_tasks(asked: WorldEvaluation, world: World, spread: Mapping[str, np.nda
         raise InputError(str(error), "plan") from None
 
 
-def play_world(agent: Agent, world: World, tasks: TaskBatch, first: int, seed: int, name: str) -> Results:
+def begin_world(
+    asked: WorldEvaluation, opened: Callable[[WorldSpec], World] = open_world
+) -> tuple[World, str, TaskBatch]:
+    """The world of an evaluation with its step budget, the name of what is seen in it, and its tasks.
+
+    Args:
+        asked: which.
+        opened: makes the world of its spec.
+
+    Raises:
+        InputError: what cannot work together.
+    """
+    try:
+        spec, name, spread = world_played_in(asked.played)
+        steps = spec.step_budget if asked.step_budget is None else asked.step_budget
+        if asked.step_budget is None and asked.offset:
+            steps = min(steps, published_budget(spec.id, asked.offset) or 2 * asked.offset)
+        world = opened(replace(spec, step_budget=steps))
+    except ValueError as error:
+        raise InputError(str(error), "plan") from None
+    return world, name, make_tasks(asked, world, spread)
+
+
+def within_budget(options: AgentOptions, steps: int) -> AgentOptions:
+    """Options with a budget of compute: their own, or `TFLOP_PER_STEP` for each of the steps of an episode."""
+    budget = options.budget_tflops
+    return replace(options, budget_tflops=TFLOP_PER_STEP * steps if budget is None else budget)
+
+
+def play_world(
+    agent: Agent,
+    world: World,
+    tasks: TaskBatch,
+    first: int,
+    seed: int,
+    name: str,
+    watch: Watch | None = None,
+) -> Results:
     """Run tasks to their ends; success is what the world says.
 
     Args:
@@ -122,6 +162,7 @@ def play_world(agent: Agent, world: World, tasks: TaskBatch, first: int, seed: i
         first: number of the first one in its evaluation set.
         seed: of the evaluation.
         name: of the sense that the agent sees.
+        watch: looks on; None: nobody.
     """
     count, bounds = len(tasks), world.spec.actions
     seen = world.reset(tasks)
@@ -130,6 +171,8 @@ def play_world(agent: Agent, world: World, tasks: TaskBatch, first: int, seed: i
         raise InputError(f"{world.spec.id} shows no goal", "plan", "choose --goals offset:K")
     keys = combine(seed, torch.arange(first, first + count))
     state = agent.begin({"image": seen[name]}, {"image": goal[name]}, keys)
+    if watch is not None:
+        watch.begin(state, seen)
     done = np.zeros(count, dtype=bool)
     success, steps = np.zeros((2, count), dtype=np.int64)
     seconds = 0.0
@@ -139,6 +182,8 @@ def play_world(agent: Agent, world: World, tasks: TaskBatch, first: int, seed: i
         seconds += time.perf_counter() - begun
         after = world.step(from_bounds(action, bounds.low, bounds.high))
         seen = after.observation
+        if watch is not None:
+            watch.step(seen)
         steps += ~done
         success |= (after.success & ~done).astype(np.int64)
         done |= after.success | after.terminated | after.truncated
@@ -159,6 +204,18 @@ def random_world(world: World, tasks: TaskBatch, seed: int) -> float:
         if done.all():
             break
     return float(success.mean())
+
+
+class Watch(Protocol):
+    """Looks on while tasks are played."""
+
+    def begin(self, state: Episodes, seen: Observation) -> None:
+        """The tasks have begun: what the agent keeps, in place, and what is seen, arrays (E, ...) by name."""
+        ...
+
+    def step(self, seen: Observation) -> None:
+        """A step was taken, and this is seen now; episodes that are over stay as they are."""
+        ...
 
 
 class RecordProgress(Progress, Protocol):
@@ -194,18 +251,9 @@ def evaluate_world(
     Raises:
         InputError: what cannot work together.
     """
-    try:
-        spec, name, spread = world_played_in(asked.played)
-        steps = spec.step_budget if asked.step_budget is None else asked.step_budget
-        if asked.step_budget is None and asked.offset:
-            steps = min(steps, published_budget(spec.id, asked.offset) or 2 * asked.offset)
-        world = open_world(replace(spec, step_budget=steps))
-    except ValueError as error:
-        raise InputError(str(error), "plan") from None
-    tasks = make_tasks(asked, world, spread)
-    floor = random_world(world, tasks, asked.seed)
-    budget = asked.agent.budget_tflops
-    options = replace(asked.agent, budget_tflops=TFLOP_PER_STEP * steps if budget is None else budget)
+    world, name, tasks = begin_world(asked)
+    floor, steps = random_world(world, tasks, asked.seed), world.spec.step_budget
+    options = within_budget(asked.agent, steps)
     records = []
     for count in levels or range(1, stack.depth + 1):
         kept = None if progress is None else progress(count)

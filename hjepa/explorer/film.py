@@ -31,8 +31,11 @@ def _strip(content: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
     how = "reached the goal" if walk["success"] else "did not reach the goal"
     title = (
         f"{agent['run']}, {agent['levels']} level{'s' if agent['levels'] > 1 else ''}, cost {agent['metric']}: {how}"
-        f" in {walk['steps']} steps (shortest way {task['shortest']})"
+        f" in {walk['steps']} steps"
     )
+    if world["kind"] == "seen":
+        return f'<h2>{html.escape(title)}</h2>\n<div class="strip">{_seen(content, world, task, walk)}</div>'
+    title += f" (shortest way {task['shortest']})"
     walls = _walls(content, world, task)
     moments = sorted({round(walk["steps"] * part / (PICTURES - 1)) for part in range(PICTURES)})
     frames = "".join(
@@ -41,6 +44,22 @@ def _strip(content: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
         for step in moments
     )
     return f'<h2>{html.escape(title)}</h2>\n<div class="strip">{frames}</div>'
+
+
+def _seen(
+    content: Mapping[str, Any], world: Mapping[str, Any], task: Mapping[str, Any], walk: Mapping[str, Any]
+) -> str:
+    """Pictures of a world that renders them, the goal last."""
+    count = len(walk["frames"])
+    chosen = sorted({round((count - 1) * part / (PICTURES - 1)) for part in range(PICTURES)}) if count else []
+    shown = [(f"step {min(n * world['every'], walk['steps'])}", walk["frames"][n]) for n in chosen]
+    if task["goal"] is not None:
+        shown.append(("the goal", task["goal"]))
+    return "".join(
+        f'<figure class="still"><img alt="{text}" src="data:image/webp;base64,{content["blobs"][name]}">'
+        f"<figcaption>{text}</figcaption></figure>"
+        for text, name in shown
+    )
 
 
 def _walls(content: Mapping[str, Any], world: Mapping[str, Any], task: Mapping[str, Any]) -> str:

@@ -119,27 +119,48 @@ def latent_maps(
     free = ~batch.walls[0]
     found = []
     for k in range(agent.depth):
-        own = begun.plan.levels[k]
-        name, goal = agent.settings.metric, own.goal[row]
-        linear = distance_of(name) in DISTANCES
-        metric = agent.stack.metric(name, k) if linear and own.metric is None else None
-        if own.metric is not None:
-            metric = own.metric[row]
-        if own.field is not None:
-            apart = agent.stack.critic(k)(latents[k][None], own.field[row : row + 1])[0]
-        elif metric is not None:
-            apart = squared_distance(latents[k], goal, metric)
-        else:
-            apart = agent.stack.distance(name, k)(latents[k], goal)
-        unit = "steps" if own.field is not None else "squared distance"
+        apart, unit, metric = costs(agent, begun, row, k, latents[k])
         cost = np.full(free.shape, np.nan)
-        cost[free] = apart.view(int(free.sum()), -1).amin(1).double().cpu().numpy()
+        cost[free] = torch.from_numpy(apart).view(int(free.sum()), -1).amin(1).numpy()
         known = free & (steps >= 0)
         rank = rank_correlation(cost[known], steps[known]) if known.sum() > 1 else float("nan")
         seen = Projection.of(latents[k], metric)
+        goal = begun.plan.levels[k].goal[row]
         ends = seen.place(latents[k]), seen.place(goal), seen.place(walked[k])
         found.append(LatentMap(cost, unit, rank, seen, *ends))
     return found
+
+
+@torch.no_grad()
+def costs(
+    agent: Agent, begun: Episodes, row: int, k: int, latents: Tensor
+) -> tuple[np.ndarray, str, Tensor | None]:
+    """How far a level thinks the goal of an episode is.
+
+    Args:
+        agent: that plans.
+        begun: its episodes at their start.
+        row: of the episode in them.
+        k: the level, from 0.
+        latents: (N, D) of it.
+
+    Returns:
+        (N,) float64; what it is counted in; and (D, M) what the metric sees differences of, None: all the same.
+    """
+    own = begun.plan.levels[k]
+    name, goal = agent.settings.metric, own.goal[row]
+    linear = distance_of(name) in DISTANCES
+    metric = agent.stack.metric(name, k) if linear and own.metric is None else None
+    if own.metric is not None:
+        metric = own.metric[row]
+    if own.field is not None:
+        apart = agent.stack.critic(k)(latents[None], own.field[row : row + 1])[0]
+    elif metric is not None:
+        apart = squared_distance(latents, goal, metric)
+    else:
+        apart = agent.stack.distance(name, k)(latents, goal)
+    unit = "steps" if own.field is not None else "squared distance"
+    return apart.double().cpu().numpy(), unit, metric
 
 
 def _encode(

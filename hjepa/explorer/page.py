@@ -12,7 +12,7 @@ from typing import Any
 from hjepa.explorer.film import film_strip
 from hjepa.explorer.schema import check
 
-SCRIPTS = ("data.js", "elements.js", "draw.js", "app.js", "controls.js")
+SCRIPTS = ("data.js", "elements.js", "seen.js", "draw.js", "app.js", "controls.js")
 """In the order in which they need one another."""
 
 

@@ -13,7 +13,8 @@ from hjepa.errors import InputError
 from hjepa.explorer.episodes import plain_walk
 from hjepa.explorer.packing import Blobs
 from hjepa.explorer.page import page
-from hjepa.explorer.recording import empty, plain_agent, plain_world
+from hjepa.explorer.recording import empty, plain_world
+from hjepa.explorer.request import plain_agent
 from hjepa.figures.walk import read_walk
 from tasks import task_spec
 

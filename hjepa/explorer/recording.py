@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from matplotlib.colors import to_hex
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
-from hjepa.config import with_plan
 from hjepa.devices import fix_threads
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import make_agent, play
@@ -21,11 +20,12 @@ from hjepa.evaluation.playing import Trace
 from hjepa.explorer.episodes import plain_task, plain_walk, steps_to_goal
 from hjepa.explorer.latent_maps import LatentMap, latent_maps
 from hjepa.explorer.packing import Blobs
+from hjepa.explorer.request import OF_SEEN, ExploreRequest, Opened, choices, plain_agent
 from hjepa.explorer.schema import FORMAT, VERSION
+from hjepa.explorer.seen_players import add_seen, seen_players
 from hjepa.figures.style import GOAL, level_colour
 from hjepa.figures.walk import read_walk
 from hjepa.model.checkpoints import describe, load_stack
-from hjepa.model.stack import Stack
 from hjepa.own_code import check_task
 from planners.noise import combine
 from tasks import EpisodeBatch, TaskSpec, sample_episodes, task_spec
@@ -35,47 +35,6 @@ TOGETHER = 10
 
 COLOURS = 6
 """Levels with a colour of their own."""
-
-
-@dataclass(frozen=True)
-class ExploreRequest:
-    """What the page is to show.
-
-    Attributes:
-        runs: shipped weights or run folders, at least one.
-        task: id; None: the task that each run was trained for.
-        levels: numbers of levels, of which each run plays those that it has; None: 1 to all of them.
-        metric: of the goal cost; None: the run's own.
-        episodes: how many, the first of the evaluation set.
-        seed, split, starts: of the evaluation set, as for ``hjepa plan``.
-        budget_tflops: per episode; None: the task's.
-        overrides: settings of planning that replace the runs', each ``"key.below=value"``.
-    """
-
-    runs: Sequence[str]
-    task: str | None = None
-    levels: Sequence[int] | None = None
-    metric: Sequence[str] | None = None
-    episodes: int = 6
-    seed: int = 0
-    split: str = "test"
-    starts: str | None = None
-    budget_tflops: float | None = None
-    overrides: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        if not self.runs or len(set(self.runs)) < len(self.runs):
-            raise InputError(f"runs {' '.join(self.runs) or 'none'}", "explore", "name each once")
-        for name, values in (("levels", self.levels), ("metric", self.metric)):
-            if values is not None and (not values or len(set(values)) < len(values)):
-                raise InputError(f"{name} {','.join(map(str, values))}", "explore", "name each once")
-        for levels in self.levels or ():
-            if levels < 1:
-                raise InputError(f"levels {levels}", "explore", "give 1 or more")
-        if self.episodes < 1:
-            raise InputError(f"episodes {self.episodes}", "explore", "give 1 or more")
-        if self.seed < 0:
-            raise InputError(f"seed {self.seed}", "explore", "give 0 or more")
 
 
 @dataclass(frozen=True)
@@ -108,9 +67,11 @@ def record(request: ExploreRequest, tell: Callable[[int, int], None] | None = No
         InputError: runs, levels, metrics or episodes that cannot be.
     """
     fix_threads()
-    players = [player for run in request.runs for player in _players(request, run)]
+    opened = [_opened(run) for run in request.runs]
+    players = [player for run in opened if not run.seen for player in _players(request, run)]
     batches = {player.spec.id: _episodes(request, player.spec) for player in players}
-    if not players:
+    seen = seen_players(request, [run for run in opened if run.seen])
+    if not players and not seen:
         raise InputError(
             f"levels {','.join(map(str, request.levels or ()))}",
             "explore",
@@ -121,18 +82,24 @@ def record(request: ExploreRequest, tell: Callable[[int, int], None] | None = No
         spec = task_spec(task)
         facts = request.split, request.starts or spec.kinds[0], request.seed
         content["worlds"].append(plain_world(spec, batch, blobs, 0, *facts))
-    done, every = 0, len(players) * request.episodes
+    done, every = 0, (len(players) + len(seen)) * request.episodes
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        if tell is not None:
+            tell(done, every)
+
     for player in players:
         batch, episodes = batches[player.spec.id], []
         for first in range(0, request.episodes, TOGETHER):
             part = batch.select(slice(first, first + TOGETHER))
             episodes += list(played(player.agent, player.spec, part, first, request.seed, blobs))
-            done += len(part)
-            if tell is not None:
-                tell(done, every)
+            told(len(part))
         stack, metric = player.agent.stack, player.agent.settings.metric
         world = list(batches).index(player.spec.id)
         content["agents"].append(plain_agent(player.run, stack, player.of, metric, world, episodes))
+    add_seen(content, seen, blobs, told)
     content["blobs"] = blobs.texts
     return content
 
@@ -163,6 +130,7 @@ def plain_world(
 ) -> dict[str, Any]:
     """A task and its episodes, the first of them with number ``first``; None what is not known of them."""
     return {
+        "kind": "cells",
         "task": spec.id,
         "split": split,
         "starts": starts,
@@ -172,32 +140,6 @@ def plain_world(
         "height": int(batch.grid.shape[2]),
         "step_budget": spec.step_budget,
         "episodes": [plain_task(batch.select([row]), first + row, blobs) for row in range(len(batch))],
-    }
-
-
-def plain_agent(
-    run: str, stack: Stack, of: int, metric: str | None, world: int, episodes: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """An agent and its episodes.
-
-    Args:
-        run: its name.
-        stack: the levels in use.
-        of: levels of the run.
-        metric: of the goal cost; None: it is not known.
-        world: index of its world.
-        episodes: plain values.
-    """
-    return {
-        "run": run,
-        "world": world,
-        "levels": stack.depth,
-        "of": of,
-        "depth": "trained" if stack.depth == of else "truncated",
-        "metric": metric,
-        "information": "seen" if stack.sees else "told",
-        "spans": list(stack.config.spans[: stack.depth]),
-        "episodes": episodes,
     }
 
 
@@ -239,25 +181,29 @@ def _maps(agent: Agent, trace: Trace, first: int, seed: int) -> list[list[Latent
     return found
 
 
-def _players(request: ExploreRequest, run: str) -> Iterator[Player]:
+def _opened(run: str) -> Opened:
     stack, content = load_stack(run), describe(run)
-    if content.get("played") is not None:
-        raise InputError(
-            "was trained on a store of observations",
-            run,
-            "the explorer shows agents of `hjepa tasks`; choose another",
-        )
-    config = with_plan(stack.config, list(request.overrides))
+    return Opened(run, stack, content)
+
+
+def _players(request: ExploreRequest, run: Opened) -> Iterator[Player]:
+    stack = run.stack
+    for name in OF_SEEN:
+        if getattr(request, name) is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')}",
+                "explore",
+                f"it goes with checkpoints of a store of observations, and {run.name} is none; leave it out",
+            )
     if request.task is None:
-        check_task(content["task"], f"checkpoint {run}")
-    spec = task_spec(request.task or content["task"])
-    for metric in request.metric or (config.plan.metric,):
-        settings = with_plan(config, [f"plan.metric={metric}"]).plan
-        for levels in request.levels or range(1, stack.depth + 1):
-            if levels <= stack.depth:
-                options = AgentOptions(levels, request.budget_tflops, settings, record=True)
-                made = make_agent(stack, spec, options)
-                yield Player(run, stack.depth, spec, made)
+        check_task(run.content["task"], f"checkpoint {run.name}")
+    try:
+        spec = task_spec(request.task or run.content["task"])
+    except ValueError as error:
+        raise InputError(str(error), "explore") from None
+    for levels, settings in choices(request, run):
+        made = make_agent(stack, spec, AgentOptions(levels, request.budget_tflops, settings, record=True))
+        yield Player(run.name, stack.depth, spec, made)
 
 
 def _episodes(request: ExploreRequest, spec: TaskSpec) -> EpisodeBatch:

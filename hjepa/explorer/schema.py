@@ -5,7 +5,8 @@ format       "hjepa-explorer"
 version      1
 title        text
 colours      {levels: [#RRGGBB per level, they come again], ramp: [#RRGGBB from near to far], goal: #RRGGBB}
-worlds       a list, one per task:
+worlds       a list, one per task; of a world that was learned from a store of observations see below:
+  kind         cells
   task         id
   split        train, validation or test
   starts       kind of start and goal, as far or uniform
@@ -57,6 +58,32 @@ agents       a list, each one run with one number of levels and one metric:
 blobs        name -> base64
 ```
 
+A world that was learned from a store of observations has no floor plan. It and what happens in it say this instead:
+
+```
+worlds
+  kind         seen
+  task, split, starts, seed, step_budget   as above; starts says where goals are from
+  observation  what agents are given: image, symbols or vector
+  every        steps from one picture to the next
+  episodes     a list:
+    number       in the evaluation set, from 0
+    goal         blob of the picture of the goal, WebP, or null
+    shortest     steps to the goal in the trajectory that it is from, or null
+agents
+  episodes     a list, those of its world:
+    success, steps   as above
+    frames       a list of blobs, WebP: the world at step 0, ``every``, 2 ``every``, ... and at the last; empty where
+                 there are no pictures
+    levels       a list, level 1 first:
+      plans        as above, without xy
+      map          the latents of held-out observations, or of those that were met where there are none:
+        states       blob of pairs of bytes: place in the map / 1000 * 255
+        shade        blob of a byte for each: how far the level thinks the goal is, 0 near to 254 far
+        costs        S + 1 numbers: the same at every step
+        low, high, unit, goal, path, shown   as above
+```
+
 Maps are 1000 wide and as high: u to the right, v downward. What is imagined can lie outside. A blob that several
 places name is held once.
 """
@@ -92,6 +119,8 @@ def check(content: Mapping[str, Any]) -> None:
         except (binascii.Error, TypeError) as error:
             raise ValueError(f"explorer data: blob {name!r} is not base64 ({error})") from None
     for place, world in enumerate(content["worlds"]):
+        if world["kind"] == "seen":
+            continue
         cells = world["width"] * world["height"]
         for row, episode in enumerate(world["episodes"]):
             where = f"worlds[{place}].episodes[{row}]"
@@ -103,8 +132,9 @@ def check(content: Mapping[str, Any]) -> None:
         world = content["worlds"][agent["world"]]
         if len(agent["episodes"]) != len(world["episodes"]):
             raise ValueError(f"explorer data: agents[{place}] has other episodes than its world")
+        check = _check_seen if world["kind"] == "seen" else _check_episode
         for row, episode in enumerate(agent["episodes"]):
-            _check_episode(episode, agent, world, sizes, f"agents[{place}].episodes[{row}]")
+            check(episode, agent, world, sizes, f"agents[{place}].episodes[{row}]")
 
 
 def _check_episode(
@@ -120,9 +150,7 @@ def _check_episode(
     _length(episode["levels"], agent["levels"], f"{where}.levels")
     for k, level in enumerate(episode["levels"]):
         own = f"{where}.levels[{k}]"
-        times = [plan["at"] for plan in level["plans"]]
-        if times != sorted(times) or (times and not 0 <= times[0] <= times[-1] <= episode["steps"]):
-            raise ValueError(f"explorer data: {own}.plans are not in order of time")
+        _in_order(level, episode, own)
         for plan in level["plans"]:
             _length(plan["uv"], len(plan["xy"]), f"{own}.plans at {plan['at']}")
         if level["map"] is not None:
@@ -130,6 +158,34 @@ def _check_episode(
             _size(sizes, level["map"]["cost"], world["width"] * world["height"], f"{own}.map.cost")
             if level["map"]["states"] not in sizes:
                 raise ValueError(f"explorer data: {own}.map.states names no blob")
+
+
+def _check_seen(
+    episode: Mapping[str, Any],
+    agent: Mapping[str, Any],
+    world: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    where: str,
+) -> None:
+    moments = episode["steps"] + 1
+    if episode["frames"]:
+        _length(episode["frames"], 1 + -(-episode["steps"] // world["every"]), f"{where}.frames")
+    for name in episode["frames"]:
+        if name not in sizes:
+            raise ValueError(f"explorer data: {where}.frames names no blob")
+    _length(episode["levels"], agent["levels"], f"{where}.levels")
+    for k, level in enumerate(episode["levels"]):
+        own, found = f"{where}.levels[{k}]", level["map"]
+        _in_order(level, episode, own)
+        _length(found["path"], 2 * moments, f"{own}.map.path")
+        _length(found["costs"], moments, f"{own}.map.costs")
+        _size(sizes, found["shade"], sizes.get(found["states"], -2) // 2, f"{own}.map.shade")
+
+
+def _in_order(level: Mapping[str, Any], episode: Mapping[str, Any], where: str) -> None:
+    times = [plan["at"] for plan in level["plans"]]
+    if times != sorted(times) or (times and not 0 <= times[0] <= times[-1] <= episode["steps"]):
+        raise ValueError(f"explorer data: {where}.plans are not in order of time")
 
 
 def _length(values: Any, count: int, where: str) -> None:

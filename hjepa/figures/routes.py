@@ -36,7 +36,7 @@ class Scene:
     """One episode and the agents that walked it.
 
     Attributes:
-        title: of the row.
+        title: of the row; on a phone a line ends where a semicolon stands.
         walls: (W, H) bool.
         start, goal: x, y, ...
         routes: at least one.
@@ -60,12 +60,14 @@ def route_panels(scenes: Sequence[Scene], width: float = 960) -> Figure:
     columns = 2 if width < NARROW and most > 1 else max(most, 3)
     lines = [ceil(len(scene.routes) / columns) for scene in scenes]
     cell = min(width / columns, 300)
-    figure = page_figure(width, sum(lines) * (cell + 44) + 36 * len(scenes))
-    parts = figure.subfigures(
-        len(scenes), 1, height_ratios=[36 + count * (cell + 44) for count in lines], squeeze=False
-    )
-    for scene, count, part in zip(scenes, lines, parts[:, 0]):
-        part.suptitle(scene.title, x=0.01, ha="left", fontsize=TEXT, color=INK, fontweight="bold")
+    # On a phone a title has a line for each of its parts: one line would be cut at the margin.
+    titles = [scene.title.replace("; ", "\n") if width < NARROW else scene.title for scene in scenes]
+    head = [36 + 18 * title.count("\n") for title in titles]
+    figure = page_figure(width, sum(lines) * (cell + 44) + sum(head))
+    heights = [above + count * (cell + 44) for above, count in zip(head, lines)]
+    parts = figure.subfigures(len(scenes), 1, height_ratios=heights, squeeze=False)
+    for scene, title, count, part in zip(scenes, titles, lines, parts[:, 0]):
+        part.suptitle(title, x=0.01, ha="left", fontsize=TEXT, color=INK, fontweight="bold")
         grid = part.add_gridspec(count, columns)
         for number, route in enumerate(scene.routes):
             axes = part.add_subplot(grid[number // columns, number % columns])

@@ -130,6 +130,16 @@ class FieldWorld:
         """The same at the goals."""
         return {} if self._tasks is None else {name: value.copy() for name, value in self._goal.items()}
 
+    def render(self) -> np.ndarray | None:
+        """The tasks begun as pictures (E, H, W, 3) uint8; None where the task is not drawn."""
+        if self._tasks is None:
+            return None
+        try:
+            shown = make_simulator(self.spec.id, "image", **self.spec.arguments).show(self._state)
+        except ValueError:
+            return None
+        return next(iter(shown.values()))
+
     def explorer(self, rng: np.random.Generator) -> Callable[[Observation], np.ndarray]:
         """A policy that collects as the published data were collected, of the episodes just begun."""
         assert self._tasks is not None

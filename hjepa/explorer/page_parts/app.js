@@ -62,13 +62,14 @@ function pickers(side) {
 function buildAgent(side) {
   const pick = make("div", { class: "pick" }), outcome = make("p", { class: "outcome" });
   const map = make("canvas", { class: "map", role: "img" }), latents = make("canvas", { class: "latents", role: "img" });
+  const pictures = buildPictures();
   const mapText = make("figcaption"), latentText = make("figcaption");
   const timeline = make("canvas", { class: "timeline", role: "img", "aria-label": "when each level planned" });
   const reading = make("p", { class: "reading", "aria-live": "polite" });
   const section = make("section", { class: "agent", id: `agent-${side}` }, pick, outcome,
-    make("div", { class: "views" }, make("figure", {}, mapText, map), make("figure", {}, latentText, latents)), timeline, reading);
+    make("div", { class: "views" }, make("figure", {}, mapText, pictures, map), make("figure", {}, latentText, latents)), timeline, reading);
   byId("agents").append(section);
-  views.push({ section, pick, outcome, map, latents, mapText, latentText, timeline, reading });
+  views.push({ section, pick, outcome, pictures, map, latents, mapText, latentText, timeline, reading });
   map.addEventListener("pointermove", (event) => hoverMap(side, event));
   map.addEventListener("pointerdown", (event) => hoverMap(side, event));
   latents.addEventListener("pointermove", (event) => hoverLatents(side, event));
@@ -98,6 +99,11 @@ function hoverMap(side, event) {
 function hoverLatents(side, event) {
   const walk = walkOf(side), { map } = walk.levels[Math.min(state.look, walk.levels.length) - 1];
   if (!map) return;
+  if (isSeen()) {
+    const found = event.type === "pointerdown" ? stepNear(views[side].latents, walk, map, event.offsetX, event.offsetY) : null;
+    if (found !== null) go(found);
+    return;
+  }
   const floor = floorOf(state.world, state.episode), frame = latentFrame(views[side].latents);
   let best = 16 ** 2, found = null;
   statesOf(map).forEach((point, i) => {
@@ -116,28 +122,38 @@ function outcomeText(side) {
   const solved = agent.episodes.reduce((sum, one) => sum + one.success, 0);
   const how = walk.success ? `reached the goal in ${walk.steps} steps` : `did not reach the goal in ${walk.steps} steps`;
   const kind = agent.depth === "trained" ? "" : ` of a stack of ${agent.of}`;
+  const known = isSeen() ? `the trajectory that shows it took ${shortest}` : `shortest way ${shortest}`;
   return [make("b", {}, `${plural(agent.levels)}${kind}: ${how}`),
-    ` (shortest way ${shortest}).` + (agent.episodes.length > 1 ? ` It solves ${solved} of the ${agent.episodes.length} episodes here.` : "")];
+    (shortest === null ? "." : ` (${known}).`) + (agent.episodes.length > 1 ? ` It solves ${solved} of the ${agent.episodes.length} episodes here.` : "")];
 }
 
 function readingText(side) {
-  const walk = walkOf(side), step = Math.min(state.step, walk.steps), floor = floorOf(state.world, state.episode);
+  const walk = walkOf(side), step = Math.min(state.step, walk.steps), floor = isSeen() ? null : floorOf(state.world, state.episode);
   const level = Math.min(state.look, walk.levels.length), { map } = walk.levels[level - 1];
-  if (hover) {
+  if (hover && floor) {
     const cell = hover.y * floor.width + hover.x, steps = floor.steps[cell], place = `Cell (${hover.x}, ${hover.y})`;
     const truth = steps === NOWHERE ? "there is no way to the goal" : `truly ${steps} steps to the goal`;
     return map ? `${place}: ${truth}; cost for level ${level} ${short(costOf(map, cell))} (${short(map.low)} to ${short(map.high)})` : `${place}: ${truth}`;
   }
   const plans = walk.levels.map((one, k) => [k + 1, planAt(one, step)]).reverse()
     .map(([number, plan]) => (plan ? `level ${number} planned ${agoText(plan.at, step)}` : `level ${number} skipped`));
+  const said = plans.join(", ");
+  if (floor === null) return `${seenReading(walk, step)} ${said[0].toUpperCase()}${said.slice(1)}.`;
   const left = walk.left[step] < 0 ? "" : `, ${walk.left[step]} steps to go`;
-  return `Step ${step}${left}. ${plans.join(", ")}.`.replace(". level", ". Level");
+  return `Step ${step}${left}. ${said}.`.replace(". level", ". Level");
 }
 
 function captions(side) {
   const walk = walkOf(side), level = Math.min(state.look, walk.levels.length), { map } = walk.levels[level - 1];
   const kind = { plain: "Floor plan", truth: "Colour: true steps to the goal" }[state.layer];
-  const rank = map && map.rank !== null ? `, rank correlation with true steps ${map.rank.toFixed(2)}` : "";
+  const rank = map && !isSeen() && map.rank !== null ? `, rank correlation with true steps ${map.rank.toFixed(2)}` : "";
+  if (isSeen()) {
+    const states = "colour: how far it thinks the goal is";
+    views[side].mapText.textContent = `The world; the agent is given ${GIVEN[data.worlds[state.world].observation]}`;
+    views[side].latentText.textContent = `Latents of level ${level}, in two dimensions (${Math.round(100 * map.shown)} % of the variance); ${states}`;
+    views[side].latents.setAttribute("aria-label", `latents of level ${level}; ${readingText(side)}`);
+    return;
+  }
   views[side].mapText.textContent = kind || (map ? `Colour: cost of level ${level} (${map.unit}${rank})` : "Costs are not known here");
   views[side].latentText.textContent = `Latents of level ${level}` + (map ? `, in two dimensions (${Math.round(100 * map.shown)} % of the variance)` : "");
   views[side].map.setAttribute("aria-label", `floor plan; ${readingText(side)}`);
@@ -152,10 +168,11 @@ function colours() {
 }
 
 function draw() {
-  const look = colours(), floor = floorOf(state.world, state.episode);
+  const look = colours(), floor = isSeen() ? null : floorOf(state.world, state.episode);
   for (const side of sides()) {
     const walk = walkOf(side), shared = { floor, walk, state, hover, look, last: lastStep() };
-    drawMap(views[side].map, shared);
+    if (floor === null) showPictures(views[side].pictures, walk, Math.min(state.step, walk.steps));
+    else drawMap(views[side].map, shared);
     drawLatents(views[side].latents, shared);
     drawTimeline(views[side].timeline, shared);
     views[side].reading.textContent = readingText(side);
@@ -171,12 +188,17 @@ function changed(again) {
   state.look = clamp(state.look, 1, depth());
   byId("agents").classList.toggle("two", state.compare);
   byId("agents").classList.toggle("blind", blind());
+  byId("agents").classList.toggle("unpictured", isSeen() && !hasPictures());
+  byId("agents").classList.toggle("seen", isSeen());
+  byId("hint").hidden = !isSeen();
   views[1].section.hidden = !state.compare;
   if (again) buildControls();
   for (const side of sides()) {
     if (again) views[side].pick.replaceChildren(...pickers(side));
     views[side].outcome.replaceChildren(...outcomeText(side));
-    views[side].map.style.aspectRatio = `${width} / ${height}`;
+    views[side].map.hidden = isSeen();
+    views[side].pictures.hidden = !isSeen();
+    if (!isSeen()) views[side].map.style.aspectRatio = `${width} / ${height}`;
     views[side].timeline.style.height = `${timelineHeight(agentOf(side).levels)}px`;
     captions(side);
   }

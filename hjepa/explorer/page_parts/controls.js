@@ -26,7 +26,7 @@ function buildControls() {
     const tasks = data.worlds.map((one, i) => [String(i), one.task]);
     parts.push(group("Task", choice("task", tasks, String(state.world), chooseWorld)));
   }
-  const names = world.episodes.map((one, i) => [String(i), `${one.number}: shortest way ${one.shortest}`]);
+  const names = world.episodes.map((one, i) => [String(i), one.shortest === null ? String(one.number) : `${one.number}: ${isSeen() ? "goal seen after" : "shortest way"} ${one.shortest}`]);
   parts.push(group("Episode", make("button", { type: "button", "aria-label": "previous episode", onclick: () => episode(state.episode - 1) }, "‹"),
     choice("episode", names, String(state.episode), (value) => episode(Number(value))),
     make("button", { type: "button", "aria-label": "next episode", onclick: () => episode(state.episode + 1) }, "›")));
@@ -37,7 +37,7 @@ function buildControls() {
     group("Plans of level", ...levelButtons()),
     group("", tick("imagined", "futures", state, redo), tick("subgoals", "subgoals", state, redo), tick("way walked", "trail", state, redo)),
     ...(blind() ? [] : [group("Look into", choice("level whose costs and latents are shown", looks, String(state.look), (value) => { state.look = Number(value); redo(); }))]),
-    group("Colour of the map", choice("colour of the map", layers, state.layer, (value) => { state.layer = value; redo(); }))));
+    ...(isSeen() ? [] : [group("Colour of the map", choice("colour of the map", layers, state.layer, (value) => { state.layer = value; redo(); }))])));
   // On a narrow screen the map comes first; opened, it stays so.
   more.open = state.more === undefined ? !matchMedia("(max-width: 760px)").matches : state.more;
   more.addEventListener("toggle", () => { state.more = more.open; });
@@ -94,7 +94,7 @@ const KEYS = {
   E: () => episode(state.episode - 1),
   c: () => { if (inWorld().length > 1) { state.compare = !state.compare; changed(true); } },
   l: () => { state.look = (state.look % depth()) + 1; changed(true); },
-  m: () => { state.layer = { plain: "costs", costs: "truth", truth: "plain" }[state.layer]; changed(true); },
+  m: () => { if (isSeen()) return; state.layer = { plain: "costs", costs: "truth", truth: "plain" }[state.layer]; changed(true); },
   d: () => theme(true),
 };
 

@@ -183,7 +183,7 @@ function drawMap(canvas, { floor, walk, state, hover, look }) {
 // The latents of all states of the level that is looked into: near ones are as good as the same place to it.
 function drawLatents(canvas, { floor, walk, state, hover, look }) {
   const { pen, width, height } = begin(canvas);
-  const level = Math.min(state.look, walk.levels.length), { map, plans } = walk.levels[level - 1];
+  const level = Math.min(state.look, walk.levels.length), { map } = walk.levels[level - 1];
   if (!map) {
     pen.fillStyle = look.muted;
     pen.font = "14px system-ui, sans-serif";
@@ -192,9 +192,12 @@ function drawLatents(canvas, { floor, walk, state, hover, look }) {
     return;
   }
   const frame = latentFrame(canvas), states = statesOf(map), step = Math.min(state.step, walk.steps);
+  const costOfState = (i) => {
+    const [x, y] = floor.free[Math.floor(i / map.headings)];
+    return blob(map.cost)[y * floor.width + x];
+  };
   states.forEach((point, i) => {
-    const [x, y] = frame.at(point), [cx, cy] = floor.free[Math.floor(i / map.headings)];
-    const value = blob(map.cost)[cy * floor.width + cx];
+    const [x, y] = frame.at(point), value = floor ? costOfState(i) : blob(map.shade)[i];
     // A rim, for the ends of the ramp are hard to see on white and on black.
     pen.fillStyle = look.line;
     pen.fillRect(x - 2.3, y - 2.3, 4.6, 4.6);
@@ -206,11 +209,12 @@ function drawLatents(canvas, { floor, walk, state, hover, look }) {
     line(pen, path.slice(0, step + 1), look.paper, 3.5);
     line(pen, path.slice(0, step + 1), look.trail, 2);
   }
-  const plan = planAt({ plans }, step);
-  if (plan && state.shown.has(level)) {
+  for (const [number, one] of levelsInMap(walk, level).reverse()) {
+    const plan = planAt(one, step);
+    if (!plan || !state.shown.has(number)) continue;
     const ahead = pairs(plan.uv, 1e-3).map(frame.at);
-    if (state.futures) imagined(pen, level, [path[plan.at], ...ahead], look, 3);
-    if (state.subgoals && level > 1) subgoal(pen, level, ahead[0], 9, look);
+    if (state.futures) imagined(pen, number, [path[plan.at], ...ahead], look, 3);
+    if (state.subgoals && number > 1) subgoal(pen, number, ahead[0], 9, look);
   }
   star(pen, frame.at(pairs(map.goal, 1e-3)[0]), 9, true);
   pen.beginPath();
@@ -233,10 +237,11 @@ function drawLatents(canvas, { floor, walk, state, hover, look }) {
   }
 }
 
-const ROW = 15, GUTTER = 54, CURVE = 34;
-const timelineHeight = (levels) => levels * ROW + CURVE + 8;
+const ROW = 15, GUTTER = 54;
+const curveHeight = () => (isSeen() ? 72 : 34);
+const timelineHeight = (levels) => levels * ROW + curveHeight() + 8;
 
-// When each level planned, and below it how many steps were left to the goal.
+// When each level planned, and below it how many steps were left to the goal, or how far it seemed.
 function drawTimeline(canvas, { walk, state, last, look }) {
   const { pen, width } = begin(canvas);
   const depth = walk.levels.length, at = (step) => GUTTER + (step / Math.max(last, 1)) * (width - GUTTER - 10);
@@ -260,10 +265,11 @@ function drawTimeline(canvas, { walk, state, last, look }) {
       pen.fill();
     });
   });
-  const bottom = depth * ROW + CURVE + 2, most = Math.max(1, ...walk.left);
+  const high = curveHeight(), bottom = depth * ROW + high + 2, left = isSeen() ? costsOver(walk) : walk.left;
+  const most = Math.max(isSeen() ? 1e-9 : 1, ...left);
   pen.fillStyle = look.muted;
-  pen.fillText("to goal", 4, bottom - CURVE / 2 + 2);
-  const curve = walk.left.map((left, t) => [at(t), bottom - (Math.max(left, 0) / most) * (CURVE - 8)]);
+  pen.fillText(isSeen() ? "cost" : "to goal", 4, bottom - high / 2 + 2);
+  const curve = left.map((value, t) => [at(t), bottom - (Math.max(value, 0) / most) * (high - 8)]);
   line(pen, [[at(0), bottom], [at(last), bottom]], look.line, 1);
   line(pen, curve, look.muted, 1.5);
   const x = at(Math.min(state.step, last));

@@ -52,19 +52,22 @@ function tick(label, name, state, changed) {
 function legend() {
   const ramp = make("i", { class: "ramp" });
   ramp.style.background = `linear-gradient(to right, ${data.colours.ramp.join(",")})`;
-  const ring = drawn(24, ["circle", { cx: 12, cy: 12, r: 9, fill: "none", stroke: levelColour(3), "stroke-width": 3 }],
+  const top = Math.max(2, ...data.agents.map(({ levels }) => levels));
+  const ring = drawn(24, ["circle", { cx: 12, cy: 12, r: 9, fill: "none", stroke: levelColour(top), "stroke-width": 3 }],
     ["text", { x: 12, y: 16.5, "text-anchor": "middle", "font-size": 12, "font-weight": 700, fill: "currentColor" }]);
-  ring.lastChild.textContent = "3";
+  ring.lastChild.textContent = String(top);
   const dashes = drawn(40, ["path", { d: "M2 12h36", stroke: levelColour(2), "stroke-width": 3, "stroke-dasharray": "5 5", fill: "none" }]);
   const way = drawn(30, ["path", { d: "M3 12h24", stroke: "var(--trail)", "stroke-width": 5, "stroke-linecap": "round" }]);
-  const agent = icon("M21 12L5 4.5v15z");
+  // On a floor plan the agent points somewhere, among latents it is a disc, and the goal is white.
+  const mapped = data.worlds.some(({ kind }) => kind === "cells");
+  const agent = mapped ? icon("M21 12L5 4.5v15z") : drawn(24, ["circle", { cx: 12, cy: 12, r: 7 }]);
   agent.lastChild.setAttribute("fill", "var(--ink)");
   const goal = icon("M12 2l3 7.2 7.5.4-5.8 4.8 2 7.6-6.7-4.2L5.300 22l2-7.600L1.500 9.600 9 9.200z");
-  goal.lastChild.setAttribute("fill", data.colours.goal);
+  goal.lastChild.setAttribute("fill", mapped ? data.colours.goal : "#ffffff");
   goal.lastChild.setAttribute("stroke", "var(--ink)");
   return [
     make("span", {}, agent, "agent"), make("span", {}, way, "way walked"), make("span", {}, goal, "goal"),
-    make("span", {}, dashes, "what a level imagines"), make("span", {}, ring, "subgoal that level 3 hands down"),
+    make("span", {}, dashes, "what a level imagines"), make("span", {}, ring, `subgoal that level ${top} hands down`),
     make("span", { id: "ramp" }, "near the goal", ramp, "far"),
   ];
 }
@@ -87,6 +90,9 @@ function help() {
     make("p", {}, "Colours of the map say how far the chosen level thinks the goal is; the smaller picture shows the"
       + " level's latents of all states of the floor plan, flattened to two dimensions: states that lie together are"
       + " alike to the level. Point at either and the same state is marked in both, for both agents."),
+    make("p", { id: "hint", hidden: true }, "This world has no floor plan. The pictures are its own; small squares are the"
+      + " latents of what is seen in other trajectories, and the plans of all levels that share a latent are drawn in"
+      + " it. The curve is the cost of the level that is looked into. Press a place on the way to go to its step."),
     list,
   ];
 }

@@ -40,8 +40,8 @@ def made(title: str) -> dict[str, Any]:
     )
     task = {"grid": blobs.add(grid.T), "steps": blobs.add(steps.T), "goal": [5.0, 1.0], "shortest": 4}
     content["worlds"].append(
-        {"task": f"{title}-v0", "split": "test", "starts": "far", "seed": 0, "continuous": False, "width": WIDTH,
-         "height": HEIGHT, "step_budget": 9, "episodes": [{**task, "number": 0}, {**task, "number": 1}]}
+        {"kind": "cells", "task": f"{title}-v0", "split": "test", "starts": "far", "seed": 0, "continuous": False,
+         "width": WIDTH, "height": HEIGHT, "step_budget": 9, "episodes": [{**task, "number": 0}, {**task, "number": 1}]}
     )  # fmt: skip
     seen = {"states": blobs.add(states), "headings": 4, "cost": blobs.add(cost.T), "low": 0.0, "high": 8.0,
             "unit": "steps", "rank": 1.0, "goal": [1000, 0], "shown": 0.5,

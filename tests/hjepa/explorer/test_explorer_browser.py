@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from browser import Browser, chromium
 
+from hjepa.explorer.frames import Frames
+from hjepa.explorer.packing import Blobs
 from hjepa.explorer.page import page
+from hjepa.explorer.recording import empty
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,6 +33,11 @@ def file(content: dict[str, Any], tmp_path: Path) -> Path:
     written = tmp_path / "explorer.html"
     written.write_text(page(content), encoding="utf-8")
     return written
+
+
+def fits(browser: Browser) -> bool:
+    """Whether nothing is wider than the window: a phone makes its window as wide as what is on it."""
+    return bool(browser.run("document.documentElement.scrollWidth <= screen.width"))
 
 
 def where(browser: Browser) -> str:
@@ -53,7 +62,7 @@ def inked(browser: Browser, canvas: str) -> int:
 def test_one_visit(browser: Browser, file: Path, content: dict[str, Any]) -> None:
     browser.open(file)
     assert browser.run("document.title") == f"hjepa explorer: {content['title']}"
-    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    assert fits(browser)
     # The fewest levels against the most; both are drawn.
     assert (
         browser.run("[...document.querySelectorAll('#agents > section')].filter(s => !s.hidden).length") == 2
@@ -121,7 +130,7 @@ def test_one_visit(browser: Browser, file: Path, content: dict[str, Any]) -> Non
     assert "3 levels: reached the goal" in browser.run(
         "document.querySelector('#agent-0 .outcome').textContent"
     )
-    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+    assert fits(browser)
     assert browser.requests() == [] and browser.complaints() == []
 
 
@@ -158,3 +167,52 @@ def test_without_scripts(file: Path) -> None:
         assert len(found) == 10
     finally:
         opened.close()
+
+
+def seen_page(folder: Path) -> Path:
+    """A page of two steps in a world without a floor plan, by hand."""
+    content, blobs = empty("seen"), Blobs()
+    frames = Frames(blobs, 4)
+    names = frames.add([np.full((40, 60, 3), 60 * n, np.uint8) for n in range(4)])
+    plans = [{"at": 0, "skipped": 0, "goal": 1, "uv": [500, 500, 900, 900]}]
+    states, shade = np.array([[0, 0], [255, 255]], np.uint8), np.array([254, 0], np.uint8)
+    own = {"states": blobs.add(states), "shade": blobs.add(shade),
+           "costs": [8.0, 4.0, 0.5], "low": 0.0, "high": 9.0, "unit": "squared distance", "goal": [1000, 1000],
+           "path": [0, 0, 500, 500, 1000, 900], "shown": 0.9}  # fmt: skip
+    content["worlds"].append(
+        {"kind": "seen", "task": "Seen-v0", "split": "test", "starts": "goals offset:2", "seed": 0, "step_budget": 4,
+         "every": 1, "observation": "vector", "episodes": [{"number": 0, "goal": names[3], "shortest": 2}]}
+    )  # fmt: skip
+    for levels in (1, 2):
+        walk = {"success": 1, "steps": 2, "frames": names[:3],
+                "levels": [{"plans": plans, "map": own} for _ in range(levels)]}  # fmt: skip
+        content["agents"].append(
+            {"run": "run", "world": 0, "levels": levels, "of": 2, "depth": "trained" if levels == 2 else "truncated",
+             "metric": "l2", "information": "seen", "spans": [1, 4][:levels], "episodes": [walk]}
+        )  # fmt: skip
+    content["blobs"] = blobs.texts
+    written = folder / "seen.html"
+    written.write_text(page(content), encoding="utf-8")
+    return written
+
+
+def test_a_world_without_a_floor_plan(browser: Browser, tmp_path: Path) -> None:
+    browser.open(seen_page(tmp_path))
+    assert fits(browser)
+    shown = "[...document.querySelectorAll('#agent-1 .pictures img')].map(i => i.src)"
+    browser.run("new Promise(done => setTimeout(done, 200))")
+    assert browser.run("[...document.querySelectorAll('.pictures img')].every(i => i.naturalWidth === 60)")
+    before, drawn = browser.run(shown), inked(browser, "#agent-1 .latents")
+    assert "Cost for level 2: 8, at the start 8. Level 2 planned now" in reading(browser, 1)
+    browser.press("ArrowRight")
+    after = browser.run(shown)
+    assert after[0] != before[0] and after[1] == before[1], "the world goes on, the goal stays"
+    assert inked(browser, "#agent-1 .latents") != drawn
+    # Press the end of the way among the latents: the page goes there.
+    x, y, width, height = browser.box("#agent-1 .latents")
+    side = min(width, height) - 28
+    browser.point(x + (width + side) / 2, y + (height - side) / 2 + 0.9 * side, press=True)
+    assert where(browser) == "step 2 of 2" and "Cost for level 2: 0.5" in reading(browser, 1)
+    for key in ("m", "l", "c", "d"):
+        browser.press(key)
+    assert browser.requests() == [] and browser.complaints() == []

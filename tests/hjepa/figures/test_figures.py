@@ -25,6 +25,7 @@ from hjepa.evaluation.records import build_record
 from hjepa.evaluation.statistics import wilson
 from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS
 from hjepa.figures.measured import Row, rows_figure
+from hjepa.figures.routes import Route, Scene, route_panels
 from hjepa.figures.style import GOAL
 from hjepa.figures.subgoals import runs, same_place
 from levels.metrics_names import METRICS
@@ -403,3 +404,16 @@ def test_figures_leave_pyplot_alone() -> None:
         "assert matplotlib.rcParams == before; sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_title_of_ways_fits_on_a_phone() -> None:
+    walls = np.zeros((5, 5), bool)
+    ends = np.array([1.0, 1.0]), np.array([3.0, 3.0])
+    routes = [Route(f"{levels} levels", "", levels) for levels in (1, 2)]
+    scene = Scene("Episode 173, not solved with 10 levels; shortest way 104 steps", walls, *ends, routes)
+    for width in (358, 960):
+        figure = route_panels([scene], width)
+        figure.canvas.draw()
+        title = figure.subfigs[0]._suptitle
+        assert title.get_window_extent().x1 < figure.bbox.width
+        assert ("\n" in title.get_text()) == (width < 400)
