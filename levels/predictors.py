@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from levels.networks import mlp
+from levels.networks import begin_normal, mlp
 from levels.reading import make_reader
 from levels.settings import LevelSettings, World
 
@@ -43,9 +43,9 @@ class Predictor(nn.Module):
         self.outputs = nn.Linear(settings.head, dim)
         self.prior = nn.Linear(hidden, prior_dim)
         # Actions start out clearly different, or gradient descent takes long to tell them apart.
-        nn.init.normal_(self.scale.weight, std=0.5)
+        begin_normal(self.scale.weight, std=0.5)
         nn.init.ones_(self.scale.bias)
-        nn.init.normal_(self.shift.weight, std=0.5)
+        begin_normal(self.shift.weight, std=0.5)
 
     def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
         """What does not depend on the action: (P, N, D), memory -> (P, N, hidden)."""

@@ -68,7 +68,9 @@ class Glimpse(nn.Module):
                 "tokens are read around the places of a latent, and this one has none; set memory null"
             )
         self.maps = places // 2
-        around = torch.arange(-settings.glimpse, settings.glimpse + 1, dtype=torch.float32) * settings.apart
+        # Numbers, which are few, wherever the weights are made: see `levels.networks.begin_normal`.
+        around = torch.arange(-settings.glimpse, settings.glimpse + 1, dtype=torch.float32, device="cpu")
+        around = around * settings.apart
         self.register_buffer("offsets", torch.cartesian_prod(around, around), persistent=False)
         self.outputs = self.maps * len(self.offsets) * settings.channels
 

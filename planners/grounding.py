@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from planners.protocols import LiftingModel, Problem, Trajectory
-from planners.rollouts import sample_rollout
+from planners.rollouts import at_outset, sample_rollout
 
 
 class Unconstrained:
@@ -51,7 +51,7 @@ def imagined_ends(
     Returns:
         (E, M, D_above).
     """
-    problem = Problem(start, memories[0], steps, Unconstrained(), keys)
+    problem = at_outset(models[0], Problem(start, memories[0], steps, Unconstrained(), keys))
     latents = sample_rollout(models[0], problem, candidates).latents
     ends = latents[:, :, -1]
     if danger is not None:

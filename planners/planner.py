@@ -11,7 +11,7 @@ from planners.proposals import Proposal
 from planners.protocols import Model, Plan, Problem
 from planners.refiners import Refiner
 from planners.risk import Risk, risky_cost
-from planners.rollouts import finite_cost, rollout, rollout_flops
+from planners.rollouts import at_outset, finite_cost, rollout, rollout_flops
 
 
 class Planner:
@@ -56,6 +56,7 @@ class Planner:
             if problem.deadline is not None:
                 deadline = min(deadline, problem.deadline)
             problem = replace(problem, deadline=deadline)
+        problem = at_outset(model, problem)
         proposed = self.propose(model, problem)
         refined = self.refine(model, problem, proposed)
         candidates = refined.candidates

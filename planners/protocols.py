@@ -150,6 +150,19 @@ class Aim:
 
 
 @dataclass(frozen=True)
+class Outset:
+    """What is known before anybody acts: all candidates of an episode begin in the same latent.
+
+    Attributes:
+        condition: (E, T, F) of the model, of T rows alike: one tile, see `planners.rollouts.ALIGNED`.
+        prior: (E, T, Q) of its actions.
+    """
+
+    condition: Tensor
+    prior: Tensor
+
+
+@dataclass(frozen=True)
 class Problem:
     """One planning problem per episode.
 
@@ -164,6 +177,8 @@ class Problem:
         aim: where the plan is to lead; None: nobody asks.
         deadline: time of `planners.budgets.clock` after which no further iteration begins and the best found
             by then is the plan; None: no limit.
+        outset: what the first step of all candidates shares, see `planners.rollouts.at_outset`; None: it is computed
+            for each of them.
     """
 
     start: Tensor
@@ -175,6 +190,7 @@ class Problem:
     warm_steps: Tensor | None = None
     deadline: float | None = None
     aim: Aim | None = None
+    outset: Outset | None = None
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from planners.noise import uniform
-from planners.protocols import Model, Problem, Trajectory
+from planners.protocols import Model, Outset, Problem, Trajectory
 
 ALIGNED = 8
 """Matrix products work on tiles of a few rows, and the bits of a row can depend on its place in a tile. Where
 every episode takes a multiple of this many rows, they do not depend on its place among the others."""
+
+
+@torch.no_grad()
+def at_outset(model: Model, problem: Problem) -> Problem:
+    """The problem with what the first step of all candidates shares, for all rollouts that begin there.
+
+    Computed for one tile of rows instead of for every candidate of every rollout, which gives it the same bits. Counted
+    operations are those of computing it for each: what a search may spend does not depend on how it is computed.
+    """
+    condition = model.condition(problem.start.unsqueeze(1).expand(-1, ALIGNED, -1), problem.memory)
+    return replace(problem, outset=Outset(condition, model.prior(condition)))
+
+
+def look(model: Model, problem: Problem, latent: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    """Condition and prior of candidates' latents (E, N, D) before a step, from 0."""
+    shared, count = problem.outset, latent.shape[1]
+    # A part of a tile is not what bits are known of.
+    if step or shared is None or count % ALIGNED:
+        condition = model.condition(latent, problem.memory)
+        return condition, model.prior(condition)
+    # Tile by tile: what is computed of one latent can differ in its last bits from row to row of a tile.
+    tiles = count // ALIGNED
+    return shared.condition.repeat(1, tiles, 1), shared.prior.repeat(1, tiles, 1)
 
 
 def rollout(model: Model, problem: Problem, actions: Tensor) -> Trajectory:
@@ -20,8 +45,8 @@ def rollout(model: Model, problem: Problem, actions: Tensor) -> Trajectory:
     latents, surprise = [], []
     for step in range(horizon):
         action = actions[:, :, step]
-        condition = model.condition(latent, problem.memory)
-        surprise.append(model.space.surprise(model.prior(condition), action))
+        condition, prior = look(model, problem, latent, step)
+        surprise.append(model.space.surprise(prior, action))
         latent = model.advance(latent, condition, action)
         latents.append(latent)
     return Trajectory(problem.start, actions, torch.stack(latents, 2), torch.stack(surprise, 2))
@@ -33,8 +58,7 @@ def sample_rollout(model: Model, problem: Problem, candidates: int) -> Trajector
     latent = problem.start.unsqueeze(1).expand(-1, candidates, -1)
     actions, latents, surprise = [], [], []
     for step in range(problem.horizon):
-        condition = model.condition(latent, problem.memory)
-        prior = model.prior(condition)
+        condition, prior = look(model, problem, latent, step)
         action = model.space.sample(prior, noise[:, :, step])
         surprise.append(model.space.surprise(prior, action))
         latent = model.advance(latent, condition, action)

@@ -52,9 +52,10 @@ class TopDownPlanner:
         off_plan: squared distance in level 1's latent beyond which what happened has left the plan.
         repairs: how often in an episode level 1 may plan again because what happened left its plan; leaving a subgoal
             takes as many of them as it costs.
-        block: episodes per planner call. Calls are padded to this size, so that results have the same bits
-            whatever episodes are planned together. For the same reason a level with a number of candidates or
-            futures that is no multiple of `planners.rollouts.ALIGNED` is planned one episode at a time.
+        block: episodes per planner call, at most. Calls are padded to one of few sizes (`planners.blocks`), so that
+            results have the same bits whatever episodes are planned together. For the same reason a level with a
+            number of candidates or futures that is no multiple of `planners.rollouts.ALIGNED` is planned one episode
+            at a time.
         record: keep every decision, and at level 1 what the best plan would have cost where there are few enough.
         warm_start: try what is left of a level's last plan among its proposals.
 

@@ -15,7 +15,8 @@ from planners.blocks import blocks, pad
 from planners.rollouts import ALIGNED
 
 ENCODED = 64
-"""Observations per call of the encoder, padded: the same bits whatever the number of episodes."""
+"""Observations per call of the encoder, padded: the same bits whatever the number of episodes. One size alone, unlike
+planners' calls: which kernel a convolution takes, and so its bits, depends on how many pictures there are."""
 
 
 class Reader:
@@ -45,7 +46,7 @@ class Reader:
     def write_level(self, k: int, grid: np.ndarray) -> Tensor | None:
         """What level k + 1 remembers of floor plans (E, W, H, 3): (E, W, H, C) or None."""
         plans = torch.from_numpy(grid).to(self._device)
-        parts = [self.stack.write_level(k, padded) for padded, _ in blocks(plans, self.size)]
+        parts = [self.stack.write_level(k, padded) for padded, _ in blocks(plans, self.size, self.size)]
         kept = [part for part in parts if part is not None]
         return torch.cat(kept)[: len(grid)].contiguous() if kept else None
 
@@ -55,7 +56,7 @@ class Reader:
         level = self.stack.level(0)
         parts = [
             level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]
-            for padded, kept in blocks(agent.to(self._device), ENCODED)
+            for padded, kept in blocks(agent.to(self._device), ENCODED, ENCODED)
         ]
         return torch.cat(parts)
 
@@ -68,8 +69,8 @@ class Reader:
             parts = []
             for start in range(0, len(latents[-1]), self.size):
                 rows = slice(start, start + self.size)
-                below, kept = pad(latents[-1][rows], self.size)
-                seen = None if memory is None else pad(memory[rows], self.size)[0]
+                below, kept = pad(latents[-1][rows], self.size, self.size)
+                seen = None if memory is None else pad(memory[rows], self.size, self.size)[0]
                 parts.append(level.encode(below.unsqueeze(1), seen).squeeze(1)[:kept])
             latents.append(torch.cat(parts))
         return latents
@@ -123,9 +124,9 @@ class Reader:
                 continue
             parts = []
             for rows in torch.arange(len(goal)).split(self.size):
-                plans, kept = pad(grid[rows], self.size)
-                ends = pad(goal[rows], self.size)[0]
-                closed = None if zone is None else pad(zone[rows], self.size)[0] > 0
+                plans, kept = pad(grid[rows], self.size, self.size)
+                ends = pad(goal[rows], self.size, self.size)[0]
+                closed = None if zone is None else pad(zone[rows], self.size, self.size)[0] > 0
                 parts.append(critic.field(plans, ends, self.searches.sweeps, closed)[:kept])
             fields.append(torch.cat(parts))
         return fields
@@ -136,7 +137,7 @@ class Reader:
         critic = self.stack.critic(0)
         assert isinstance(critic, FieldCost)
         pictures = torch.from_numpy(np.ascontiguousarray(floor)).to(self._device)
-        parts = [critic.costs(padded)[:kept] for padded, kept in blocks(pictures, self.size)]
+        parts = [critic.costs(padded)[:kept] for padded, kept in blocks(pictures, self.size, self.size)]
         return torch.cat(parts)
 
     @property

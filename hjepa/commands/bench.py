@@ -28,7 +28,7 @@ def run(options: Any) -> None:
     else:
         if options.checkpoint is None:
             raise InputError("no checkpoint to plan with", remedy="name one with --checkpoint")
-        from hjepa.evaluation.evaluate import bench
+        from hjepa.evaluation.bench import bench
 
         measured = bench(options.checkpoint, device=options.device, precision=options.precision)
     print(json.dumps(plain(measured), indent=1))

@@ -15,7 +15,6 @@ import torch
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
-from hjepa.devices import fix_threads, torch_device
 from hjepa.errors import InputError
 from hjepa.evaluation.diagnostics import Finding, diagnose, join_findings
 from hjepa.evaluation.held_out import Evaluation, HeldOut, draw
@@ -25,13 +24,11 @@ from hjepa.evaluation.records import Record, build_record
 from hjepa.evaluation.value_map import VALUE_MAP, ValueMapAgent
 from hjepa.gridworld.guardrails import Lava, Region
 from hjepa.gridworld.short_term_memory import memory_for
-from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.perception import describe_world, world_of
 from hjepa.model.resizing import misfit, resized
 from hjepa.model.stack import Stack
-from hjepa.own_code import check_task
 from planners.noise import combine
-from tasks import EpisodeBatch, TaskSpec, random_success, sample_episodes, task_spec
+from tasks import EpisodeBatch, TaskSpec, random_success
 from tasks.mission_oracles import random_missions
 from tasks.missions import MissionBatch
 from tasks.named import has_twin
@@ -42,7 +39,6 @@ __all__ = [
     "Evaluation",
     "Results",
     "Trace",
-    "bench",
     "evaluate",
     "make_agent",
     "play",
@@ -311,45 +307,6 @@ def watch(stack: Stack, what: Evaluation | str, **words: Any) -> Trace:
         options = replace(options, guardrails=(Region(held.zones),))
     agent = make_agent(stack, asked.task, options, asked.oracle)
     return play(agent, asked.task, held.episodes, 0, asked.seed, held.zones, held.missions)
-
-
-def bench(checkpoint: str, device: str = "auto", precision: str = "32", episodes: int = 32) -> dict[str, Any]:
-    """Speed of planning with a checkpoint: many episodes at once against one after another.
-
-    Args:
-        checkpoint: shipped weights or a run folder.
-        device: see `hjepa.devices`.
-        precision: only ``32`` plans.
-        episodes: how many are planned.
-
-    Returns:
-        seconds per episode both ways and their ratio, milliseconds per replan, threads.
-    """
-    if precision != "32":
-        raise InputError(f"precision {precision!r}", "bench plan", "planning computes in 32 bits")
-    fix_threads()
-    stack, task = load_stack(checkpoint, str(torch_device(device))), describe(checkpoint)["task"]
-    check_task(task, f"checkpoint {checkpoint}")
-    spec, batch = task_spec(task), sample_episodes(task, episodes=episodes)
-    agent = make_agent(stack, spec)
-    begun = time.perf_counter()
-    together = play(agent, spec, batch, 0, 0).results
-    batched = (time.perf_counter() - begun) / episodes
-    alone = min(episodes, 4)
-    begun = time.perf_counter()
-    for i in range(alone):
-        play(agent, spec, batch.select(np.array([i])), i, 0)
-    single = (time.perf_counter() - begun) / alone
-    return {
-        "task": task,
-        "levels": stack.depth,
-        "episodes": episodes,
-        "seconds_per_episode": batched,
-        "seconds_per_episode_alone": single,
-        "speedup": single / batched,
-        "plan_ms": float(np.median(together.plan_ms)),
-        "threads": torch.get_num_threads(),
-    }
 
 
 def peak_mb() -> float:

@@ -60,7 +60,7 @@ class PlanRequest:
         diagnostics: put what is known of every level into the records (`hjepa.evaluation.diagnostics`).
         episode_batch: episodes planned at once; changes time and memory, never the result. None: chosen.
         device: one of `DEVICES`.
-        precision: one of `PRECISIONS`.
+        precision: only ``32`` plans; the other of `PRECISIONS` is for training, and refused.
         overrides: settings of planning that replace the checkpoint's, each ``"key.below=value"``.
         workers: cells planned at once, each in a process of its own, on the CPU.
         progress: folder in which finished work is kept, so that a killed run continues; whoever asks
@@ -98,6 +98,10 @@ class PlanRequest:
         _one_of("perception", self.perception, PERCEPTIONS)
         _one_of("device", self.device, DEVICES)
         _one_of("precision", self.precision, PRECISIONS)
+        if self.precision != "32":
+            raise InputError(
+                f"precision {self.precision!r}", "plan", "planning computes in 32 bits; leave it out"
+            )
         _from_to("episodes", self.episodes, 1, MOST)
         for seed in self.seed:
             _from_to("seed", seed, 0, LARGEST_SEED)

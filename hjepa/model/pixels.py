@@ -105,7 +105,7 @@ class Pixels:
     def read(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Symbols (E, W, H, 3) uint8 of pictures (E, H * tile, W * tile, 3), and agents (E, 3): x, y, heading."""
         grids, agents = [], []
-        for block, kept in blocks(torch.from_numpy(np.ascontiguousarray(frames)), READ):
+        for block, kept in blocks(torch.from_numpy(np.ascontiguousarray(frames)), READ, READ):
             grid, agent = self.encoder(block.to(self._device)).read()
             grids.append(grid[:kept])
             agents.append(agent[:kept])

@@ -68,8 +68,8 @@ class Stack(nn.Module):
         self.levels = nn.ModuleList(built)
         self.probes = nn.ModuleList(PositionProbe(level.latent_dim, world) for level in config.levels)
         for k, level in enumerate(built):
-            self.register_buffer(f"commute_{k}", torch.eye(level.settings.latent_dim))
-            self.register_buffer(f"action_low_{k}", -torch.ones(level.action_dim))
+            self.register_buffer(f"commute_{k}", _identity(level.settings.latent_dim))
+            self.register_buffer(f"action_low_{k}", torch.full((level.action_dim,), -1.0))
             self.register_buffer(f"action_high_{k}", torch.ones(level.action_dim))
         # Squared distances over one stride of each level: (distance, level, quantile).
         self.distances = (*DISTANCES, *config.plan.own_distances)
@@ -396,6 +396,11 @@ class Stack(nn.Module):
     def stride_quantile(self, metric: str, k: int, quantile: float) -> float:
         """Squared distance over one stride of level k + 1 in the data, at one of `QUANTILES`."""
         return float(self.stride_distance[self._row(metric), k, QUANTILES.index(quantile)])
+
+
+def _identity(size: int) -> Tensor:
+    """(size, size). Of zeros, or torch would load its compiler where only shapes are asked for."""
+    return torch.zeros(size, size).fill_diagonal_(1.0)
 
 
 def _number_doors(grid: Tensor) -> Tensor:

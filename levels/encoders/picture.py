@@ -18,7 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from levels.encoders.given import Given
-from levels.networks import mlp
+from levels.networks import begin_normal, mlp
 from levels.pictures import Stem, near, standing_out
 from levels.settings import LevelSettings, Sight
 
@@ -56,7 +56,7 @@ class PictureEncoder(nn.Module):
         self.features = near(channels, channels)
         self.attention = nn.Conv2d(channels, self.maps, 1)
         # Maps begin with a few places each: from a mean over the whole picture nothing can be learned of one of them.
-        nn.init.normal_(self.attention.weight, std=SHARP / channels**0.5)
+        begin_normal(self.attention.weight, std=SHARP / channels**0.5)
         self.register_buffer("sharpness", torch.ones(()))
         self.rest = mlp(self.maps * channels, settings.hidden, settings.latent_dim - 2 * self.maps)
 

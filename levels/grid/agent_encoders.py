@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from levels.encoders.given import Given
-from levels.networks import mlp
+from levels.networks import begin_normal, mlp
 from levels.settings import World
 
 HEADINGS = 4
@@ -37,7 +37,7 @@ class AgentEncoder(nn.Module):
         states = sum(world.slots) or world.doors
         self.doors = nn.Linear(states, hidden, bias=False) if states else None
         if self.doors is not None:
-            nn.init.normal_(self.doors.weight)  # as loud as the coordinates, which are embedded
+            begin_normal(self.doors.weight)  # as loud as the coordinates, which are embedded
         self.layers = mlp(hidden, hidden, latent_dim)
 
     def forward(self, agent: Tensor, memory: Tensor | None = None) -> Tensor:

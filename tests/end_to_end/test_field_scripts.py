@@ -88,9 +88,19 @@ def test_the_harness_knows_the_methods(capsys: pytest.CaptureFixture[str]) -> No
     assert set(run_field.METHODS) == presets
     options = run_field.read_options(["--out", "x", "--methods", "ours-2,gcbc", "--seeds", "3,4"])
     assert (options.methods, options.seeds, options.offsets) == (["ours-2", "gcbc"], (3, 4), (25, 50, 100))
-    config = run_field.configured("ours-2", "hjepa/FourRoomDistractors-v0", 7, ["train.steps=[1,1]"])
+    changed = run_field.read_options(
+        ["--out", "x", "--task", "hjepa/FourRoomDistractors-v0", "--steps", "1", "--set", "train.batch=512"]
+    )
+    config = run_field.configured("ours-2", changed, 7)
     assert (config.task, config.train.seed, config.train.steps) == ("hjepa/FourRoomDistractors-v0", 7, (1, 1))
+    assert config.train.batch == 512
     assert config.levels == load_preset("ours-2").levels
+    four, three = (run_field.configured(name, options, 0) for name in ("ours-4", "ours-3"))
+    assert run_field.in_common(four, three) == 3 and run_field.in_common(four, config) == 0
+    assert (
+        run_field.in_common(*(run_field.configured(name, options, 0) for name in ("h-jepa-2", "h-jepa-3")))
+        == 0
+    )
     with pytest.raises(SystemExit):
         run_field.read_options(["--out", "x", "--methods", "ours-9"])
     assert "method 'ours-9'; choose from" in capsys.readouterr().err

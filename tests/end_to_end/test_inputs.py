@@ -29,6 +29,8 @@ from hjepa.sweeps.sweep import collect_store
 from tasks import StoreError, collect, task_spec
 from tasks.store_files import META
 
+pytestmark = pytest.mark.usefixtures("few_steps_in_file")
+
 PRESET = Path(__file__).parent / "tiny.yaml"
 TASK = "hjepa/NestedRooms-d2-v0"
 

@@ -35,6 +35,8 @@ from hjepa.training.fit import fit
 sys.path.insert(0, str(Path(__file__).parents[1] / "hjepa"))
 from killed import killed_at
 
+pytestmark = pytest.mark.usefixtures("few_steps_in_file")
+
 PRESET = str(Path(__file__).parent / "tiny.yaml")
 TASK = "hjepa/NestedRooms-d2-v0"
 QUICK = ["train.steps=[3,2,2]", "critic.steps=2"]

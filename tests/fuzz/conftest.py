@@ -24,11 +24,3 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     collect_store(config, folder / "data")
     fit(config, folder / "data", folder / "run", device="cpu", progress=False)
     return folder
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    from fuzzing import COUNTS
-
-    for name, counts in sorted(COUNTS.items()):
-        said = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-        terminalreporter.write_line(f"fuzzed {name}: {sum(counts.values())} cases, {said}")

@@ -19,16 +19,16 @@ OURS = ("hjepa", "./run", "python", "uv")
 
 TINY = {
     "collect": ["--episodes", "4", "--length", "30"],
-    "fit": ["--set", "train.steps=[2,2]", "--set", "train.batch=64", "--set", "train.plans=4"],
-    "plan": ["--episodes", "2", "--seed", "0", "--budget-tflops", "0.02", "--workers", "1"],
-    "explore": ["--episodes", "1", "--budget-tflops", "0.02"],
+    "fit": ["--set", "train.steps=[2,2]", "--set", "train.batch=128", "--set", "train.plans=4"],
+    "plan": ["--episodes", "2", "--seed", "0", "--budget-tflops", "0.05", "--workers", "1"],
+    "explore": ["--episodes", "1", "--budget-tflops", "0.05"],
     "ablate": ["--episodes", "2", "--workers", "1"],
     "advise": ["--layouts", "1"],
     "tune": [
         "--episodes",
         "2",
         "--budget-tflops",
-        "0.02",
+        "0.05",
         "--horizons",
         "4",
         "--commits",

@@ -24,6 +24,8 @@ echo "$PWD|$*" >>"$LOG"
 if [ -n "$FAIL" ] && [[ "$*" == *"$FAIL"* ]]; then exit 1; fi
 """
 
+TOGETHER = "-n logical --maxprocesses 8 --dist loadfile"
+
 
 class Clone:
     """A folder with ./run, a pyproject.toml and the stand-in."""
@@ -143,10 +145,46 @@ def test_tests_run_from_anywhere(clone: Clone) -> None:
     clone.run("install")
     (clone.root / "tests").mkdir()
     start = f"{clone.elsewhere}|-P -m pytest -c {clone.root}/pyproject.toml --rootdir {clone.root}"
-    assert clone.run("test")[2] == [f"{start} {clone.root}/tests"]
-    assert clone.run("test", "--slow", "-k", "wilson")[2] == [f"{start} --slow -k wilson {clone.root}/tests"]
+    assert clone.run("test")[2] == [f"{start} {TOGETHER} {clone.root}/tests"]
+    assert clone.run("test", "--slow", "-k", "wilson")[2] == [
+        f"{start} {TOGETHER} --slow -k wilson {clone.root}/tests"
+    ]
     (clone.elsewhere / "test_mine.py").touch()
     assert clone.run("test", "test_mine.py::test_it", "-x")[2] == [f"{start} test_mine.py::test_it -x"]
+
+
+def test_the_callers_number_of_processes_comes_later_and_wins(clone: Clone) -> None:
+    clone.run("install")
+    (call,) = clone.run("test", "-n", "0")[2]
+    assert call.index(TOGETHER) < call.index(" -n 0")
+
+
+TRIAL = """
+import os
+
+def test_it_is_not_alone():
+    assert os.environ["PYTEST_XDIST_WORKER_COUNT"] == "2" and os.environ["OMP_NUM_THREADS"] == "1"
+
+def test_it_ends_well():
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"), [("pass", 0, "3 passed"), ("os._exit(0)", 1, "crashed while running")]
+)
+def test_a_process_of_the_tests_that_ends_is_red(clone: Clone, body: str, code: int, said: str) -> None:
+    """With the real pytest and pytest-xdist, and no plugin beside, which would take seconds."""
+    pytest.importorskip("xdist")
+    clone.run("install")
+    (clone.root / "tests").mkdir()
+    (clone.root / "tests" / "test_trial.py").write_text(TRIAL.format(body=body))
+    (clone.root / "tests" / "test_other.py").write_text("def test_it(): pass\n")
+    (clone.venv / "bin" / "python").write_text(f'#!/usr/bin/env bash\nexec {sys.executable} "$@"\n')
+    alone = {"PYTEST_XDIST_AUTO_NUM_WORKERS": "2", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    process = clone.start("test", "-p", "xdist.plugin", **alone)
+    out, _ = process.communicate()
+    assert process.returncode == code and said in out, out
 
 
 def test_notebooks(clone: Clone) -> None:
@@ -156,7 +194,7 @@ def test_notebooks(clone: Clone) -> None:
     (clone.root / "notebooks").mkdir()
     (clone.root / "notebooks" / "01_quickstart.ipynb").touch()
     (call,) = clone.run("test", "--notebooks")[2]
-    assert "--nbmake" in call and call.endswith("notebooks/01_quickstart.ipynb")
+    assert TOGETHER in call and "--nbmake" in call and call.endswith("notebooks/01_quickstart.ipynb")
 
 
 def test_lint_runs_both_tools_in_the_clone(clone: Clone) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import torch
 
 from planners.objectives import GoalCost, SubgoalCost
 from planners.protocols import LiftingModel, Model
-from planners.rollouts import finite_cost, rollout, rollout_flops, sample_rollout
+from planners.rollouts import ALIGNED, at_outset, finite_cost, rollout, rollout_flops, sample_rollout
 
 
 def test_hand_written_models_satisfy_the_protocols(hand: SimpleNamespace) -> None:
@@ -89,3 +90,30 @@ def test_operations_of_a_rollout(hand: SimpleNamespace) -> None:
 def test_finite_cost_leaves_only_numbers_and_infinity() -> None:
     cost = torch.tensor([1.0, torch.nan, -torch.inf, torch.inf, -2.0])
     assert finite_cost(cost).tolist() == [1.0, torch.inf, torch.inf, torch.inf, -2.0]
+
+
+def test_what_the_first_step_shares_changes_no_bit(hand: SimpleNamespace) -> None:
+    model = hand.neural_levels(16)[0].model
+    generator = torch.Generator().manual_seed(3)
+    start, memory = torch.randn(4, 5, generator=generator), torch.randn(4, 3, generator=generator)
+    posed = replace(hand.problem(start, GoalCost(start, hand.squared), 6), memory=memory)
+    shared = at_outset(model, posed)
+    assert shared.outset is not None and posed.outset is None
+    for candidates in (5, 8, 24):
+        plain, again = (sample_rollout(model, one, candidates) for one in (posed, shared))
+        rolled = rollout(model, shared, plain.actions)
+        for name in ("actions", "latents", "surprise"):
+            assert torch.equal(getattr(plain, name), getattr(again, name))
+            assert torch.equal(getattr(plain, name), getattr(rolled, name))
+
+
+def test_the_first_step_is_looked_at_once(hand: SimpleNamespace) -> None:
+    model = hand.neural_levels(16)[0].model
+    start = torch.randn(4, 5, generator=torch.Generator().manual_seed(3))
+    posed = replace(hand.problem(start, GoalCost(start, hand.squared), 3), memory=torch.zeros(4, 3))
+    looked, condition = [], model.condition
+    model.condition = lambda latent, memory: (looked.append(latent.shape[1]), condition(latent, memory))[1]
+    shared = at_outset(model, posed)
+    for _ in range(2):
+        sample_rollout(model, shared, 24)
+    assert looked == [ALIGNED, 24, 24, 24, 24]

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from planners.blocks import LEAST
 from planners.objectives import GoalCost, SubgoalCost
 from planners.planner import Planner
 from planners.proposals import PriorProposal
@@ -363,8 +364,8 @@ def test_objectives_follow_the_aim(hand: SimpleNamespace) -> None:
     hand.walk(planner, places[[0, 0]].float(), places[[2, 60]].float(), 1)
     assert isinstance(to_goal.problems[0].objective, GoalCost)
     assert isinstance(to_subgoal.problems[0].objective, SubgoalCost)
-    # Calls are padded to blocks of one size.
-    assert [len(spy.problems[0].start) for spy in (to_goal, to_subgoal)] == [8, 8]
+    # Calls are padded, but not to more than it takes.
+    assert [len(spy.problems[0].start) for spy in (to_goal, to_subgoal)] == [LEAST, LEAST]
 
 
 # --- what cannot work -------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def neural_walk(
     return [torch.stack(latents, 1), torch.stack(actions, 1), *left]
 
 
-@pytest.mark.parametrize(("block", "candidates"), [(1, 8), (4, 8), (8, 8), (8, 5)])
+@pytest.mark.parametrize(("block", "candidates"), [(1, 8), (4, 8), (8, 8), (16, 8), (16, 24), (8, 5)])
 def test_results_have_the_same_bits_in_any_company(
     hand: SimpleNamespace, block: int, candidates: int
 ) -> None:
@@ -50,7 +50,8 @@ def test_results_have_the_same_bits_in_any_company(
     assert repaired.sum() > 0 and together[2].unique().numel() > 1, "the episodes differ"
     believing = neural_walk(hand, everyone, block, candidates, float("inf"))
     assert not torch.equal(believing[0], together[0]), "some subgoals are left"
-    for company in (everyone[::-1], [4], [7, 0, 10, 3, 5]):
+    # Of every size of block that there is.
+    for company in (everyone[::-1], [4], [7, 0, 10, 3, 5], [9, 2], everyone[1:9]):
         apart = neural_walk(hand, company, block, candidates)
         for whole, part in zip(together, apart):
             assert torch.equal(part, whole[company])

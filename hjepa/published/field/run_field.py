@@ -4,10 +4,10 @@
         --seeds 0,1,2 --out runs/field
 
 Composes `hjepa collect`, `fit`, `distill` (of presets that clone) and `plan`, and knows nothing else about a method
-than its preset. One training a method and training seed; every evaluation seed draws tasks of its own, the same for all
-methods. Whatever is finished under --out is kept, and the same command goes on: stores and runs by themselves,
-evaluations batch by batch. Lists are ``OUT/<task>/results/<method>-t<training seed>-offset<steps>.json``, records of
-`hjepa plan` with per-episode lists, to be copied beside a card.
+than its preset. One training a method and training seed, where levels that methods have in common are trained once;
+every evaluation seed draws tasks of its own, the same for all methods. Whatever is finished under --out is kept, and
+the same command goes on: stores and runs by themselves, evaluations batch by batch. Lists are
+``OUT/<task>/results/<method>-t<training seed>-offset<steps>.json``, records of
 """
 
 from __future__ import annotations
@@ -34,9 +34,13 @@ HELD_OUT = 1000
 """Held-out trajectories that tasks are drawn from: a tenth of what is trained on, as published."""
 
 
-def configured(method: str, task: str, seed: int, overrides: list[str]) -> RunConfig:
+def configured(method: str, options: argparse.Namespace, seed: int) -> RunConfig:
     """A method's preset on a task, with one training seed."""
-    return load_preset(method, [f"task={task}", f"train.seed={seed}", *overrides])
+    changes = [f"task={options.task}", f"train.seed={seed}", *options.overrides]
+    config = load_preset(method, changes)
+    if options.steps is None:
+        return config
+    return load_preset(method, [*changes, f"train.steps={[options.steps] * len(config.levels)}"])
 
 
 def stores(config: RunConfig, folder: Path) -> tuple[Path, Path]:
@@ -54,9 +58,30 @@ def stores(config: RunConfig, folder: Path) -> tuple[Path, Path]:
     return training, held_out
 
 
-def trained(config: RunConfig, data: Path, run: Path) -> None:
-    """A run of it; and its actors, where the preset follows them."""
-    fit(config, data, run, device="cpu")
+def in_common(config: RunConfig, other: RunConfig) -> int:
+    """How many levels, from the first on, two methods train in the same way one after another.
+
+    Levels that are trained together are not levels in common: what is above them has a say in their loss.
+    """
+    alike = replace(other.train, steps=config.train.steps) == config.train
+    if config.train.schedule != "sequential" or not alike:
+        return 0
+    count = 0
+    for mine, theirs in zip(zip(config.levels, config.train.steps), zip(other.levels, other.train.steps)):
+        if mine != theirs:
+            break
+        count += 1
+    return count
+
+
+def trained(config: RunConfig, data: Path, run: Path, others: dict[Path, RunConfig]) -> None:
+    """A run of it, beginning with the levels it has in common with another one; and its actors, where the preset
+    follows them."""
+    start = max(others, key=lambda other: in_common(config, others[other]), default=None)
+    shared = 0 if start is None else in_common(config, others[start])
+    steps = (*(0 for _ in range(shared)), *config.train.steps[shared:])
+    asked = replace(config, train=replace(config.train, steps=steps))
+    fit(asked, data, run, device="cpu", start=start if shared else None)
     if config.plan.planner == "clone" and not (run / "actors.safetensors").exists():
         distill(str(run), str(data), source="data", seed=config.train.seed)
 
@@ -81,12 +106,14 @@ def evaluated(run: Path, data: Path, offset: int, options: argparse.Namespace, f
 def results(options: argparse.Namespace) -> Iterator[tuple[str, list[Record]]]:
     """Of every method, training seed and offset: what it is called, and its records."""
     folder = options.out / options.task.rpartition("/")[2]
+    known: dict[Path, RunConfig] = {}
     for method in options.methods:
         for seed in options.train_seeds:
-            config = configured(method, options.task, seed, options.overrides)
+            config = configured(method, options, seed)
             data, held_out = stores(config, folder)
             run = folder / "runs" / f"{method}-t{seed}"
-            trained(config, data, run)
+            trained(config, data, run, known)
+            known[run] = config
             for offset in options.offsets:
                 name = f"{method}-t{seed}-offset{offset}"
                 yield name, evaluated(run, held_out, offset, options, folder / "results" / f"{name}.json")
@@ -110,6 +137,7 @@ def read_options(words: list[str] | None = None) -> argparse.Namespace:
     add("--offsets", type=numbers, default=OFFSETS, help="steps from start to goal; default: 25,50,100")
     add("--episodes", type=int, default=200, help="tasks of each seed; default: 200")
     add("--budget-tflops", type=float, help="per episode; default: as hjepa plan")
+    add("--steps", type=int, help="of training of each level; default: as the preset says")
     add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="of every preset")
     add("--out", type=Path, required=True)
     options = parser.parse_args(words)

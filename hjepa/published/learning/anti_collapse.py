@@ -1,10 +1,15 @@
-"""Trains level 1 of `nested-d2` with every way not to collapse, with inverse dynamics and without.
+"""Trains level 1 of `nested-d2` with every way not to collapse, with inverse dynamics and without, and plans with it.
 
     hjepa collect --preset nested-d2 --out d2.data
-    python hjepa/published/learning/anti_collapse.py --data d2.data --out runs [--seeds 0] [--steps 300]
+    python hjepa/published/learning/anti_collapse.py --data d2.data --out runs [--seeds 0,1,2] [--steps 600]
 
-Runs that are there are not trained again. `anti_collapse.json` beside the runs gets one row per run: what level 1 shows
-in the mean of its last five logged steps, and when the monitor warned.
+First the weights of each way's own terms are swept, all by the same factors, with inverse dynamics and a training seed
+of their own: the factor whose level 1 solves most validation tasks is kept, of equals the one nearest 1. Then every
+way is trained with each seed, with inverse dynamics and without, and plans the same test tasks alone, as a flat agent
+under plain L2. Runs that are there are not trained again, and what was planned is not planned again.
+
+`anti_collapse.json` beside the runs has one row per run: what level 1 shows in the mean of its last five logged steps,
+when the monitor warned, and its record of the tasks. `anti_collapse-sweep.json` has those of the sweep.
 """
 
 from __future__ import annotations
@@ -19,11 +24,19 @@ from typing import Any
 
 from hjepa.config import RunConfig, override, parse_config, read_preset
 from hjepa.errors import InputError
+from hjepa.evaluation.plan_request import PlanRequest
+from hjepa.evaluation.records import Record, read_records, write_json
 from hjepa.model.checkpoints import describe
+from hjepa.sweeps.plan_cells import plan_command
 from hjepa.training.collapse import CollapseWarning
 from hjepa.training.fit import fit
 
 KINDS = ("none", "vicreg", "distillation", "rate_reduction", "barlow", "sigreg", "contrastive")
+TERMS = {"vicreg": ("variance", "covariance"), "rate_reduction": ("rate_reduction",), "barlow": ("barlow",),
+         "sigreg": ("sigreg",), "contrastive": ("contrastive",), "distillation": ("similarity",)}  # fmt: skip
+"""The weights that are a way's own. Distillation has no term; what pulls against it is the similarity term."""
+FACTORS = (0.2, 1.0, 5.0)
+SWEEP_SEED = 100
 SHOWN = ("loss", "prediction", "inverse", "effective_rank", "spread", "position_error", "ahead_1", "ahead_4",
          "ahead_8")  # fmt: skip
 
@@ -35,26 +48,62 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0", help="of training, with commas")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--plans", type=int, default=4, help="floor plans in a batch")
+    parser.add_argument("--validation", type=int, default=64, help="tasks that choose a factor")
+    parser.add_argument("--episodes", type=int, default=200, help="test tasks of each run")
+    parser.add_argument(
+        "--factors", default="", help="KIND=FACTOR,...: what a sweep chose; none is swept then"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    factors = {
+        name: float(value)
+        for name, _, value in (word.partition("=") for word in options.factors.split(",") if word)
+    }
+    factors = factors or chosen_factors(options)
     rows: list[dict[str, Any]] = []
-    for seed, kind, inverse in product(options.seeds.split(","), KINDS, (0.0, 1.0)):
-        rows.append(run(options, kind, inverse, int(seed)))
-        (options.out / "anti_collapse.json").write_text(json.dumps(rows, indent=1) + "\n")
+    for seed, kind, inverse in product(options.seeds.split(","), KINDS, (1.0, 0.0)):
+        row = run(options, kind, inverse, int(seed), factors.get(kind, 1.0))
+        rows.append({**row, "record": planned(options, row["run"], "test", options.episodes)})
+        write_json(options.out / "anti_collapse.json", rows)
 
 
-def run(options: argparse.Namespace, kind: str, inverse: float, seed: int) -> dict[str, Any]:
-    """One row."""
-    config = level_1(
-        f"levels.0.anti_collapse={kind}", f"levels.0.loss.inverse={inverse}", f"train.seed={seed}",
-        f"train.batch={options.batch}", f"train.plans={options.plans}", f"train.steps=[{options.steps}]",
-        "train.log_every=10", "train.metric_trajectories=16",
+def given_factors(text: str) -> dict[str, float]:
+    """What ``--factors`` says."""
+    pairs = (word.partition("=") for word in text.split(",") if word)
+    return {name: float(value) for name, _, value in pairs}
+
+
+def chosen_factors(options: argparse.Namespace) -> dict[str, float]:
+    """Of every way with terms of its own, the factor of its weights that solves most validation tasks."""
+    best: dict[str, tuple[float, float, float]] = {}
+    rows: list[dict[str, Any]] = []
+    for kind, factor in product(TERMS, FACTORS):
+        row = run(options, kind, 1.0, SWEEP_SEED, factor)
+        record = planned(options, row["run"], "validation", options.validation)
+        rows.append({**row, "record": record})
+        write_json(options.out / "anti_collapse-sweep.json", rows)
+        score = (float(record["success_rate"]), -abs(factor - 1.0), factor)
+        best[kind] = max(best.get(kind, score), score)
+    return {kind: factor for kind, (_, _, factor) in best.items()}
+
+
+def run(options: argparse.Namespace, kind: str, inverse: float, seed: int, factor: float) -> dict[str, Any]:
+    """One training, as a row."""
+    content = level_1()
+    content["levels"][0]["anti_collapse"] = kind
+    weights = content["levels"][0]["loss"]
+    weights["inverse"] = inverse
+    standard = parse_config(content, "nested-d2").levels[0].loss
+    weights |= {term: standard.of(term) * factor for term in TERMS.get(kind, ())}
+    config = configured(
+        content, f"train.seed={seed}", f"train.batch={options.batch}", f"train.plans={options.plans}",
+        f"train.steps=[{options.steps}]", "train.log_every=10", "train.metric_trajectories=64",
     )  # fmt: skip
-    folder = options.out / f"{kind}-{'with' if inverse else 'without'}-{seed}"
-    note = folder.with_suffix(".warned.json")
+    folder = options.out / f"{kind}-x{factor:g}-{'with' if inverse else 'without'}-{seed}"
+    note = folder.with_name(f"{folder.name}.warned.json")
     if not folder.exists():
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
@@ -64,22 +113,42 @@ def run(options: argparse.Namespace, kind: str, inverse: float, seed: int) -> di
     with (folder / "metrics.csv").open(newline="") as stream:
         last = list(csv.DictReader(stream))[-5:]
     return {
-        "anti_collapse": kind, "inverse_dynamics": inverse > 0, "train_seed": seed, "steps": options.steps,
-        "batch": options.batch, "plans": options.plans, "warned": warned[0] if warned else None,
-        "checkpoint_sha256": describe(folder)["sha256"], "data_sha256": describe(folder)["data_sha256"],
+        "run": folder.name, "anti_collapse": kind, "factor": factor, "inverse_dynamics": inverse > 0,
+        "train_seed": seed, "steps": options.steps, "batch": options.batch, "plans": options.plans,
+        "warned": warned[0] if warned else None, "checkpoint_sha256": describe(folder)["sha256"],
+        "data_sha256": describe(folder)["data_sha256"],
         **{name: round(sum(float(row[name]) for row in last) / len(last), 4) for name in SHOWN if last[0][name]},
     }  # fmt: skip
 
 
-def level_1(*changes: str) -> RunConfig:
-    """The preset with level 1 alone, and changes."""
+def planned(options: argparse.Namespace, name: str, split: str, episodes: int) -> Record:
+    """The record of a run that plans alone, under plain L2."""
+    file = options.out / f"{name}.{split}.json"
+    if not file.exists():
+        request = PlanRequest(
+            checkpoint=str(options.out / name), task="hjepa/NestedRooms-d2-v0", levels=(1,), episodes=episodes,
+            split=split, metric=("l2",), device="cpu",
+        )  # fmt: skip
+        write_json(file, plan_command(request))
+    (record,) = read_records(file)
+    return record
+
+
+def level_1() -> dict[str, Any]:
+    """The preset with level 1 alone, the flat agent of plain L2."""
     content, path = read_preset("nested-d2")
     if not isinstance(content, dict):
         raise InputError("holds no preset", str(path), "mend the file")
     content["levels"], content["train"]["steps"] = content["levels"][:1], [1]
     content["plan"] |= {"horizon": [8], "share": [1.0], "metric": "l2"}
     content.pop("critic")
-    return parse_config(override(content, changes), str(path))
+    content["plan"].pop("subgoals", None)
+    return content
+
+
+def configured(content: dict[str, Any], *changes: str) -> RunConfig:
+    """A checked configuration."""
+    return parse_config(override(content, changes), "nested-d2")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,3 +28,26 @@ def test_memories_do_not_depend_on_the_place_in_a_block(block: int) -> None:
         for together, own in zip(whole, alone):
             assert together is not None and own is not None
             assert torch.equal(together[row], own[0])
+
+
+@pytest.mark.parametrize("block", [4, 16])
+def test_plans_of_an_agent_that_sees_have_the_same_bits_in_blocks_of_all_sizes(block: int) -> None:
+    stack = hjepa.load_stack("nested-d2")
+    settings = replace(stack.config.plan, block=block, metric="critic")
+    agent = make_agent(stack, task_spec(TASK), AgentOptions(settings=settings, budget_tflops=0.01))
+    batch = sample_episodes(TASK, "validation", episodes=11, seed=0)
+
+    def planned(rows: list[int]) -> list[torch.Tensor]:
+        """What one step leaves behind in some of the episodes."""
+        some = batch.select(np.array(rows))
+        goal, seen = some.goal_observation, some.start_observation
+        episodes = agent.begin(seen, goal, torch.tensor(rows) + 100)
+        agent.act(episodes, seen)
+        state = episodes.plan
+        left = [state.expected, state.flops, *(level.actions for level in state.levels)]
+        return [*left, *(memory for memory in episodes.memories if memory is not None)]
+
+    together = planned(list(range(11)))
+    for company in ([3], [9, 2], [10, 0, 5, 6, 1], [8, 7, 6, 5, 4, 3, 2, 1]):
+        for whole, part in zip(together, planned(company)):
+            assert torch.equal(whole[company], part)

@@ -12,7 +12,8 @@ import hjepa
 from hjepa.agent.options import AgentOptions
 from hjepa.config import load_preset
 from hjepa.errors import InputError
-from hjepa.evaluation.evaluate import evaluate, make_agent
+from hjepa.evaluation.evaluate import make_agent
+from hjepa.evaluation.playing import play
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
 from levels.costs.field import FieldCost
@@ -59,10 +60,17 @@ def test_the_cost_of_a_plan_is_the_steps_from_where_it_ends_to_the_subgoal(stack
 
 
 def test_it_plans_the_same_in_any_company(stack: Stack) -> None:
-    together = evaluate(stack, TASK, episodes=3, budget_tflops=0.01)
-    apart = evaluate(stack, TASK, episodes=3, budget_tflops=0.01, episode_batch=1)
-    assert together["steps"] == apart["steps"]
-    assert together["tflops_per_episode"] == apart["tflops_per_episode"] <= 0.01
+    spec = replace(task_spec(TASK), step_budget=12)
+    episodes = sample_episodes(TASK, "test", episodes=3, seed=0)
+    agent = make_agent(stack, spec, AgentOptions(budget_tflops=0.003))
+    together = play(agent, spec, episodes, 0, 0)
+    assert (together.results.planned[:, 0] > 1).all() and together.results.planned[:, 1].any()
+    assert (together.results.flops <= 0.003e12).all()
+    for number in range(3):
+        apart = play(agent, spec, episodes.select(np.array([number])), number, 0)
+        steps = apart.agent.shape[1]
+        assert (apart.agent[0] == together.agent[number, :steps]).all()
+        assert apart.results.flops[0] == together.results.flops[number]
 
 
 def test_a_told_critic_is_refused_in_one_line() -> None:

@@ -85,7 +85,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr(config, "read_preset", read_preset)
     stand_in("hjepa.training.fit", fit=fit)
     stand_in("hjepa.sweeps.plan_cells", plan_command=plan_command)
-    stand_in("hjepa.evaluation.evaluate", bench=lambda *a, **k: {"ms": np.float32(2)})
+    stand_in("hjepa.evaluation.bench", bench=lambda *a, **k: {"ms": np.float32(2)})
     stand_in("hjepa.demo", run=run_demo)
     return calls
 
@@ -120,7 +120,7 @@ def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Pat
         *("--seed", "5", "--split", "validation", "--tasks", "uniform", "--metric", "l2,commute"),
         *("--planner", "adam,exhaustive", "--budget-tflops", "0.5,1", "--oracle", "none,dynamics"),
         *("--episode-batch", "3", "--set", "plan.a=1", "--set", "plan.b=[1, 2]", "--device", "cpu"),
-        *("--precision", "bf16", "--diagnostics", "--workers", "3", "--json", str(file)),
+        *("--precision", "32", "--diagnostics", "--workers", "3", "--json", str(file)),
     )
     assert code == 0
     assert calls == [
@@ -142,7 +142,7 @@ def test_plan_passes_every_option_and_writes_records(calls: Calls, tmp_path: Pat
                 workers=3,
                 episode_batch=3,
                 device="cpu",
-                precision="bf16",
+                precision="32",
                 overrides=["plan.a=1", "plan.b=[1, 2]"],
                 progress=file.with_name("out.json.partial"),
             ),
@@ -290,6 +290,10 @@ PLAN = ["plan", "--checkpoint", "x", "--task", TASK]
         (["fit", "--preset", "missing", "--data", "d", "--out", "o"], "choose from small"),
         (["report", "nowhere", "--out", "page.html"], "nowhere: no such file or folder"),
         (["bench", "plan"], "--checkpoint"),
+        (
+            ["plan", "--checkpoint", "x", "--task", TASK, "--precision", "bf16"],
+            "planning computes in 32 bits",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -104,7 +104,7 @@ def test_words_say_the_same_as_objects(stack: Stack) -> None:
     assert not both
 
 
-def test_records_are_the_same_in_words_and_in_batches(stack: Stack) -> None:
+def test_records_are_the_same_in_words_and_in_batches(stack: Stack, few_steps: None) -> None:
     objects = evaluate(stack, Evaluation(task_spec(D2), AgentOptions(2, 0.05), episodes=3))
     words = hjepa.evaluate(stack, D2, levels=2, budget_tflops=0.05, episodes=3, episode_batch=2)
     assert lasting(objects) == lasting(words)
@@ -113,7 +113,7 @@ def test_records_are_the_same_in_words_and_in_batches(stack: Stack) -> None:
     assert watch(stack, D2, levels=1, budget_tflops=0.05).results.steps.shape == (1,)
 
 
-def test_an_evaluation_goes_on_from_what_was_kept(stack: Stack) -> None:
+def test_an_evaluation_goes_on_from_what_was_kept(stack: Stack, few_steps: None) -> None:
     class Kept:
         def __init__(self, parts: list[Results]) -> None:
             self.parts, self.told = parts, 0

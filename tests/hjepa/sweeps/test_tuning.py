@@ -83,7 +83,7 @@ def test_tuning_keeps_everything_and_chooses_the_best(
     assert found["split"] == "validation" and len(found["checkpoint_sha256"]) == 64
 
 
-@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.usefixtures("in_this_process", "few_steps")
 def test_the_flat_agent_may_have_walks_of_its_own(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +97,7 @@ def test_the_flat_agent_may_have_walks_of_its_own(
         assert sum("walks" in row for row in found["metrics"][metric]["tried"]) == tries
 
 
-@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.usefixtures("in_this_process", "few_steps")
 def test_what_lies_between_levels_is_tuned_where_there_are_several(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +117,7 @@ def test_what_lies_between_levels_is_tuned_where_there_are_several(
     assert sum("reached" in row for row in tried) >= 1 and sum("pace" in row for row in tried) >= 1
 
 
-@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.usefixtures("in_this_process", "few_steps")
 def test_horizons_that_are_asked_for_are_the_ones_tried(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +132,7 @@ def test_horizons_that_are_asked_for_are_the_ones_tried(
     assert [(row["horizon"], row["commit"]) for row in tried] == [(1, 1), (3, 1), (3, 3)]
 
 
-@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.usefixtures("in_this_process", "few_steps")
 def test_a_killed_tuning_goes_on_after_its_last_trial(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +171,7 @@ def test_a_killed_tuning_goes_on_after_its_last_trial(
     assert tune(0, episodes=2) != whole and planned, "trials of other tasks are no trials of these"
 
 
-@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.usefixtures("in_this_process", "few_steps")
 def test_a_second_round_starts_from_the_best_of_the_first(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

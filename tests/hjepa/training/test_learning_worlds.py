@@ -14,6 +14,7 @@ from hjepa.agent.options import AgentOptions
 from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent, watch
+from hjepa.evaluation.held_out import Evaluation
 from hjepa.figures.walk import read_walk
 from hjepa.model.checkpoints import describe, load_stack, save_stack
 from hjepa.model.perception import see, world_of
@@ -66,10 +67,12 @@ def test_a_stack_learns_from_trajectories_of_the_world(task: str, store: Traject
 
 def test_it_plans_there(task: str) -> None:
     stack = untrained(task).eval().requires_grad_(False)
-    record = evaluate(stack, task, episodes=2, budget_tflops=0.004)
+    spec = replace(task_spec(task), step_budget=24)
+    asked = Evaluation(spec, AgentOptions(budget_tflops=0.004), episodes=2)
+    record = evaluate(stack, asked)
     assert record["tasks"] == task_spec(task).kinds[0]
     assert record["tflops_per_episode"] <= 0.004 and record["levels"] == stack.depth
-    again = evaluate(stack, task, episodes=2, budget_tflops=0.004, episode_batch=1)
+    again = evaluate(stack, replace(asked, episode_batch=1))
     assert again["steps"] == record["steps"] and again["success"] == record["success"]
 
 
