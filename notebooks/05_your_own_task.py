@@ -113,20 +113,8 @@ hjepa.figures.training_curves(OUT / "run")
 # what random actions reach.
 
 # %%
-asked = [
-    "plan",
-    "--checkpoint",
-    f"{OUT}/run",
-    "--task",
-    TASK,
-    "--goals",
-    "offset:25",
-    "--data",
-    f"{OUT}/held-out",
-]
-main(
-    [*asked, "--success", "distance:0.2", "--episodes", "24", "--workers", "1", "--json", f"{OUT}/plan.json"]
-)
+asked = ["plan", "--checkpoint", f"{OUT}/run", "--task", TASK, "--goals", "offset:25", "--data", f"{OUT}/held-out"]
+main([*asked, "--success", "distance:0.2", "--episodes", "24", "--workers", "1", "--json", f"{OUT}/plan.json"])
 
 # %%
 records = json.loads((OUT / "plan.json").read_text())
