@@ -79,7 +79,7 @@ def test_every_row_of_the_figure_has_its_list() -> None:
     depth = script("depth_worth")
     for _, card, file, flat in depth.ROWS:
         assert (depth.PUBLISHED / card / file).is_file()
-        assert flat is None or (depth.PUBLISHED / flat / "results.json").is_file()
+        assert flat is None or (depth.PUBLISHED / flat).is_file()
 
 
 def test_the_harness_knows_the_methods(capsys: pytest.CaptureFixture[str]) -> None:

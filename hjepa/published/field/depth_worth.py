@@ -25,30 +25,36 @@ PUBLISHED = Path(__file__).parents[1]
 
 ROWS = (
     ("rooms 2x2, seen", "nested-d2", "results.json", None),
-    ("rooms 2x2, told", "told-nested-d2", "results.json", "told-flat-d2"),
+    ("rooms 2x2, told", "told-nested-d2", "results.json", "told-flat-d2/results.json"),
     ("rooms 2x2, images", "nested-d2-images", "results.json", None),
     ("rooms 4x4, seen", "nested-d3", "results.json", None),
     ("rooms 4x4, images", "nested-d3-images", "results.json", None),
-    ("rooms 4x4, told", "told-nested-d3", "results.json", "told-flat-d3"),
-    ("rooms 8x8, told", "told-nested-d4", "results.json", "told-flat-d4"),
+    ("rooms 4x4, told", "told-nested-d3", "results.json", "told-flat-d3/results.json"),
+    ("rooms 8x8, told", "told-nested-d4", "results.json", "told-flat-d4/results.json"),
     ("demo, seen", "demo", "results.json", None),
     ("FourRooms, seen", "four-rooms", "results.json", None),
     ("FourRooms, told", "told-four-rooms", "results.json", None),
     ("MultiRoom-N6, told", "told-multi-room", "results.json", None),
     ("point 4x4, told", "told-nested-point-d3", "results.json", None),
+    ("TwoRoom, 25 steps, images", "two-room", "offset-25.json", "two-room/offset-25.json"),
+    ("TwoRoom, 50 steps, images", "two-room", "offset-50.json", "two-room/offset-50.json"),
+    ("TwoRoom, 100 steps, images", "two-room", "results.json", "two-room/results.json"),
     ("Pendulum, seen", "seen", "pendulum.json", None),
 )
-"""What is shown, the card and the list in it, and whose flat agent is the one level; None: level 1 of the stack."""
+"""What is shown, the card and the list in it, and the list of the flat agent, trained and tuned for itself, that is the
+one level; None: level 1 of the stack."""
 
-COSTS = {"l2": "plain L2", "imagined": "imagined commute time", "critic": "critic"}
+COSTS = {"l2": "plain L2", "commute": "commute time", "critic": "critic"}
+METRICS = {"l2": ("l2",), "commute": ("imagined", "commute"), "critic": ("critic",)}
+"""Commute time is measured on imagined walks where floor plans are new, on trajectories where there is one plan."""
 MARKERS = {2: "o", 3: "s", 4: "D"}
 
 
-def of_metric(card: str, file: str, metric: str) -> dict[int, dict[int, dict[str, Any]]]:
+def of_cost(file: str, cost: str) -> dict[int, dict[int, dict[str, Any]]]:
     """Levels -> evaluation seed -> record, of what plans by itself on test tasks."""
     found: dict[int, dict[int, dict[str, Any]]] = {}
-    for record in read_records(PUBLISHED / card / file):
-        if record["metric"] == metric and record["split"] == "test" and record["oracle"] is None:
+    for record in read_records(PUBLISHED / file):
+        if record["metric"] in METRICS[cost] and record["split"] == "test" and record["oracle"] is None:
             found.setdefault(record["levels"], {})[record["seed"]] = record
     return found
 
@@ -73,9 +79,9 @@ def all_rows() -> list[dict[str, Any]]:
     """Every difference that the lists hold."""
     rows = []
     for name, card, file, flat in ROWS:
-        for metric in COSTS:
-            records = of_metric(card, file, metric)
-            own_flat = of_metric(flat, "results.json", metric).get(1) if flat else None
+        for cost in COSTS:
+            records = of_cost(f"{card}/{file}", cost)
+            own_flat = of_cost(flat, cost).get(1) if flat else None
             if own_flat:
                 records[1] = own_flat
             for levels in sorted(records):
@@ -83,7 +89,7 @@ def all_rows() -> list[dict[str, Any]]:
                 if found:
                     fair = levels > 2 or bool(own_flat)
                     rows.append(
-                        {"row": name, "card": card, "metric": metric, "levels": levels, "flat": fair, **found}
+                        {"row": name, "card": card, "cost": cost, "levels": levels, "flat": fair, **found}
                     )
     return rows
 
@@ -93,8 +99,8 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
     names = [name for name, *_ in ROWS if any(row["row"] == name for row in rows)]
     figure = new_figure(11.0, 0.62 * len(names) + 1.9)
     panels = figure.subplots(1, len(COSTS), sharey=True, sharex=True)
-    for axes, (metric, title) in zip(panels, COSTS.items()):
-        _panel(axes, [row for row in rows if row["metric"] == metric], names)
+    for axes, (cost, title) in zip(panels, COSTS.items()):
+        _panel(axes, [row for row in rows if row["cost"] == cost], names)
         axes.set_title(title, fontsize=BODY, color=INK, loc="left")
     panels[0].set_yticks(range(len(names)), names, fontsize=SMALL)
     panels[0].set_ylim(len(names) - 0.45, -0.55)
@@ -154,7 +160,7 @@ def shown(rows: list[dict[str, Any]]) -> str:
         value, lo, hi = (100 * number for number in row["gain"])
         rates = f"{100 * row['fewer']:.1f} -> {100 * row['more']:.1f}"
         mark = "" if row["flat"] else " (against level 1 of the stack)"
-        what = f"{row['row']} | {row['metric']} | {row['levels']} less {row['levels'] - 1}{mark}"
+        what = f"{row['row']} | {row['cost']} | {row['levels']} less {row['levels'] - 1}{mark}"
         lines.append(f"| {what} | {row['tasks']} | {rates} | {value:+.1f} ({lo:.1f}, {hi:.1f}) |")
     return "\n".join(lines)
 
