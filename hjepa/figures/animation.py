@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.animation import FuncAnimation, PillowWriter
@@ -29,8 +29,9 @@ def plan_animation(
 ) -> FuncAnimation:
     """One frame per environment step, the start included.
 
-    A line in the colour of a level is the plan it follows, from where the agent stood when it was made; the large
-    ring is the subgoal that the plan hands down. A level that was skipped shows nothing until it plans again.
+    A line in the colour of a level is the plan it follows, from where the agent stood when it was made: dashed above
+    level 1, where it joins predictions many steps apart and may cross walls. The large ring is the subgoal that the
+    plan hands down. A level that was skipped shows nothing until it plans again.
 
     Args:
         trace: from `hjepa.evaluation.evaluate.play` with an agent made with ``record=True``.
@@ -97,7 +98,7 @@ def _animation(
     ]
     depth = max(len(walk.plans) for walk in walks)
     handles = [
-        Line2D([], [], color=level_colour(k), linewidth=3, label=f"plan of level {k}")
+        Line2D([], [], color=level_colour(k), linewidth=3, linestyle=_stroke(k), label=f"plan of level {k}")
         for k in range(depth, 0, -1)
     ]
     if depth > 1:
@@ -132,8 +133,8 @@ class _Panel:
         for level in range(1, len(walk.plans) + 1):
             colour = level_colour(level)
             thick = 1.2 + 0.8 * level
-            self.lines += axes.plot([], [], color=colour, linewidth=thick, marker=".", markersize=7,
-                                    zorder=3 + 1 / level, gid=f"plan-level-{level}")  # fmt: skip
+            self.lines += axes.plot([], [], color=colour, linewidth=thick, linestyle=_stroke(level), marker=".",
+                                    markersize=7, zorder=3 + 1 / level, gid=f"plan-level-{level}")  # fmt: skip
             ring = 5.0 + 4.0 * level
             self.rings += axes.plot([], [], "o", markersize=ring, markerfacecolor="none", markeredgecolor=colour,
                                     markeredgewidth=2.4, zorder=5, gid=f"subgoal-level-{level}")  # fmt: skip
@@ -175,8 +176,13 @@ def save_gif(
     animation.save(os.fspath(path), writer=PillowWriter(fps=fps), dpi=dpi)  # type: ignore[arg-type]
 
 
+def _stroke(level: int) -> Literal["-"] | tuple[float, tuple[float, float]]:
+    """Of a plan's line: whole at level 1, which predicts every step, else dashed."""
+    return "-" if level == 1 else (0.0, (2.0, 0.8))
+
+
 def _status(walk: Walk, step: int) -> str:
-    where = f"step {step} of {walk.steps}, {int(walk.left[step])} steps to the goal"
+    where = f"step {step} of {walk.steps}, shortest way left: {int(walk.left[step])} steps"
     if step < walk.steps:
         return where
     if not walk.success:

@@ -1,7 +1,15 @@
-"""Trains level 1 of `nested-d2` with every way not to collapse, with inverse dynamics and without, and plans with it.
+"""Trains level 1 of `nested-d2` or of `two-room` with every way not to collapse, with inverse dynamics and without, and
+plans with it.
 
     hjepa collect --preset nested-d2 --out d2.data
     python hjepa/published/learning/anti_collapse.py --data d2.data --out runs [--seeds 0,1,2] [--steps 600]
+
+    held="--preset two-room --set collect.plans=1000"
+    hjepa collect --preset two-room --out two-room.data
+    hjepa collect $held --set collect.split=validation --set collect.seed=2 --out validation.data
+    hjepa collect $held --set collect.split=test --set collect.seed=1 --out test.data
+    python hjepa/published/learning/anti_collapse.py --preset two-room --data two-room.data \\
+           --validation-data validation.data --test-data test.data --out runs
 
 First the weights of each way's own terms are swept, all by the same factors, with inverse dynamics and a training seed
 of their own: the factor whose level 1 solves most validation tasks is kept, of equals the one nearest 1. Then every
@@ -28,6 +36,7 @@ from hjepa.evaluation.plan_request import PlanRequest
 from hjepa.evaluation.records import Record, read_records, write_json
 from hjepa.model.checkpoints import describe
 from hjepa.sweeps.plan_cells import plan_command
+from hjepa.sweeps.plan_worlds import plan_in_world
 from hjepa.training.collapse import CollapseWarning
 from hjepa.training.fit import fit
 
@@ -36,6 +45,14 @@ TERMS = {"vicreg": ("variance", "covariance"), "rate_reduction": ("rate_reductio
          "sigreg": ("sigreg",), "contrastive": ("contrastive",), "distillation": ("similarity",)}  # fmt: skip
 """The weights that are a way's own. Distillation has no term; what pulls against it is the similarity term."""
 FACTORS = (0.2, 1.0, 5.0)
+WORLDS = {
+    "nested-d2": {"horizon": [8], "share": [1.0], "metric": "l2"},
+    "two-room": {"horizon": [16], "commit": 4, "haste": 0.0, "ground": 0, "share": [1.0], "metric": "l2"},
+}
+"""Of each preset that can be tried, how its level 1 plans alone under plain L2."""
+ROLLOUT = 16
+OFFSET = 50
+"""Steps between start and goal in trajectories of `two-room`."""
 SWEEP_SEED = 100
 SHOWN = ("loss", "prediction", "inverse", "effective_rank", "spread", "position_error", "ahead_1", "ahead_4",
          "ahead_8")  # fmt: skip
@@ -45,7 +62,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--preset", choices=sorted(WORLDS), default="nested-d2")
     parser.add_argument("--data", type=Path, required=True)
+    for split in ("validation", "test"):
+        parser.add_argument(
+            f"--{split}-data", type=Path, help="trajectories that goals of two-room are drawn from"
+        )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0", help="of training, with commas")
     parser.add_argument("--steps", type=int, default=600)
@@ -58,11 +80,9 @@ def main() -> None:
     )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    factors = {
-        name: float(value)
-        for name, _, value in (word.partition("=") for word in options.factors.split(",") if word)
-    }
-    factors = factors or chosen_factors(options)
+    if options.preset == "two-room" and None in (options.validation_data, options.test_data):
+        parser.error("two-room needs --validation-data and --test-data")
+    factors = given_factors(options.factors) or chosen_factors(options)
     rows: list[dict[str, Any]] = []
     for seed, kind, inverse in product(options.seeds.split(","), KINDS, (1.0, 0.0)):
         row = run(options, kind, inverse, int(seed), factors.get(kind, 1.0))
@@ -92,14 +112,14 @@ def chosen_factors(options: argparse.Namespace) -> dict[str, float]:
 
 def run(options: argparse.Namespace, kind: str, inverse: float, seed: int, factor: float) -> dict[str, Any]:
     """One training, as a row."""
-    content = level_1()
+    content = level_1(options.preset)
     content["levels"][0]["anti_collapse"] = kind
     weights = content["levels"][0]["loss"]
     weights["inverse"] = inverse
-    standard = parse_config(content, "nested-d2").levels[0].loss
+    standard = parse_config(content, options.preset).levels[0].loss
     weights |= {term: standard.of(term) * factor for term in TERMS.get(kind, ())}
     config = configured(
-        content, f"train.seed={seed}", f"train.batch={options.batch}", f"train.plans={options.plans}",
+        options.preset, content, f"train.seed={seed}", f"train.batch={options.batch}", f"train.plans={options.plans}",
         f"train.steps=[{options.steps}]", "train.log_every=10", "train.metric_trajectories=64",
     )  # fmt: skip
     folder = options.out / f"{kind}-x{factor:g}-{'with' if inverse else 'without'}-{seed}"
@@ -117,7 +137,7 @@ def run(options: argparse.Namespace, kind: str, inverse: float, seed: int, facto
         "train_seed": seed, "steps": options.steps, "batch": options.batch, "plans": options.plans,
         "warned": warned[0] if warned else None, "checkpoint_sha256": describe(folder)["sha256"],
         "data_sha256": describe(folder)["data_sha256"],
-        **{name: round(sum(float(row[name]) for row in last) / len(last), 4) for name in SHOWN if last[0][name]},
+        **{name: round(sum(float(row[name]) for row in last) / len(last), 4) for name in SHOWN if last[0].get(name)},
     }  # fmt: skip
 
 
@@ -126,29 +146,35 @@ def planned(options: argparse.Namespace, name: str, split: str, episodes: int) -
     file = options.out / f"{name}.{split}.json"
     if not file.exists():
         request = PlanRequest(
-            checkpoint=str(options.out / name), task="hjepa/NestedRooms-d2-v0", levels=(1,), episodes=episodes,
+            checkpoint=str(options.out / name), task=level_1(options.preset)["task"], levels=(1,), episodes=episodes,
             split=split, metric=("l2",), device="cpu",
         )  # fmt: skip
-        write_json(file, plan_command(request))
+        goals = {"validation": options.validation_data, "test": options.test_data}[split]
+        if goals is None:
+            write_json(file, plan_command(request))
+        else:
+            write_json(file, plan_in_world(request, goals=f"offset:{OFFSET}", data=str(goals)))
     (record,) = read_records(file)
     return record
 
 
-def level_1() -> dict[str, Any]:
+def level_1(preset: str) -> dict[str, Any]:
     """The preset with level 1 alone, the flat agent of plain L2."""
-    content, path = read_preset("nested-d2")
+    content, path = read_preset(preset)
     if not isinstance(content, dict):
         raise InputError("holds no preset", str(path), "mend the file")
     content["levels"], content["train"]["steps"] = content["levels"][:1], [1]
-    content["plan"] |= {"horizon": [8], "share": [1.0], "metric": "l2"}
-    content.pop("critic")
-    content["plan"].pop("subgoals", None)
+    content["levels"][0]["rollout"] = ROLLOUT
+    content["plan"] |= WORLDS[preset]
+    content.pop("critic", None)
+    for name in ("subgoals", "flat"):
+        content["plan"].pop(name, None)
     return content
 
 
-def configured(content: dict[str, Any], *changes: str) -> RunConfig:
+def configured(preset: str, content: dict[str, Any], *changes: str) -> RunConfig:
     """A checked configuration."""
-    return parse_config(override(content, changes), "nested-d2")
+    return parse_config(override(content, changes), preset)
 
 
 if __name__ == "__main__":
