@@ -14,10 +14,13 @@ from matplotlib.axes import Axes
 
 from hjepa.evaluation.records import pooled, read_records, success_interval
 from hjepa.figures.groups import metric_style
-from hjepa.figures.style import BODY, INK, MUTED, REFERENCE, SMALL, level_colour, new_figure, plain_axes
+from hjepa.figures.style import BODY, INK, MUTED, SMALL, new_figure, plain_axes
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "hjepa" / "published"
+
+DISTANCES = (("#222222", "o"), ("#777777", "s"), ("#AAAAAA", "^"))
+"""Of goals, from far to near: lightness, for hues are costs and levels."""
 
 Points = list[tuple[str, dict[str, Any]]]
 """What stands under a point, and its record, pooled over evaluation seeds."""
@@ -28,14 +31,14 @@ class Series:
     """Points of one kind.
 
     Attributes:
-        joined: whether a line joins them.
+        apart: whether the first is another agent, which no line joins to the rest.
     """
 
     name: str
     colour: str
     marker: str
     points: Points
-    joined: bool = True
+    apart: bool = False
 
 
 def find(card: str, file: str = "results.json", **wanted: Any) -> dict[str, Any]:
@@ -56,44 +59,38 @@ def seen_rooms() -> list[Series]:
     series = []
     for metric in ("l2", "imagined", "critic"):
         points = [(str(n), find("nested-d2", levels=n, metric=metric)) for n in (1, 2, 3)]
-        series.append(Series(metric, *metric_style(metric), points))
+        name = "critic, learned" if metric == "critic" else metric
+        series.append(Series(name, *metric_style(metric), points))
     return series
 
 
-def other_layouts() -> list[Series]:
-    """The same weights on kinds of layouts that they never saw."""
-    kinds = ("comb", "spiral", "braid")
-    series = []
-    for levels, marker in ((1, "o"), (3, "s")):
-        points = [
-            (kind, find("nested-d2", "layouts-veto.json", task=f"hjepa/Layouts-{kind}-s9-v0", levels=levels))
-            for kind in kinds
-        ]
-        series.append(
-            Series(
-                f"{levels} level{'s' if levels > 1 else ''}",
-                level_colour(levels),
-                marker,
-                points,
-                joined=False,
-            )
+def two_room() -> list[Series]:
+    """The field's two rooms, from images: one level, two and three, by how far away the goal is."""
+    files = {100: "results.json", 50: "offset-50.json", 25: "offset-25.json"}
+    return [
+        Series(
+            f"{steps} steps away",
+            colour,
+            marker,
+            [(str(n), find("two-room", file, levels=n)) for n in (1, 2, 3)],
         )
-    return series
+        for (steps, file), (colour, marker) in zip(files.items(), DISTANCES)
+    ]
 
 
 def told_rooms() -> list[Series]:
     """8x8 rooms, told: the flat agent made for itself, and the stack cut to 2, 3 and 4 levels."""
     series = []
-    for metric, name in (("imagined", "imagined"), ("critic", "grid value map")):
+    for metric, name in (("imagined", "imagined"), ("critic", "value map of the true grid")):
         points = [("flat", find("told-flat-d4", levels=1, metric=metric, budget_tflops=0.04))]
         points += [(str(n), find("told-nested-d4", levels=n, metric=metric)) for n in (2, 3, 4)]
-        series.append(Series(name, *metric_style(metric), points))
+        series.append(Series(name, *metric_style(metric), points, apart=True))
     return series
 
 
 PANELS = (
     ("2x2 rooms, seen from symbols", "levels (1: flat)", "cost", 0.07, seen_rooms),
-    ("Other layouts, never trained on", "layout", "cost: critic", 0.07, other_layouts),
+    ("TwoRoom, seen from images", "levels (1: flat)", "goal", 0.07, two_room),
     ("8x8 rooms, told coordinates", "levels (flat: trained for itself)", "cost", 0.52, told_rooms),
 )
 """Title, words below, words above the legend, its height, and what makes the series."""
@@ -116,15 +113,26 @@ def draw(panel: Axes, series: list[Series], where: str, what: str, height: float
             color=each.colour,
             marker=each.marker,
             markersize=6,
-            linestyle="-" if each.joined else "none",
-            linewidth=1.2,
+            linestyle="none",
             elinewidth=1.6,
             capsize=2.5,
             label=each.name,
         )
+        first = 1 if each.apart else 0
+        panel.plot(across[first:], rates[first:], color=each.colour, linewidth=1.2)
     names = [name for name, _ in series[0].points]
+    floors = {each.points[0][1]["random_success_rate"] for each in series}
+    which = f", {series[0].name}" if len(floors) > 1 and what == "goal" else ""
     floor = [100 * series[0].points[number][1]["random_success_rate"] for number in range(len(names))]
-    panel.plot(range(len(names)), floor, "_", color=REFERENCE, markersize=16, label="random actions")
+    panel.plot(
+        range(len(names)),
+        floor,
+        "_",
+        color=INK,
+        markersize=18,
+        markeredgewidth=1.6,
+        label=f"random actions{which}",
+    )
     panel.set_xticks(range(len(names)), names, fontsize=BODY)
     panel.set_xlim(-0.5, len(names) - 0.5)
     panel.set_ylim(-4, 104)
@@ -163,7 +171,12 @@ def main(out: Path = HERE / "img" / "success.png") -> None:
                 )
     axes[0].set_ylabel("test tasks solved (%)", fontsize=BODY, color=INK)
     figure.text(
-        0.5, -0.045, "bars: 95 % intervals, clustered by floor plan", ha="center", fontsize=SMALL, color=MUTED
+        0.5,
+        -0.045,
+        "bars: 95 % intervals, clustered by floor plan (2x2 rooms: only 8 of them)",
+        ha="center",
+        fontsize=SMALL,
+        color=MUTED,
     )
     out.parent.mkdir(exist_ok=True)
     figure.savefig(out, dpi=170, bbox_inches="tight", metadata={"Software": None})
