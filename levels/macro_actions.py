@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from levels.gathering import mean_of, own_noise
 from levels.networks import mlp
 
 
@@ -68,8 +69,8 @@ CHUNK_ENCODERS: dict[str, Callable[[int, int, int, int], nn.Module]] = {
 
 
 def categorical_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean cross-entropy of target distributions (..., A) under logits (..., A)."""
-    return -(target * logits.log_softmax(-1)).sum(-1).mean()
+    """Mean cross-entropy of target distributions (..., A) under logits (..., A), of however many there are."""
+    return mean_of(-(target * logits.log_softmax(-1)).sum(-1).flatten())
 
 
 def gaussian_parameters(prior: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,7 +90,7 @@ def gaussian_loss(prior: Tensor, action: Tensor) -> Tensor:
 def gaussian_draw(described: Tensor) -> Tensor:
     """Draws (..., A) from diagonal Gaussians (..., 2A) by torch's global generator, differentiable in both."""
     mean, log_std = gaussian_parameters(described)
-    return mean + log_std.exp() * torch.randn_like(mean)
+    return mean + log_std.exp() * own_noise(torch.randn_like, mean)
 
 
 def gaussian_divergence(described: Tensor, prior: Tensor) -> Tensor:
@@ -128,6 +129,6 @@ def one_hot_draw(probabilities: Tensor) -> Tensor:
     What is not a number draws something all the same, so that it shows in the loss and not as an error here.
     """
     cumulative = probabilities.cumsum(-1)
-    noise = torch.rand_like(cumulative[..., :1])
+    noise = own_noise(torch.rand_like, cumulative[..., :1])
     index = (noise * cumulative[..., -1:] >= cumulative).sum(-1).clamp_max(probabilities.shape[-1] - 1)
     return F.one_hot(index, probabilities.shape[-1]).to(probabilities.dtype)

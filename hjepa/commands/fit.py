@@ -21,6 +21,14 @@ def add_arguments(parser: Any) -> None:
         "--start", metavar="RUN", help="begin with the weights of another run; levels with 0 steps keep them"
     )
     add_device(parser)
+    parser.add_argument(
+        "--devices", type=int, default=1, metavar="N",
+        help="GPUs that train together, or processes on the CPU, each with its share of every batch; default: 1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--callback", action="append", default=[], metavar="MODULE:NAME",
+        help="a Lightning callback of your own, a class that takes no arguments; may be repeated",
+    )  # fmt: skip
     add_allow(parser)
     parser.add_argument(
         "--logger", choices=["tensorboard", "wandb"], help="gets what stands in metrics.csv as well"
@@ -60,6 +68,8 @@ def run(options: Any) -> None:
         precision=options.precision,
         start=options.start,
         logger=options.logger,
+        devices=options.devices,
+        callbacks=options.callback,
     )
     print(options.out)
 

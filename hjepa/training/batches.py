@@ -20,6 +20,22 @@ from hjepa.training.sources import Source
 
 
 @dataclass(frozen=True)
+class Share:
+    """Which part of every batch a process gets that trains with others: its number, from 0, and how many they are."""
+
+    number: int = 0
+    count: int = 1
+
+    def of(self, plans: int) -> slice:
+        """Its floor plans, of so many."""
+        each = plans // self.count
+        return slice(self.number * each, (self.number + 1) * each)
+
+
+ALL = Share()
+
+
+@dataclass(frozen=True)
 class Batch:
     """Windows for one level.
 
@@ -108,6 +124,7 @@ def draw(
     told: bool = True,
     every: int = 1,
     table: LatentTable | None = None,
+    share: Share = ALL,
 ) -> Batch:
     """The batch of one level at one step.
 
@@ -122,18 +139,21 @@ def draw(
             nothing, and of one that sees from any.
         every: steps between two observations.
         table: level 1's latents, where they do not change any more.
+        share: of the batch that is wanted; what is drawn is the same for all.
     """
     train, rng = config.train, _generator(config, step, level)
     plans, each = train.plans, train.batch // (config.levels[level].rollout * train.plans)
     pieces = source.pieces(rng, each * plans, length, plans)
     action = as_tensor(pieces.action).view(plans, each, length - 1, *pieces.action.shape[2:])
     moments = pieces.rows[:, ::every].reshape(plans, each, -1)
+    mine, whole = share.of(plans), moments
+    moments, action = moments[mine], action[mine]
     if told:
         grid, agent = source.layout(moments[:, 0, 0]), as_tensor(source.show(moments))
         return Batch(level, torch.from_numpy(grid), agent, action)
     layout = np.arange(plans)
-    context = moments[layout, rng.integers(0, each, plans), rng.integers(0, moments.shape[2], plans)]
-    state = source.state(pieces.rows[:, :: config.spans[level]].reshape(plans, each, -1))
+    context = whole[layout, rng.integers(0, each, plans), rng.integers(0, whole.shape[2], plans)][mine]
+    state = source.state(pieces.rows[:, :: config.spans[level]].reshape(plans, each, -1)[mine])
     return Batch(
         level,
         torch.from_numpy(source.layout(context)),
@@ -150,7 +170,7 @@ def _generator(config: RunConfig, step: int, stream: int) -> np.random.Generator
 
 
 def draw_critic(
-    source: Source, config: RunConfig, step: int, table: LatentTable | None = None
+    source: Source, config: RunConfig, step: int, table: LatentTable | None = None, share: Share = ALL
 ) -> CriticBatch:
     """The batch of the critics at one step: clips as long as there are, a later moment of one of them as the goal."""
     settings = config.critic
@@ -158,9 +178,9 @@ def draw_critic(
     rng = _generator(config, step, 255)
     length, plans, each = source.clip, settings.plans, settings.trajectories
     pieces = source.pieces(rng, plans * each, length, plans)
-    moment = rng.integers(length // 4, length, plans)
-    goal = torch.from_numpy(rng.integers(0, each, plans)), torch.from_numpy(moment)
-    moments = pieces.rows.reshape(plans, each, length)
+    moment, mine = rng.integers(length // 4, length, plans), share.of(plans)
+    goal = torch.from_numpy(rng.integers(0, each, plans)[mine]), torch.from_numpy(moment[mine])
+    moments = pieces.rows.reshape(plans, each, length)[mine]
     grid = torch.from_numpy(source.layout(moments[:, 0, 0]))
     if table is None:
         return CriticBatch(grid, as_tensor(source.show(moments)), goal)
@@ -174,8 +194,9 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         source: of windows.
         config: run.
         lengths: observations in a window, per level.
-        stack: in training, if it sees; None: it is told.
         first_step: tells the step to begin with.
+        stack: in training, if it sees; None: it is told.
+        share: of every batch.
     """
 
     def __init__(
@@ -185,9 +206,10 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         lengths: list[int],
         first_step: Callable[[], int],
         stack: Stack | None = None,
+        share: Share = ALL,
     ) -> None:
         self.source, self.config, self.lengths, self.first_step = source, config, lengths, first_step
-        self.stack = stack
+        self.stack, self.share = stack, share
         self.table = None if stack is None or not stack.sees else LatentTable(stack, source)
 
     def __iter__(self) -> Iterator[list[Batch | CriticBatch]]:
@@ -196,16 +218,16 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
             if levels:
                 yield [self._draw(k, step) for k, _ in levels]
             else:
-                yield [draw_critic(self.source, self.config, step, self.table)]
+                yield [draw_critic(self.source, self.config, step, self.table, self.share)]
 
     def _draw(self, k: int, step: int) -> Batch:
         length, stack = self.lengths[k], self.stack
         if stack is None or not stack.sees:
-            return draw(self.source, self.config, k, length, step)
+            return draw(self.source, self.config, k, length, step, share=self.share)
         train = self.config.train
         settled = train.keep_encoder or (k and train.schedule == "sequential")
         table = self.table if settled else None
-        return draw(self.source, self.config, k, length, step, False, stack.every(k), table)
+        return draw(self.source, self.config, k, length, step, False, stack.every(k), table, self.share)
 
 
 class TrajectoryData(L.LightningDataModule):
@@ -221,8 +243,9 @@ class TrajectoryData(L.LightningDataModule):
         def first_step() -> int:
             return 0 if self.trainer is None else self.trainer.global_step
 
+        share = ALL if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
         # Loading is far faster than a training step: no worker processes.
-        batches = Batches(self.source, self.config, self.lengths, first_step, self.stack)
+        batches = Batches(self.source, self.config, self.lengths, first_step, self.stack, share)
         return DataLoader(batches, batch_size=None)
 
     def transfer_batch_to_device(

@@ -1,4 +1,4 @@
-"""Lightning's trainer as every training here uses it: on one device, without files of its own."""
+"""Lightning's trainer as every training here uses it: without files of its own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from torch.multiprocessing import ProcessRaisedException
 
 from hjepa.devices import accelerator, quiet_lightning
+from hjepa.errors import InputError
 
 
 def run_trainer(
@@ -20,11 +23,13 @@ def run_trainer(
     refresh: int | None,
     callbacks: Sequence[Callback] = (),
     settings: dict[str, Any] | None = None,
+    processes: int = 1,
     **fit: Any,
 ) -> None:
     """Train a module.
 
-    A job of Slurm, or of another launcher, is not taken for one of this training's: it runs on one device.
+    A job of Slurm, or of another launcher, is not taken for one of this training's: its processes are those asked for
+    here.
 
     Args:
         module: trained in place.
@@ -33,16 +38,19 @@ def run_trainer(
         refresh: steps between two looks of the progress bar; None: there is none.
         callbacks: besides the bar.
         settings: further ones of `lightning.Trainer`.
+        processes: that train together, each with a device and an equal share of the data.
         fit: arguments of `lightning.Trainer.fit`, such as the data.
 
     Raises:
         KeyboardInterrupt: as it came; Lightning makes it an exit of the process.
+        InputError: as it came, also from one of several processes.
     """
     bar = [] if refresh is None else [TQDMProgressBar(refresh_rate=refresh)]
     with quiet_lightning():
         trainer = L.Trainer(
             accelerator=accelerator(device),
-            devices=1,
+            devices=processes,
+            strategy="auto" if processes == 1 else _together(device),
             plugins=[LightningEnvironment()],
             max_steps=steps,
             callbacks=[*callbacks, *bar],
@@ -57,10 +65,25 @@ def run_trainer(
         except SystemExit:
             if not trainer.interrupted:
                 raise
+        except ProcessRaisedException as error:
+            # Of what another process raised only the text comes back, a traceback that ends in it.
+            _, mine, text = str(error).rpartition(f"{InputError.__module__}.{InputError.__qualname__}: ")
+            if not mine:
+                raise
+            raise InputError(text) from None
         finally:
             _restore(handlers)
     if trainer.interrupted:
         raise KeyboardInterrupt
+
+
+def _together(device: str) -> DDPStrategy:
+    """Data parallel processes, forked so that nothing has to be sent to them: a store may be larger than memory.
+
+    Levels that do not train at a step have no gradients, which is looked up anew at each.
+    """
+    backend = "gloo" if accelerator(device) == "cpu" else None
+    return DDPStrategy(start_method="fork", process_group_backend=backend, find_unused_parameters=True)
 
 
 def _handlers() -> dict[signal.Signals, Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from levels.anti_collapse.base import AntiCollapse, centred
-from levels.anti_collapse.gathering import gathered
+from levels.gathering import gathered
 
 
 class BarlowTwins(AntiCollapse):

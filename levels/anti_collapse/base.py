@@ -11,7 +11,7 @@ class AntiCollapse(nn.Module):
     """A way not to collapse: terms of the loss, what the prediction aims at, or both.
 
     Terms are unweighted; their weights stand in `levels.settings.LossWeights`. What they measure is measured over the
-    moments of all processes that train together (`levels.anti_collapse.gathering`).
+    moments of all processes that train together (`levels.gathering`).
 
     Args:
         encoder: of the level; a part that needs one of its own takes a copy.

@@ -15,7 +15,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from levels.anti_collapse.base import AntiCollapse
-from levels.anti_collapse.gathering import gathered
+from levels.gathering import gathered
 
 
 class Contrastive(AntiCollapse):

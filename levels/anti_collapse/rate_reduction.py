@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from levels.anti_collapse.base import AntiCollapse, centred
-from levels.anti_collapse.gathering import gathered
+from levels.gathering import gathered
 
 
 class RateReduction(AntiCollapse):

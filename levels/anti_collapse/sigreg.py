@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from levels.anti_collapse.base import AntiCollapse, centred
-from levels.anti_collapse.gathering import gathered, shared
+from levels.gathering import gathered, shared
 
 
 class SIGReg(AntiCollapse):

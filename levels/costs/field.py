@@ -23,6 +23,7 @@ from levels.costs.base import Ahead, CostHead
 from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
 from levels.costs.kinds import Given
 from levels.encoders.picture import PLACE
+from levels.gathering import gathered
 from levels.pictures import Stem, near
 from levels.settings import Sight
 
@@ -84,6 +85,7 @@ class FieldCost(CostHead):
             latent: (P, n, L, D) along trajectories.
             later: (..., S, D) latents that different actions lead to from the same moments.
         """
+        latent, later = gathered(latent), gathered(later)
         along = latent[..., : 2 * self.maps].unflatten(-1, (2, self.maps))
         step = (along[:, :, 1:] - along[:, :, :-1]).square().mean((0, 1, 2)).sum(0)
         far = along.var(2).mean((0, 1)).sum(0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from levels.gathering import averaged, mean_of
+
 FAR = 500.0
 """Steps to go that stand for no way at all."""
 
@@ -26,7 +28,7 @@ def times_taken(there: Tensor) -> Tensor:
 def hindsight_loss(estimate: Tensor, taken: Tensor, under: float) -> Tensor:
     """Squared errors of estimates (n,) relative to the times taken (n,); those that are too low weigh ``under``."""
     error = estimate - taken
-    return ((error.square() / (HINDSIGHT + taken)) * torch.where(error > 0, 1.0, under)).mean()
+    return mean_of((error.square() / (HINDSIGHT + taken)) * torch.where(error > 0, 1.0, under))
 
 
 def claim_loss(claimed: Tensor, best: Tensor) -> Tensor:
@@ -45,4 +47,4 @@ def claim_loss(claimed: Tensor, best: Tensor) -> Tensor:
     """
     known = (claimed > 2 * LOOK_AHEAD) & (best < FAR / 2)
     short = (best - claimed).clamp_min(0).square() / (HINDSIGHT + best)
-    return (short * known).sum() / known.sum().clamp_min(1)
+    return (short * known).sum() / averaged(known.sum().float()).clamp_min(1)

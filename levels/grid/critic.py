@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
 from levels.costs.kinds import Given
+from levels.gathering import anywhere
 from levels.grid.agent_encoders import HEADINGS
 from levels.grid.memory import SYMBOLS
 from levels.networks import mlp
@@ -196,8 +197,9 @@ class Critic(nn.Module):
             sure = self._sure(latent, place)
             known &= sure & sure[plan, trajectory, moment][:, None, None]
         # Goals nobody knows the place of say nothing about costs: they would only draw them to nothing.
-        idle = apart and not bool(known.any())
-        if not bool(known.any()):
+        some = anywhere(known.any())
+        idle = apart and not some
+        if not some:
             # The goals themselves, or a mean of nothing would be no number.
             known[plan, trajectory, moment] = True
         error = estimate[known] - taken[known]

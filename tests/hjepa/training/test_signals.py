@@ -13,7 +13,7 @@ import torch
 from hjepa.config import load_preset
 from hjepa.errors import InputError
 from hjepa.model.stack import Stack
-from hjepa.training import fit as fitting
+from hjepa.training import module as fitting
 from hjepa.training.batches import Batch, draw
 from hjepa.training.collapse import LEAST_SPREAD, CollapseMonitor, CollapseWarning
 from hjepa.training.fit import fit

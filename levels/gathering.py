@@ -1,4 +1,5 @@
-"""Statistics over the batches of all processes that train together, exact and differentiable.
+"""Statistics over the batches of all processes that train together, exact and differentiable; themselves where one
+trains alone.
 
 Each process computes the same statistic of everything. The gradient of a shard is summed over processes, and the mean
 of gradients that data parallel training takes over them makes it that of one process with the whole batch.
@@ -6,6 +7,7 @@ of gradients that data parallel training takes over them makes it that of one pr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,6 +28,42 @@ def shared(values: Tensor) -> Tensor:
     if _together():
         dist.broadcast(values, 0)
     return values
+
+
+def mean_of(values: Tensor) -> Tensor:
+    """Mean of values (n,) of which every process holds as many as it found: 0 of none.
+
+    Averaged over processes it is the mean of all values.
+    """
+    if not _together():
+        return values.mean() if len(values) else values.sum()
+    return values.sum() / averaged(values.new_tensor(float(len(values)))).clamp_min(1 / dist.get_world_size())
+
+
+def averaged(value: Tensor) -> Tensor:
+    """The mean of all processes' values, without a gradient."""
+    if not _together():
+        return value
+    whole = value.detach().clone()
+    dist.all_reduce(whole)
+    return whole / dist.get_world_size()
+
+
+def anywhere(found: Tensor) -> bool:
+    """Whether a bool () is true in any process, so that all take the same way on."""
+    return bool(averaged(found.float()) > 0)
+
+
+def own_noise(draw: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
+    """Noise like a tensor (P, ...): this process's part of what one with the whole batch would draw.
+
+    Args:
+        draw: `torch.rand_like` or another; the random state has to be the same in all processes.
+    """
+    if not _together():
+        return draw(like)
+    count = dist.get_world_size()
+    return draw(like.new_empty(count * len(like), *like.shape[1:])).chunk(count)[dist.get_rank()]
 
 
 def _together() -> bool:
