@@ -1,34 +1,67 @@
-"""Measure speed: `tasks` steps environments and reads windows, `plan` plans with a checkpoint."""
+"""Measure speed: each piece of work beside what people would otherwise do, in turns in one run.
+
+Kinds: `tasks` steps environments, `windows` draws training windows of pictures, `training` takes training steps, `plan`
+plans, `actor` acts, `growth` says how costs grow, `memory` what is held. Processor time, where the CPU computes.
+"""
 
 from __future__ import annotations
 
-import json
+import sys
+from pathlib import Path
 from typing import Any
 
+from hjepa.bench.kinds import KINDS
 from hjepa.commands._options import add_allow, add_device, known_task
 from hjepa.errors import InputError
 
 
 def add_arguments(parser: Any) -> None:
-    parser.add_argument("what", choices=["tasks", "plan"], help="what to measure")
+    parser.add_argument("what", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS.ours)}; default: all")
     parser.add_argument("--task", metavar="ID", help="for tasks: which one; default: of middle size")
-    parser.add_argument("--checkpoint", metavar="NAME_OR_DIR", help="for plan: weights or run folder")
+    parser.add_argument("--checkpoint", metavar="NAME_OR_DIR", help="for plan and growth; default: nested-d3")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="of everything; default: 3")
+    parser.add_argument("--json", metavar="FILE", help="where the list of rows goes")
     add_device(parser)
     add_allow(parser)
 
 
 def run(options: Any) -> None:
-    from hjepa.json_files import plain
+    from hjepa.bench.kinds import measured
+    from hjepa.bench.row import Options
+    from hjepa.devices import fix_threads, torch_device
+    from hjepa.json_files import write_json
+    from hjepa.model.checkpoints import describe
 
-    if options.what == "tasks":
-        from tasks import throughput
+    kinds = options.what or list(KINDS.ours)
+    for kind in kinds:
+        if kind not in KINDS.ours:
+            raise InputError(f"kind {kind!r}", "bench", f"choose from {', '.join(KINDS.ours)}")
+    if options.precision != "32":
+        raise InputError(f"precision {options.precision!r}", "bench", "planning computes in 32 bits")
+    if options.repeats < 1:
+        raise InputError(f"{options.repeats} repeats", "bench", "give 1 or more")
+    asked: dict[str, Any] = {"repeats": options.repeats, "device": torch_device(options.device)}
+    if options.task is not None:
+        asked["task"] = known_task(options.task).id
+    if options.checkpoint is not None:
+        describe(options.checkpoint)
+        asked["checkpoint"] = options.checkpoint
+    fix_threads()
+    found = []
+    for kind in kinds:
+        print(f"measuring {kind} ...", file=sys.stderr)
+        for row in measured(kind, Options(**asked)):
+            print(said(row.plain()), flush=True)
+            found.append(row.plain())
+            if options.json is not None:
+                write_json(Path(options.json), found)
 
-        task = {} if options.task is None else {"task_id": known_task(options.task).id}
-        measured = throughput.measure(**task)
-    else:
-        if options.checkpoint is None:
-            raise InputError("no checkpoint to plan with", remedy="name one with --checkpoint")
-        from hjepa.evaluation.bench import bench
 
-        measured = bench(options.checkpoint, device=options.device, precision=options.precision)
-    print(json.dumps(plain(measured), indent=1))
+def said(row: dict[str, Any]) -> str:
+    """A row in two lines."""
+    bar = "" if row["floor"] is None else f", floor {row['floor']:.3g}: {'met' if row['met'] else 'not met'}"
+    return (
+        f"{row['work']}: {row['ours']:.4g} {row['unit']}\n"
+        f"    against {row['against']}: {row['theirs']:.4g}; ratio {row['ratio']:.3g}"
+        f" ({row['least']:.3g} to {row['most']:.3g}){bar}"
+    )

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 import pytest
 
-from tasks import throughput
+from tasks import collect, throughput
 
 
 @pytest.mark.parametrize("task_id", ["hjepa/NestedRooms-d2-v0", "MiniGrid-FourRooms-v0"])
-def test_measurements_are_complete(task_id: str) -> None:
-    figures = throughput.measure(task_id, num_envs=8, seconds=0.02, transitions=2_000)
-    speeds = {name: value for name, value in figures.items() if name.endswith("_per_s")}
-    assert len(speeds) == 6 and all(value > 0 for value in speeds.values())
-    least, most = figures["ratio_spread"]
-    assert 0 < least <= figures["ratio"] <= most
-    assert figures["ratio_floor"] == throughput.FLOOR
-
-
-def test_ratios_are_taken_side_by_side() -> None:
-    found = throughput.ratios("ratio", [10.0, 30.0, 80.0], [5.0, 10.0, 20.0])
-    assert found == {"ratio": 3.0, "ratio_spread": [2.0, 4.0]}
-    assert throughput.ratios("ratio", [10.0], [None]) == {"ratio": None, "ratio_spread": None}
+@pytest.mark.parametrize("seen", ["symbols", "RGB"])
+def test_speeds_are_measured(task_id: str, seen: str) -> None:
+    assert throughput.minigrid_steps(task_id, 0.02, seen) > 0
+    for ahead in (False, True):
+        assert throughput.batched_steps(task_id, 8, 0.02, seen=seen, ahead=ahead) > 0
 
 
 def test_resets_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,14 +36,16 @@ def test_resets_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == pytest.approx(4 * budget / (2.0 + 0.01 * budget))
 
 
-def test_a_continuous_world_has_no_minigrid_to_compare_with() -> None:
-    figures = throughput.measure("hjepa/NestedPoint-d2-v0", num_envs=8, seconds=0.02, transitions=2_000)
-    assert figures["minigrid_steps_per_s"] is None and figures["ratio"] is None
-    assert figures["batched_steps_per_s"] > 0 and figures["collect_transitions_per_s"] > 0
+def test_windows_are_counted_in_transitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = collect("hjepa/NestedRooms-d2-v0", tmp_path / "store", 2, 2, 20, 0)
+    now = itertools.count(0.0, 0.5)
+    monkeypatch.setattr(throughput.time, "process_time", lambda: next(now))
+    assert throughput.window_transitions(store, count=4, length=11, seconds=1.0) == 4 * 10 / 0.5
 
 
 @pytest.mark.slow
-def test_the_twin_and_the_windows_are_as_fast_as_promised() -> None:
-    figures = throughput.measure(seconds=1.0)
-    assert figures["ratio"] >= figures["ratio_floor"]
-    assert figures["windows_transitions_per_s"] > 5_000_000
+def test_the_twin_and_the_windows_are_as_fast_as_promised(tmp_path: Path) -> None:
+    own = throughput.minigrid_steps("hjepa/NestedRooms-d3-v0")
+    assert throughput.batched_steps("hjepa/NestedRooms-d3-v0", ahead=True) >= 300 * own
+    store = collect("hjepa/NestedRooms-d3-v0", tmp_path / "store", 2500, 4, 100, 0)
+    assert throughput.window_transitions(store) > 5_000_000

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
 from hjepa import config
@@ -85,7 +84,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr(config, "read_preset", read_preset)
     stand_in("hjepa.training.fit", fit=fit)
     stand_in("hjepa.sweeps.plan_cells", plan_command=plan_command)
-    stand_in("hjepa.evaluation.bench", bench=lambda *a, **k: {"ms": np.float32(2)})
     stand_in("hjepa.demo", run=run_demo)
     return calls
 
@@ -237,21 +235,6 @@ def test_demo_prints_the_table(calls: Calls, capsys: pytest.CaptureFixture[str])
     assert "shortest path" in capsys.readouterr().out
 
 
-def test_bench(calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    throughput = ModuleType("tasks.throughput")
-    throughput.measure = lambda task_id="": {"task": task_id}  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tasks.throughput", throughput)
-    import tasks
-
-    monkeypatch.setattr(tasks, "throughput", throughput, raising=False)
-    assert run("bench", "tasks") == 0
-    assert json.loads(capsys.readouterr().out) == {"task": ""}
-    assert run("bench", "tasks", "--task", TASK) == 0
-    assert json.loads(capsys.readouterr().out) == {"task": TASK}
-    assert run("bench", "plan", "--checkpoint", "x") == 0
-    assert json.loads(capsys.readouterr().out) == {"ms": 2.0}
-
-
 def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tasks", "--json") == 0
     tasks_json = json.loads(capsys.readouterr().out)
@@ -289,7 +272,6 @@ PLAN = ["plan", "--checkpoint", "x", "--task", TASK]
         (["plan", "--checkpoint", "x", "--task", "hjepa/Nowhere-v0"], "hjepa/NestedRooms-d2-v0"),
         (["fit", "--preset", "missing", "--data", "d", "--out", "o"], "choose from small"),
         (["report", "nowhere", "--out", "page.html"], "nowhere: no such file or folder"),
-        (["bench", "plan"], "--checkpoint"),
         (
             ["plan", "--checkpoint", "x", "--task", TASK, "--precision", "bf16"],
             "planning computes in 32 bits",
