@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hjepa.errors import InputError
 from hjepa.evaluation.statistics import rank_correlation
+from hjepa.figures.cost_map import cost_to
 from hjepa.figures.floor import draw_goal
+from hjepa.figures.latent_map import latent_map
 from hjepa.figures.style import BODY, INK, MUTED, SMALL, TITLE, level_colour, new_figure
-from levels.metrics import squared_distance
-from levels.metrics_names import METRICS
 from tasks import distances
-from tasks.observations import grid_to_walls
 
 if TYPE_CHECKING:
     from hjepa.model.stack import Stack
@@ -48,11 +45,10 @@ class Landscape:
     rank_correlation: float
 
 
-@torch.no_grad()
 def landscape(
     stack: Stack, grid: np.ndarray, goal: np.ndarray, level: int, metric: str = "commute"
 ) -> Landscape:
-    """The energy of every free cell, as numbers.
+    """The energy of every free cell, as numbers; of a stack that sees, from a picture of the agent at the goal.
 
     Args:
         stack: trained levels.
@@ -64,43 +60,9 @@ def landscape(
     Raises:
         InputError: no such level or metric.
     """
-    if not 1 <= level <= stack.depth:
-        raise InputError(
-            f"level {level} of a stack of {stack.depth}", "figures", f"choose 1 to {stack.depth}"
-        )
-    if metric not in METRICS:
-        raise InputError(f"metric {metric!r}", "figures", f"choose from {', '.join(METRICS)}")
-    walls = grid_to_walls(grid[None])[0]
-    cells = np.argwhere(~walls)
-    headings = np.tile(np.arange(4), len(cells))[:, None]
-    states = np.concatenate([np.repeat(cells, 4, 0), headings], -1)
-    device = stack.step_distance.device
-    agents = torch.from_numpy(np.concatenate([states, np.asarray(goal)[None]])).to(device)
-    memories = stack.write(torch.from_numpy(np.ascontiguousarray(grid))[None].to(device))
-    latents = stack.encode(agents[None], memories, upto=level)[-1][0]
-    chosen = stack.metric(metric, level - 1)
-    if metric == "imagined":
-        from hjepa.agent.imagination import imagined_metrics
-        from hjepa.model.level_model import LevelModel
-
-        # From walks that begin at the goal, the only place that is known here.
-        first = stack.encode(agents[None, -1:], memories, upto=1)[0].expand(-1, 2, -1)
-        part, key = stack.truncate(level), torch.zeros(1, dtype=torch.int64, device=device)
-        models = [LevelModel(part, k, 1.0) for k in range(level)]
-        walks = stack.config.plan.walks
-        chosen = imagined_metrics(part, models, first, memories[:level], key, walks)[-1][0]
-    if metric == "critic":
-        critic, settings = stack.critic(level - 1), stack.config.critic
-        assert settings is not None
-        field = critic.field(
-            torch.from_numpy(np.ascontiguousarray(grid))[None].to(device), latents[-1:], settings.sweeps
-        )
-        apart = critic(latents[None, :-1], field)[0]
-    else:
-        apart = squared_distance(latents[:-1], latents[-1:], chosen)
-    energy = np.full(walls.shape, np.nan)
-    energy[cells[:, 0], cells[:, 1]] = apart.reshape(-1, 4).amin(1).cpu().numpy()
-    steps = distances(walls[None], np.asarray(goal)[None])[0].min(-1)
+    places = latent_map(stack, grid, goal, level)
+    energy = places.as_map(cost_to(places, goal, metric)(places.latents).cpu())
+    steps = distances(places.walls[None], np.asarray(goal)[None])[0].min(-1)
     path = np.where(steps >= 0, steps, np.nan)
     known = ~np.isnan(path)
     return Landscape(level, energy, path, rank_correlation(energy[known], path[known]))

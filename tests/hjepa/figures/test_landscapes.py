@@ -38,6 +38,7 @@ def plane_stack(depth: int = 2) -> Any:
 
     return SimpleNamespace(
         depth=depth,
+        sees=False,
         step_distance=torch.ones(()),
         write=lambda grid: None,
         encode=encode,
