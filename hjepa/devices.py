@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 import warnings
@@ -133,8 +134,17 @@ def check_floats(module: nn.Module) -> None:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Training without the warnings of Lightning that ask for nothing: batches need no workers."""
+    """Training without what Lightning says that asks for nothing: which devices there are, tips, workers."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
-        yield
+        warnings.filterwarnings("ignore", ".*Grad strides do not match bucket view strides.*")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels):
+                logger.setLevel(level)

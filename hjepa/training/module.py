@@ -34,6 +34,8 @@ class TrainStack(L.LightningModule):
         self.rows: list[dict[str, Any]] = []
         self.broken: Tensor | None = None
         self.monitor = CollapseMonitor()
+        self.last = torch.zeros(())
+        self.off: float | None = None
 
     def on_train_batch_start(self, batch: list[Batch | CriticBatch], batch_idx: int) -> None:
         train = self.config.train
@@ -72,8 +74,15 @@ class TrainStack(L.LightningModule):
         self._watch(total.detach(), logging)
         return total
 
+    def told(self) -> dict[str, str]:
+        """For the bar: what trains, the loss of the last step, by how many cells the probe was off at the last look."""
+        levels = [str(k + 1) for k, _ in active_levels(self.config, max(self.global_step - 1, 0))]
+        said = {"level": "+".join(levels) or "critic", "loss": f"{self.last.item():.3g}"}
+        return said if self.off is None else said | {"probe_off_by": f"{self.off:.2f}"}
+
     def _watch(self, loss: Tensor, now: bool) -> None:
         """Notice the first step whose loss is no number; where asking would wait for a device, it is asked later."""
+        self.last = loss
         step = torch.where(torch.isfinite(loss), math.inf, float(self.global_step + 1))
         self.broken = step if self.broken is None else torch.minimum(self.broken, step)
         if now or loss.device.type == "cpu":
@@ -88,6 +97,7 @@ class TrainStack(L.LightningModule):
         self, part: Batch, memories: list[Tensor | None], progress: float, terms: dict[str, Tensor]
     ) -> None:
         found, k = signals(self.stack, part, memories), part.level
+        self.off = found.get("position_error")
         self._log(k, {name: value.item() for name, value in terms.items()} | found)
         if k in self.stack.own_latents():
             latent_dim = self.config.levels[k].latent_dim

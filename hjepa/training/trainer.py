@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch.multiprocessing import ProcessRaisedException
 
 from hjepa.devices import accelerator, quiet_lightning
 from hjepa.errors import InputError
+from hjepa.training.bar import Bar
 
 
 def run_trainer(
@@ -35,7 +36,7 @@ def run_trainer(
         module: trained in place.
         device: ``auto``, ``cpu`` or ``cuda``.
         steps: of the optimiser.
-        refresh: steps between two looks of the progress bar; None: there is none.
+        refresh: steps between two looks of the bar (`hjepa.training.bar`) at the module; None: there is no bar.
         callbacks: besides the bar.
         settings: further ones of `lightning.Trainer`.
         processes: that train together, each with a device and an equal share of the data.
@@ -45,7 +46,7 @@ def run_trainer(
         KeyboardInterrupt: as it came; Lightning makes it an exit of the process.
         InputError: as it came, also from one of several processes.
     """
-    bar = [] if refresh is None else [TQDMProgressBar(refresh_rate=refresh)]
+    bar = [] if refresh is None else [Bar(refresh)]
     with quiet_lightning():
         trainer = L.Trainer(
             accelerator=accelerator(device),
@@ -56,7 +57,7 @@ def run_trainer(
             callbacks=[*callbacks, *bar],
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=refresh is not None,
+            enable_progress_bar=False,
             **({"logger": False} | (settings or {})),
         )
         handlers = _handlers()
