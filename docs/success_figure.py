@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from hjepa.evaluation.records import pooled, read_records, success_interval
 from hjepa.figures.groups import metric_style
-from hjepa.figures.style import BODY, INK, MUTED, SMALL, new_figure, plain_axes
+from hjepa.figures.style import BODY, DPI, INK, MUTED, SMALL, new_figure, plain_axes
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "hjepa" / "published"
@@ -179,7 +179,7 @@ def main(out: Path = HERE / "img" / "success.png") -> None:
         color=MUTED,
     )
     out.parent.mkdir(exist_ok=True)
-    figure.savefig(out, dpi=170, bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(out, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
     sys.stdout.write(f"{out}: {out.stat().st_size / 1e3:.0f} kB\n")
 
 

@@ -11,9 +11,11 @@ import argparse
 import io
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from inspect import cleandoc
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -104,11 +106,26 @@ def is_input_error(error: BaseException) -> bool:
     )
 
 
+class _Paragraphs(argparse.HelpFormatter):
+    """Fills every paragraph of a description to the width of the terminal; lines that are set in are kept."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = cleandoc(text).split("\n\n")
+        kept = [any(line.startswith(" ") for line in part.splitlines()) for part in parts]
+        filled = [
+            textwrap.indent(part, indent)
+            if keep
+            else textwrap.fill(one_line(part), width, initial_indent=indent, subsequent_indent=indent)
+            for part, keep in zip(parts, kept)
+        ]
+        return "\n\n".join(filled)
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises instead of exiting, takes whole option names only and prints plain help."""
 
     def __init__(self, **settings: Any) -> None:
-        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("formatter_class", _Paragraphs)
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:

@@ -19,6 +19,7 @@ from hjepa.config import load_preset
 from hjepa.devices import fix_threads
 from hjepa.evaluation.evaluate import evaluate, watch
 from hjepa.evaluation.records import Record
+from hjepa.figures.style import DPI
 from hjepa.json_files import read_json, write_json
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
@@ -128,7 +129,7 @@ def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
         "success_by_distance": figures.success_by_distance(records),
     }
     for name, picture in pictures.items():
-        picture.savefig(folder / f"{name}.png", dpi=150)
+        picture.savefig(folder / f"{name}.png", dpi=DPI)
 
 
 __all__ = ["draw", "plan_cell", "run", "train"]

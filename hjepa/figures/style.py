@@ -23,6 +23,9 @@ FLOOR = "#FFFFFF"
 GOAL = "#F0E442"
 REFERENCE = "#999999"
 
+DPI = 200
+"""Pixels per inch of pictures that are kept."""
+
 SMALL, BODY, TITLE = 9.0, 10.0, 12.0
 """Font sizes in points: notes and tick labels, axis labels, titles."""
 

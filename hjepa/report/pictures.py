@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from hjepa.errors import InputError
+from hjepa.figures.style import DPI
 
 
 class Pictures:
@@ -21,7 +22,7 @@ class Pictures:
         self.kept[name] = figure
 
     def write(self, folder: Path) -> list[Path]:
-        """``NAME.png`` at twice the page's resolution and ``NAME.pdf``; returns the files.
+        """``NAME.png`` of 200 dots per inch and ``NAME.pdf``; returns the files.
 
         Raises:
             InputError: nothing can be written there.
@@ -35,7 +36,7 @@ class Pictures:
                     # No date in the files: equal records give equal bytes.
                     with rc_context({"pdf.fonttype": 42}):
                         metadata = {"CreationDate": None} if ending == "pdf" else None
-                        figure.savefig(files[-1], dpi=144, metadata=metadata)
+                        figure.savefig(files[-1], dpi=DPI, metadata=metadata)
         except OSError as error:
             raise InputError(error.strerror or str(error), str(folder), "name another page") from error
         return files

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 
 from hjepa.evaluation.layouts import clustered_proportions
 from hjepa.evaluation.records import read_records
-from hjepa.figures.style import BODY, INK, MUTED, SMALL, level_colour, new_figure, plain_axes
+from hjepa.figures.style import BODY, DPI, INK, MUTED, SMALL, level_colour, new_figure, plain_axes
 
 PUBLISHED = Path(__file__).parents[1]
 
@@ -115,7 +115,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
         [], [], "o", color=MUTED, markerfacecolor="white", label="against level 1 of the stack"
     )
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False)
-    figure.savefig(out, dpi=150)
+    figure.savefig(out, dpi=DPI)
 
 
 def _panel(axes: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:

@@ -235,6 +235,19 @@ def test_demo_prints_the_table(calls: Calls, capsys: pytest.CaptureFixture[str])
     assert "shortest path" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("columns", [40, 72, 120])
+def test_help_is_as_wide_as_the_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also its descriptions; a word that is longer stands alone in its line."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        for line in capsys.readouterr().out.splitlines():
+            assert len(line) <= columns or len(line.split()) <= 2, (command, line)
+
+
 def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tasks", "--json") == 0
     tasks_json = json.loads(capsys.readouterr().out)
