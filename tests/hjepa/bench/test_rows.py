@@ -18,16 +18,10 @@ LITTLE = Options(checkpoint="nested-d2", task="hjepa/NestedRooms-d2-v0", repeats
 FIELDS = {"work", "against", "unit", "ours", "theirs", "ratio", "least", "most", "floor", "command", "met"}
 
 
-@pytest.mark.parametrize(
-    ("kind", "count"),
-    [
-        ("tasks", 3),
-        ("windows", 1),
-        ("training", 3),
-        ("plan", 2),
-        pytest.param("growth", 3, marks=pytest.mark.slow),
-    ],
-)
+LONG = [pytest.param(kind, 3, marks=pytest.mark.slow) for kind in ("training", "growth")]
+
+
+@pytest.mark.parametrize(("kind", "count"), [("tasks", 3), ("windows", 1), ("plan", 2), *LONG])
 def test_rows_are_complete(kind: str, count: int) -> None:
     rows = [json.loads(json.dumps(plain(found.plain()))) for found in measured(kind, LITTLE)]
     assert len(rows) == count

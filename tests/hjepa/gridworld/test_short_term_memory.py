@@ -126,7 +126,14 @@ def small(stack: Stack, block: int = 4, **changes: object) -> PlanSettings:
     return replace(stack.config.plan, block=block, **changes)
 
 
-@pytest.mark.parametrize(("memory", "levels"), [("map", 2), ("ring:3", 3), ("none", 1)])
+@pytest.mark.parametrize(
+    ("memory", "levels"),
+    [
+        ("map", 2),
+        pytest.param("ring:3", 3, marks=pytest.mark.slow),
+        pytest.param("none", 1, marks=pytest.mark.slow),
+    ],
+)
 def test_plans_do_not_depend_on_how_many_are_made_at_once(stack: Stack, memory: str, levels: int) -> None:
     asked = {"seed": 4, "split": "validation", "settings": small(stack), "memory": memory}
     together, alone = (
@@ -262,6 +269,7 @@ def test_doors_and_keys_stay_in_memory_whatever_becomes_of_them() -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_a_key_is_fetched_where_little_is_seen() -> None:
     stack, spec = load_stack("told-nested-keys-d2"), task_spec(KEYS)
     mission = read_mission("{do: [{fetch: key}, {open: door}, {reach: goal}], avoid: across}")

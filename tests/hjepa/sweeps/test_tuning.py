@@ -84,6 +84,7 @@ def test_tuning_keeps_everything_and_chooses_the_best(
 
 
 @pytest.mark.usefixtures("in_this_process", "few_steps")
+@pytest.mark.slow
 def test_the_flat_agent_may_have_walks_of_its_own(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,14 @@ def test_what_methods_are_made_of() -> None:
     assert deep.train.upper_learning_rate == pytest.approx(deep.train.learning_rate / 5)
 
 
-@pytest.mark.parametrize("name", METHODS)
+BESIDE_OTHERS = ("h-jepa-2", "h-jepa-3", "ours-1", "ours-3")
+"""Like others but for the number of levels."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in BESIDE_OTHERS else name for name in METHODS],
+)
 def test_a_method_trains_and_plans(name: str, data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     fit(tiny(name), data, run, device="cpu", progress=False)

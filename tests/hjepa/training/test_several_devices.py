@@ -24,7 +24,7 @@ TINY = str(Path(__file__).parents[2] / "end_to_end" / "tiny.yaml")
 SLOWLY = [
     f"{name}=1e-6" for name in ("train.learning_rate", "train.upper_learning_rate", "critic.learning_rate")
 ]
-STEPS = 3
+STEPS = 2
 SEEN = ["train.batch=128", "train.plans=4", "collect.plans=20", "levels.0.rollout=4", "plan.horizon=[4,4,3]"]
 CALLBACK = """
 import os
