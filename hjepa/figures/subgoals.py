@@ -342,13 +342,13 @@ class _Together(tuple[Line2D, ...]):
 
 def _explanation(depth: int, wide: bool) -> str:
     lines = [
-        "How to read: a line starts where the agent stood when the level planned and runs through the positions",
-        "its predicted latents stand for. Each level has its colour: light is early in the episode, dark is late.",
+        "How to read: a line starts where the agent stood when the level planned and joins the positions that its",
+        "predicted latents stand for. Light: early in the episode, dark: late.",
     ]
     if depth > 1:
         lines += [
-            "A numbered circle is a plan's first latent: the subgoal handed to the level below, numbered as on the",
-            "timeline. Dashed lines only join points many steps apart: they may cross walls. Positions are a probe's.",
+            "A numbered circle is a plan's first latent, the subgoal of the level below, numbered as on the timeline.",
+            "Dashed lines join points many steps apart and may cross walls; a probe reads positions.",
         ]
     else:
         lines += ["Positions are read out by a probe and can fall on walls."]

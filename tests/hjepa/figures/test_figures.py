@@ -362,6 +362,15 @@ def test_training_curves_hold_every_number_of_the_table(tmp_path: Path) -> None:
     assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["level 2", "level 1"]
 
 
+def test_training_curves_of_chosen_terms(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,level,loss,inverse\n50,1,4.0,0.5\n100,1,3.0,0.1\n")
+    figure = figures.training_curves(tmp_path, terms=["inverse"])
+    (line,) = drawn(figure, "level-1")
+    assert list(line.get_ydata()) == [0.5, 0.1]
+    with pytest.raises(InputError, match="terms prior; choose from loss, inverse"):
+        figures.training_curves(tmp_path, terms=["prior"])
+
+
 @pytest.mark.parametrize("content", [None, "step,level,loss\n", "step,level,loss\nten,1,2.0\n", "a,b\n1,2\n"])
 def test_training_curves_without_numbers(tmp_path: Path, content: str | None) -> None:
     if content is not None:
