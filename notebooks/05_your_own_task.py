@@ -14,27 +14,48 @@
 # %% [markdown]
 # # Your own task, from nothing to a plan
 #
-# A world of your own is a Gymnasium environment in a module of your own. This one, [two_rooms.py](two_rooms.py), has fewer than
-# sixty lines: a red dot in a picture of 65 x 65 pixels, a wall with one door, and actions that are two numbers. Nobody says to a
-# level where the dot is or what a wall is; it sees pictures and learns from trajectories.
+# **Question.** I have an environment of my own. What does it take until levels plan in it?
 #
-# Nothing here is special to a notebook. Every step below is a command that you can type in a terminal, in the folder of the
-# module: `hjepa collect`, `hjepa fit`, `hjepa plan`. What they write lies in the folder `my_task`.
+# **Answer.** A Gymnasium environment in a module, a preset of a few lines, and three commands: `hjepa collect` writes trajectories, `hjepa fit` learns levels from them, `hjepa plan` measures.
+# Here all of that takes a few minutes of one core, from pictures alone. Level 1 alone then reaches 88 % of 24 held-out goals, where random actions reach 38 %. A second level, trained for as little
+# as this, does not help: 46 %. A level that does not know yet where its strides lead sets subgoals that lead astray.
+#
+# The environment, [two_rooms.py](two_rooms.py), has fewer than sixty lines: a red dot in a picture of 65 x 65 pixels, a wall with one door, and actions that are two numbers. Nobody
+# says to a level where the dot is or what a wall is. Nothing here is special to a notebook; type the same commands in a terminal, in the folder of the module. What they write
+# lies in the folder `my_task`.
 
 # %%
+# %matplotlib inline
 import json
 import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
+from IPython.display import Markdown
+
 import hjepa
+import tasks
 from hjepa.cli import main
 from hjepa.devices import fix_threads
+from hjepa.figures.sights import starts_and_goals
 
 sys.path.insert(0, os.getcwd())  # in a terminal: export PYTHONPATH=.
-OUT = Path("my_task")
+OUT, TASK = Path("my_task"), "two_rooms:TwoRooms-v0"
 OUT.mkdir(exist_ok=True)
 fix_threads()
+
+
+def command(words):
+    """What ``hjepa`` does in a terminal, without the progress that it shows there."""
+    said = StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        code = main(words.split())
+    if code:
+        raise RuntimeError(said.getvalue())
+
+
 print(Path("two_rooms.py").read_text())
 
 # %% [markdown]
@@ -50,24 +71,7 @@ print(Path("two_rooms.py").read_text())
 # The last line registers the environment. A task is named `module:Id-v0`, and every process that needs it imports the module.
 
 # %%
-# %matplotlib inline
-import matplotlib.pyplot as plt
-import numpy as np
-
-import tasks
-
-TASK = "two_rooms:TwoRooms-v0"
-world = tasks.make_world(TASK)
-seen = world.reset(tasks.plain_tasks(np.arange(5)))
-goal = world.goal()
-print(world.spec.senses, world.spec.actions, sep="\n")
-figure, panels = plt.subplots(2, 5, figsize=(11, 4.6), layout="constrained")
-for slot in range(5):
-    for row, (name, shown) in enumerate((("start", seen), ("goal", goal))):
-        panels[row, slot].imshow(shown["image"][slot])
-        panels[row, slot].set_title(f"{name} {slot}")
-        panels[row, slot].axis("off")
-plt.show()
+starts_and_goals(tasks.make_world(TASK))
 
 # %% [markdown]
 # ## 1. Trajectories
@@ -75,64 +79,74 @@ plt.show()
 # `persistent` actions drift: they go on for a while in about the same direction. 120 episodes of 60 observations to learn from,
 # and 30 others that nothing learns from. In a terminal:
 #
-#     hjepa collect --env two_rooms:TwoRooms-v0 --policy persistent --episodes 120 --length 60 --out my_task/data
+# ```bash
+# hjepa collect --env two_rooms:TwoRooms-v0 --policy persistent --episodes 120 --length 60 --out my_task/data
+# ```
 
 # %%
-common = ["collect", "--env", TASK, "--policy", "persistent", "--length", "60"]
-main([*common, "--split", "train", "--episodes", "120", "--out", f"{OUT}/data"])
-main([*common, "--split", "test", "--episodes", "30", "--out", f"{OUT}/held-out"])
+common = f"collect --env {TASK} --policy persistent --length 60"
+command(f"{common} --split train --episodes 120 --out {OUT}/data")
+command(f"{common} --split test --episodes 30 --out {OUT}/held-out")
 data = tasks.ObservationStore.open(OUT / "data")
-print(data.episodes, "episodes,", data.transitions, "transitions;", data.senses)
+print(f"{data.episodes} episodes, {data.transitions} steps; an observation holds {' and '.join(data.senses)}")
 
 # %% [markdown]
 # ## 2. Levels
 #
 # The preset, [two_rooms.yaml](two_rooms.yaml), says which levels there are, how they learn and how they plan. Level 1 learns what
 # one action does to the picture. Level 2 predicts where trajectories are four steps later, in the same latent. `train.steps` is
-# small, so that this notebook ends in minutes; ten times as many are a start for real use. A preset that cannot work is refused
+# small, so that this notebook ends in minutes; five times as many are a start for real use. A preset that cannot work is refused
 # when it is read.
+#
+# ```bash
+# hjepa fit --preset two_rooms.yaml --set train.steps=[500,400] --data my_task/data --out my_task/run
+# ```
 
 # %%
+command(f"fit --preset two_rooms.yaml --set train.steps=[500,400] --data {OUT}/data --out {OUT}/run")
 print(Path("two_rooms.yaml").read_text())
 
-# %%
-main(["fit", "--preset", "two_rooms.yaml", "--data", f"{OUT}/data", "--out", f"{OUT}/run"])
-
 # %% [markdown]
-# Did it learn? The prediction error of level 1 falls against a latent that is kept from collapsing, and `inverse`, the error of
-# telling the action from two latents, says whether the latent knows where the dot is.
+# Did it learn? Of the terms of the loss these four say most.
+#
+# - `prediction`: how far the predicted latent is from the one that came. It has to fall.
+# - `prior`: how well a level knows which actions, or macro-actions, trajectories take.
+# - `variance`: falls towards 0 as latents spread out, and stays high where they collapse to a point, which would make prediction easy and worthless.
+# - `inverse`: error of telling the action from two latents. Only if it falls does the latent know where the dot is.
 
 # %%
-hjepa.figures.training_curves(OUT / "run")
+hjepa.figures.training_curves(OUT / "run", terms=("prediction", "prior", "variance", "inverse"))
 
 # %% [markdown]
 # ## 3. Plans
 #
 # Start and goal are 25 steps apart in a held-out trajectory, and there are 50 steps to get there. `distance:0.2` is a fifth of
 # the spread of positions, about four pixels. The environment itself is stepped, wrappers and all. Beside every number stands
-# what random actions reach.
+# what random actions reach. The command prints a table; the list that it writes holds every episode, and is read here.
+#
+# ```bash
+# hjepa plan --checkpoint my_task/run --task two_rooms:TwoRooms-v0 --goals offset:25 --data my_task/held-out \
+#            --success distance:0.2 --episodes 24 --json my_task/plan.json
+# ```
 
 # %%
-asked = ["plan", "--checkpoint", f"{OUT}/run", "--task", TASK, "--goals", "offset:25", "--data", f"{OUT}/held-out"]
-main([*asked, "--success", "distance:0.2", "--episodes", "24", "--workers", "1", "--json", f"{OUT}/plan.json"])
-
-# %%
-records = json.loads((OUT / "plan.json").read_text())
-for record in records:
-    low, high = record["success_ci95"]
-    print(
-        f"{record['levels']} level(s): {100 * record['success_rate']:.0f} % of {record['episodes']} reached"
-        f" (95 % interval {100 * low:.0f} to {100 * high:.0f}); random actions"
-        f" {100 * record['random_success_rate']:.0f} %"
-    )
+asked = f"plan --checkpoint {OUT}/run --task {TASK} --goals offset:25 --data {OUT}/held-out --success distance:0.2"
+command(f"{asked} --episodes 24 --workers 1 --json {OUT}/plan.json")
+lines = ["| levels | reached, % (95 % interval) | random actions, % | GFLOP an episode |", "|---|---|---|---|"]
+for record in json.loads((OUT / "plan.json").read_text()):
+    low, high = (100 * end for end in record["success_ci95"])
+    reached = f"{100 * record['success_rate']:.0f} ({low:.0f} to {high:.0f})"
+    random = f"{100 * record['random_success_rate']:.0f}"
+    lines.append(f"| {record['levels']} | {reached} | {random} | {1000 * record['tflops_per_episode']:.1f} |")
+Markdown("\n".join(lines))
 
 # %% [markdown]
-# With 24 episodes the interval is wide, and one short training is one draw of the dice: a claim needs several training seeds,
+# With 24 episodes intervals are wide, and one short training is one draw of the dice, which falls otherwise on another machine: a claim needs several training seeds,
 # more episodes, and a flat agent that was tuned for itself.
 #
 # ## How to go on
 #
-# - More steps (`--set train.steps=[2000,1000]`) and more episodes; `--goals offset:50`, which have to pass the door.
+# - More steps (`--set train.steps=[2000,4000]`) and more episodes; `--goals offset:50`, which have to pass the door.
 # - `--goals world` plans to the goals that the environment shows itself, with its own success.
 # - A policy of your own: `hjepa collect --policy module:function`.
 # - The tasks of the field are made like this one, with batched twins: `hjepa tasks` lists `hjepa/TwoRoom-v0`,

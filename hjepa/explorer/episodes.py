@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hjepa.explorer.latent_maps import SIDE, LatentMap, free_states
+from hjepa.explorer.latent_maps import LatentMap, free_states
 from hjepa.explorer.packing import Blobs, bytes_between, tenths, whole
 from hjepa.explorer.schema import NOWHERE, WALLED
+from hjepa.figures.projection import SIDE
 from hjepa.figures.walk import Imagined, Walk, steps_left
 from tasks import EpisodeBatch
 

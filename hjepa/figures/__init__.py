@@ -6,6 +6,8 @@ A figure knows nothing of a backend: save it with ``figure.savefig(path)``. Leve
 - `subgoals`, `plan_animation`, `side_by_side`: episodes, what each level imagined and where the agent went;
 - `player`: the same to play in a notebook, with the page of ``hjepa explore``;
 - `landscapes`, `energy_landscape`: how far every cell is from the goal in the latents of the levels;
+- modules `prior_map`, `latent_plane`, `ways`, `sights`: what levels believe they can do, latents on a plane, ways side
+  by side, what is shown to an agent;
 - modules `latent_map`, `cost_map`, `valleys`, `descent`: one floor plan under several costs, where a perfect search
   ends and where gradients lead; `worth`, `harder`: what levels are worth by task; `two_room`: ways in TwoRoom;
 - `success_by_levels`, `success_by_distance`, `success_by_compute`: records of ``hjepa plan``;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.animation import FuncAnimation, PillowWriter
@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from hjepa.errors import InputError
 from hjepa.figures.floor import agent_corners, agent_size, draw_agent, draw_floor_plan, draw_goal
-from hjepa.figures.style import BODY, FAINT, INK, SMALL, level_colour, new_figure
+from hjepa.figures.style import BODY, FAINT, INK, SMALL, level_colour, new_figure, plan_stroke
 from hjepa.figures.walk import Imagined, Walk, read_walk
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ def _animation(
     ]
     depth = max(len(walk.plans) for walk in walks)
     handles = [
-        Line2D([], [], color=level_colour(k), linewidth=3, linestyle=_stroke(k), label=f"plan of level {k}")
+        Line2D(
+            [], [], color=level_colour(k), linewidth=3, linestyle=plan_stroke(k), label=f"plan of level {k}"
+        )
         for k in range(depth, 0, -1)
     ]
     if depth > 1:
@@ -133,7 +135,7 @@ class _Panel:
         for level in range(1, len(walk.plans) + 1):
             colour = level_colour(level)
             thick = 1.2 + 0.8 * level
-            self.lines += axes.plot([], [], color=colour, linewidth=thick, linestyle=_stroke(level), marker=".",
+            self.lines += axes.plot([], [], color=colour, linewidth=thick, linestyle=plan_stroke(level), marker=".",
                                     markersize=7, zorder=3 + 1 / level, gid=f"plan-level-{level}")  # fmt: skip
             ring = 5.0 + 4.0 * level
             self.rings += axes.plot([], [], "o", markersize=ring, markerfacecolor="none", markeredgecolor=colour,
@@ -174,11 +176,6 @@ def save_gif(
         dpi: pixels per inch; the picture of one agent is 6.2 by 6.9 inches, of two 9.8 by 5.9.
     """
     animation.save(os.fspath(path), writer=PillowWriter(fps=fps), dpi=dpi)  # type: ignore[arg-type]
-
-
-def _stroke(level: int) -> Literal["-"] | tuple[float, tuple[float, float]]:
-    """Of a plan's line: whole at level 1, which predicts every step, else dashed."""
-    return "-" if level == 1 else (0.0, (2.0, 0.8))
 
 
 def _status(walk: Walk, step: int) -> str:

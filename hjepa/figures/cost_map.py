@@ -60,18 +60,42 @@ def cost_to(
         return lambda latents: critic(latents.reshape(1, -1, latents.shape[-1]), field).view(
             latents.shape[:-1]
         )
-    own = stack.metric(metric, k)
-    if metric == "imagined":
-        from hjepa.agent.imagination import imagined_metrics
-        from hjepa.model.level_model import LevelModel
-
-        ends = places.encode(np.stack([goal if start is None else start, goal]), 1)[None]
-        part = stack.truncate(places.level)
-        keys = torch.full((1,), key, dtype=torch.int64, device=aim.device)
-        models = [LevelModel(part, level, 1.0) for level in range(places.level)]
-        memories = places.memories[: places.level]
-        own = imagined_metrics(part, models, ends, memories, keys, walks or stack.config.plan.walks)[-1][0]
+    own = metric_matrix(places, goal, metric, start, walks, key)
     return lambda latents: squared_distance(latents, aim[0].expand_as(latents), own)
+
+
+@torch.no_grad()
+def metric_matrix(
+    places: LatentMap,
+    goal: np.ndarray,
+    metric: str,
+    start: np.ndarray | None = None,
+    walks: WalkSettings | None = None,
+    key: int = 0,
+) -> Tensor | None:
+    """The linear map (D, M) of latents after which a metric is plain distance; None: of ``l2``, which has none.
+
+    Args:
+        places, goal, metric, start, walks, key: as of `cost_to`.
+
+    Raises:
+        InputError: no metric that is a distance after a linear map.
+    """
+    stack, k = places.stack, places.level - 1
+    if metric not in METRICS or metric == "critic":
+        linear = ", ".join(name for name in METRICS if name != "critic")
+        raise InputError(f"metric {metric!r}", "figures", f"choose from {linear}")
+    if metric != "imagined":
+        return stack.metric(metric, k)
+    from hjepa.agent.imagination import imagined_metrics
+    from hjepa.model.level_model import LevelModel
+
+    ends = places.encode(np.stack([goal if start is None else start, goal]), 1)[None]
+    part = stack.truncate(places.level)
+    keys = torch.full((1,), key, dtype=torch.int64, device=ends.device)
+    models = [LevelModel(part, level, 1.0) for level in range(places.level)]
+    memories = places.memories[: places.level]
+    return imagined_metrics(part, models, ends, memories, keys, walks or stack.config.plan.walks)[-1][0]
 
 
 def draw_cost_map(

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
 from hjepa.errors import InputError
@@ -21,6 +22,7 @@ from hjepa.figures.style import (
     level_colour,
     new_figure,
     plain_axes,
+    plan_stroke,
     time_colours,
     time_map,
 )
@@ -44,7 +46,8 @@ def subgoals(
     One panel per level, the top level first: the path walked, every plan that the level made as a line from
     where the agent stood through the predicted latents, read out as positions by the level's probe, and the
     first predicted latent, which is the subgoal of the level below, as a numbered circle (small dots at level 1,
-    whose first prediction is the next step). Colour is time. Plans of a skipped level are not drawn, as nobody
+    whose first prediction is the next step). Each level has its colour, light for what it planned early in the episode
+    and dark for what it planned late; lines above level 1 are dashed. Plans of a skipped level are not drawn, as nobody
     followed them. Below: when each level planned or was skipped, and the true shortest path left to the goal.
 
     Args:
@@ -61,7 +64,7 @@ def subgoals(
     depth = len(walk.plans)
     width = max(4.3 * depth, 8.0)
     wide = width >= 12
-    heights = [4.6, 0.35 * depth + 0.5, 1.5, 0.3 if wide else 0.9]
+    heights = [4.6, 0.35 * depth + 0.5, 1.5, 0.5 if wide else 0.9]
     figure = new_figure(width, sum(heights) + 2.0)
     grid = figure.add_gridspec(4, depth, height_ratios=heights)
     for column, level in enumerate(range(depth, 0, -1)):
@@ -82,8 +85,9 @@ def subgoals(
     key.set_axis_off()
     key.legend(
         handles=[*legend_handles(*_ends(walk, first, last)), *_plan_handles(depth)],
+        handler_map={tuple: HandlerTuple(ndivide=None, pad=0.3)},
         loc="center",
-        ncols=7 if wide else 3,
+        ncols=5 if wide else 3,
         fontsize=SMALL,
         frameon=False,
     )
@@ -138,15 +142,21 @@ def _times(count: int) -> str:
 
 
 def draw_plans(axes: Axes, plans: list[Imagined], level: int, first: int, last: int) -> None:
-    """Imagined plans as lines, their latents as dots, and the subgoals as circles in the colour of their time."""
+    """Imagined plans as lines, their latents as dots, and the subgoals as circles, the darker the later."""
     if not plans:
         return
-    colours = time_colours(np.array([plan.time for plan in plans]), first, last)
+    colours = time_colours(np.array([plan.time for plan in plans]), first, last, level)
     lines = [np.vstack([plan.origin, plan.positions]) for plan in plans]
-    alpha = 0.8 if len(plans) <= NUMBERED else 0.45
+    alpha = 0.9 if len(plans) <= NUMBERED else 0.7
     axes.add_collection(
         LineCollection(
-            lines, colors=colours, linewidths=1.4, alpha=alpha, zorder=4, gid=f"plans-level-{level}"
+            lines,
+            colors=colours,
+            linewidths=1.6,
+            linestyles=[plan_stroke(level)],
+            alpha=alpha,
+            zorder=4,
+            gid=f"plans-level-{level}",
         )
     )
     later = [plan.positions[1:] for plan in plans]
@@ -226,28 +236,28 @@ def ink_on(colour: np.ndarray) -> str:
 
 
 def draw_strip(axes: Axes, walk: Walk, first: int, last: int) -> None:
-    """When each level planned (ticks, numbered as on its map) and when it was skipped (crosses)."""
+    """When each level planned (circles, numbered as on its map) and when it was skipped (crosses), on its colours."""
     depth = len(walk.plans)
-    axes.imshow(
-        np.linspace(0, 1, 256)[None],
-        cmap=time_map(),
-        aspect="auto",
-        extent=(first, last, 0.1, 0.5),
-        zorder=1,
-        gid="time",
-    )
     for level in range(1, depth + 1):
         plans = between(walk.plans[level - 1], first, last)
         made = [plan for plan in plans if not plan.skipped]
         missed = [plan.time for plan in plans if plan.skipped]
-        axes.hlines(level, first, last, color="#E6E6E6", linewidth=0.8, zorder=0)
+        axes.imshow(
+            np.linspace(0, 1, 256)[None],
+            cmap=time_map(level),
+            aspect="auto",
+            extent=(first, last, level - 0.06, level + 0.06),
+            zorder=1,
+            gid=f"time-level-{level}",
+        )
         times = np.array([plan.time for plan in made], float)
         axes.scatter(
             times,
             np.full(len(times), level),
             s=20 if level == 1 else 110,
-            c=time_colours(times, first, last) if len(times) else None,
-            edgecolors=level_colour(level),
+            c=time_colours(times, first, last, level) if len(times) else None,
+            # A dot as small as level 1's would be lost in its own colour.
+            edgecolors=INK if level == 1 else level_colour(level),
             linewidths=0.6 if level == 1 else 1.6,
             zorder=3,
             clip_on=False,
@@ -258,7 +268,7 @@ def draw_strip(axes: Axes, walk: Walk, first: int, last: int) -> None:
             np.full(len(missed), level),
             s=45,
             marker="x",
-            color=level_colour(level),
+            color=INK,
             linewidths=1.6,
             zorder=3,
             clip_on=False,
@@ -266,7 +276,7 @@ def draw_strip(axes: Axes, walk: Walk, first: int, last: int) -> None:
         )
         if level > 1:
             every = -(-len(made) // (2 * NUMBERED)) if made else 1
-            for plan, colour in list(zip(made, time_colours(times, first, last)))[::every]:
+            for plan, colour in list(zip(made, time_colours(times, first, last, level)))[::every]:
                 axes.annotate(
                     str(plan.number),
                     (plan.time, level),
@@ -279,14 +289,13 @@ def draw_strip(axes: Axes, walk: Walk, first: int, last: int) -> None:
     plain_axes(axes, grid=None)
     axes.spines["bottom"].set_visible(False)
     axes.spines["left"].set_visible(False)
-    axes.set_yticks(
-        [0.3, *range(1, depth + 1)], ["colour of step", *(f"level {k}" for k in range(1, depth + 1))]
-    )
-    for level, label in enumerate(axes.get_yticklabels()):
-        label.set_color(level_colour(level) if level else INK)
+    axes.set_yticks(range(1, depth + 1), [f"level {k}" for k in range(1, depth + 1)])
+    for level, label in enumerate(axes.get_yticklabels(), 1):
+        label.set_color(level_colour(level))
     axes.tick_params(length=0, pad=9, labelbottom=False)
-    axes.set(xlim=(first, last), ylim=(0, depth + 0.6))
-    axes.set_title("When each level planned", fontsize=BODY, loc="left", color=INK)
+    axes.set(xlim=(first, last), ylim=(0.4, depth + 0.6))
+    passed = "; crosses: a level skipped, its goal handed straight to the level below" if depth > 1 else ""
+    axes.set_title(f"When each level planned{passed}", fontsize=BODY, loc="left", color=INK)
 
 
 def draw_left(axes: Axes, walk: Walk, first: int, last: int) -> None:
@@ -305,28 +314,41 @@ def draw_left(axes: Axes, walk: Walk, first: int, last: int) -> None:
     axes.set_title(title, fontsize=BODY, loc="left", color=INK)
 
 
-def _plan_handles(depth: int) -> list[Line2D]:
-    circle: dict[str, Any] = {"linestyle": "", "marker": "o", "color": time_map()(0.5)}
-    dot = Line2D([], [], **circle, markersize=4, label="predicted latent")
+def _plan_handles(depth: int) -> list[Any]:
+    circle: dict[str, Any] = {"linestyle": "", "marker": "o"}
+    dots = tuple(
+        Line2D([], [], **circle, color=time_map(depth)(when), markersize=7, label="planned early to late")
+        for when in (0.0, 0.5, 1.0)
+    )
+    dot = Line2D([], [], **circle, color=MUTED, markersize=4, label="predicted latent")
     if depth == 1:
-        return [dot]
-    rings = [Line2D([], [], **circle, markersize=11, markeredgecolor=level_colour(2), label="subgoal")]
+        return [dot, _Together(dots)]
     return [
-        *rings,
+        Line2D([], [], color=MUTED, label="plan of level 1", linewidth=1.6, linestyle=plan_stroke(1)),
+        Line2D([], [], color=MUTED, label="plan above level 1", linewidth=1.6, linestyle=plan_stroke(2)),
+        Line2D([], [], **circle, color="white", markersize=11, markeredgecolor=MUTED, label="subgoal"),
         dot,
         Line2D([], [], linestyle="", marker="x", color=INK, markersize=7, label="level skipped"),
+        _Together(dots),
     ]
+
+
+class _Together(tuple[Line2D, ...]):
+    """Marks that share an entry of a legend."""
+
+    def get_label(self) -> str:
+        return str(self[0].get_label())
 
 
 def _explanation(depth: int, wide: bool) -> str:
     lines = [
-        "How to read: a line starts where the agent stood when the level planned and runs through the positions",
-        "its predicted latents stand for; straight lines only join the points. Colour: the step of the plan.",
+        "How to read: a line starts where the agent stood when the level planned and joins the positions that its",
+        "predicted latents stand for. Light: early in the episode, dark: late.",
     ]
     if depth > 1:
         lines += [
-            "A numbered circle is a plan's first latent: the subgoal handed to the level below (panel to the right),",
-            "numbered as on the timeline. Positions are read out by a probe and can fall on walls.",
+            "A numbered circle is a plan's first latent, the subgoal of the level below, numbered as on the timeline.",
+            "Dashed lines join points many steps apart and may cross walls; a probe reads positions.",
         ]
     else:
         lines += ["Positions are read out by a probe and can fall on walls."]

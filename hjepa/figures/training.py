@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,25 @@ LOGARITHMIC = 20.0
 """A positive term that falls by more than this factor is drawn on a logarithmic axis, and says so."""
 
 
-def training_curves(run_folder: str | os.PathLike[str]) -> Figure:
-    """Every term of the loss over training steps: one row of panels per level, the top level first.
+def training_curves(run_folder: str | os.PathLike[str], terms: Sequence[str] | None = None) -> Figure:
+    """Terms of the loss over training steps: one row of panels per level, the top level first.
 
     Args:
         run_folder: of ``hjepa fit``; its ``metrics.csv`` is read.
+        terms: names of those to draw, in this order; None: all.
 
     Raises:
-        InputError: no such file, or one without numbers.
+        InputError: no such file, one without numbers, or a term that no level has.
     """
     curves = read_metrics(Path(run_folder) / METRICS_FILE)
     levels = sorted({level for level, _ in curves}, reverse=True)
-    terms = list(dict.fromkeys(term for _, term in curves))
+    known = list(dict.fromkeys(term for _, term in curves))
+    terms = known if terms is None else list(terms)
+    unknown = [term for term in terms if term not in known]
+    if unknown or not terms:
+        raise InputError(
+            f"terms {', '.join(unknown) or 'none'}", "figures", f"choose from {', '.join(known)}"
+        )
     figure = new_figure(2.3 * len(terms) + 0.6, 1.9 * len(levels) + 0.9)
     figure.suptitle(f"Training of {Path(run_folder).name}", fontsize=TITLE, fontweight="bold", color=INK)
     grid = figure.add_gridspec(len(levels), len(terms))

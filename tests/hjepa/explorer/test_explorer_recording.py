@@ -17,13 +17,13 @@ from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import Trace, make_agent, play
 from hjepa.explorer import recording
 from hjepa.explorer.episodes import steps_to_goal
-from hjepa.explorer.latent_maps import SIDE, Projection
 from hjepa.explorer.packing import Blobs
 from hjepa.explorer.player import player
 from hjepa.explorer.recording import empty, plain_world, played
 from hjepa.explorer.request import ExploreRequest, plain_agent
 from hjepa.explorer.schema import NOWHERE, WALLED, check
 from hjepa.figures.landscape import landscape
+from hjepa.figures.projection import SIDE, Projection
 from hjepa.figures.walk import read_walk
 from hjepa.model.stack import Stack
 

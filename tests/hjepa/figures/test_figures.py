@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_hex
+from matplotlib.colors import rgb_to_hsv, to_hex, to_rgb
 from matplotlib.figure import Figure
 
 import tasks
@@ -127,6 +127,32 @@ def test_every_level_shows_its_subgoals_where_they_were_imagined(trace: Trace) -
     (skipped,) = drawn(figure, "skipped-level-3")
     np.testing.assert_allclose(skipped.get_offsets(), [[12, 3]])
     assert not len(drawn(figure, "skipped-level-2")[0].get_offsets())
+
+
+def test_a_level_has_one_hue_and_later_is_darker(trace: Trace) -> None:
+    figure = figures.subgoals(trace, episode=1)
+    for level in (1, 2, 3):
+        own = rgb_to_hsv(np.array(to_rgb(figures.level_colour(level))))
+        seen = [
+            drawn(figure, f"{what}-level-{level}")[0].get_facecolors() for what in ("subgoals", "planned")
+        ]
+        seen.append(drawn(figure, f"plans-level-{level}")[0].get_colors())
+        for colours in seen:
+            np.testing.assert_allclose(rgb_to_hsv(colours[:, :3])[:, 0], own[0], atol=0.02)
+            lightness = colours[:, :3] @ (0.299, 0.587, 0.114)
+            assert (np.diff(lightness) < 0).all()
+        band = drawn(figure, f"time-level-{level}")[0].get_cmap()
+        np.testing.assert_allclose(band(0.0), seen[1][0], atol=1e-6)
+        np.testing.assert_allclose(band(0.5)[:3], to_rgb(figures.level_colour(level)), atol=0.01)
+
+
+def test_plans_above_level_1_are_dashed_as_in_the_moving_picture(trace: Trace) -> None:
+    still, moving = figures.subgoals(trace), figures.plan_animation(trace)
+    moving._draw_was_started = True  # it is looked at, not shown
+    for level in (1, 2, 3):
+        (lines,) = drawn(still, f"plans-level-{level}")
+        dashed = lines.get_linestyles()[0][1] is not None
+        assert dashed == drawn(moving._fig, f"plan-level-{level}")[0].is_dashed() == (level > 1)
 
 
 def test_panels_run_from_the_top_level_down_with_walls_goal_and_path(trace: Trace) -> None:
@@ -334,6 +360,15 @@ def test_training_curves_hold_every_number_of_the_table(tmp_path: Path) -> None:
     assert len(drawn(figure, "level-2")) == 1
     assert "inverse (log)" in texts(figure) and "level 2\nhas no inverse" in texts(figure)
     assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["level 2", "level 1"]
+
+
+def test_training_curves_of_chosen_terms(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,level,loss,inverse\n50,1,4.0,0.5\n100,1,3.0,0.1\n")
+    figure = figures.training_curves(tmp_path, terms=["inverse"])
+    (line,) = drawn(figure, "level-1")
+    assert list(line.get_ydata()) == [0.5, 0.1]
+    with pytest.raises(InputError, match="terms prior; choose from loss, inverse"):
+        figures.training_curves(tmp_path, terms=["prior"])
 
 
 @pytest.mark.parametrize("content", [None, "step,level,loss\n", "step,level,loss\nten,1,2.0\n", "a,b\n1,2\n"])
