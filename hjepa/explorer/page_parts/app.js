@@ -152,7 +152,7 @@ function captions(side) {
   const alike = map ? `: ${Math.round(100 * map.shown)} % of how they differ lies in these two directions` : "";
   const kind = { plain: "Floor plan", truth: "Colour: true steps to the goal" }[state.layer];
   const rank = map && !isSeen() && map.rank !== null ? `, rank correlation with true steps ${map.rank.toFixed(2)}` : "";
-  views[side].key.replaceChildren(...(map ? latentKey(walk, level) : []));
+  views[side].key.replaceChildren(...(map && isSeen() ? latentKey(walk, level) : []));
   if (isSeen()) {
     const states = "colour: how far it thinks the goal is";
     views[side].mapText.textContent = `The agent is given ${GIVEN[data.worlds[state.world].observation]}`;

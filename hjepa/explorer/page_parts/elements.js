@@ -85,8 +85,8 @@ function legend() {
   // Worlds without a floor plan have their marks below the latents.
   if (!data.worlds.some(({ kind }) => kind === "cells")) return [near, ...crosses];
   return [
-    make("span", {}, marks.triangle(), "agent"), make("span", {}, marks.way(), "way walked"),
-    make("span", {}, marks.star(data.colours.goal), "goal"), make("span", {}, marks.plan(2), "what a level imagines"),
+    make("span", {}, marks.triangle(), "agent", marks.disc(), "among latents"), make("span", {}, marks.way(), "way walked"),
+    make("span", {}, marks.star(data.colours.goal), "goal", marks.star("#ffffff"), "on colours"), make("span", {}, marks.plan(2), "what a level imagines"),
     make("span", {}, marks.ring(top), `subgoal that level ${top} hands down`), near, ...crosses,
   ];
 }
