@@ -79,8 +79,9 @@ agents
                  there are no pictures
     levels       a list, level 1 first:
       plans        as above, without xy, and above level 1:
-        near         blob of the picture of the state whose latent of this level is nearest to the first in uv, of
-                     held-out ones and of those on the way; null where there is none, or the level was skipped
+        near         blob of the picture of the state whose latent of this level is nearest to the first in uv, as
+                     the metric sees it, of held-out ones and of those on the way; null where there is none, or
+                     the level was skipped
       map          the latents of held-out observations, or of those that were met where there are none:
         states       blob of pairs of bytes: place in the map / 1000 * 255
         shade        blob of a byte for each: how far the level thinks the goal is, 0 near to 254 far

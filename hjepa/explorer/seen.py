@@ -194,7 +194,7 @@ def _plain(
         plans = [{**plan, "uv": whole(projection.place(latents))} for plan, latents in made[k]]
         if k:
             ahead = [latents[0] for _, latents in made[k]]
-            for plan, near in zip(plans, nearest(ahead, states[k], path[k], pictured)):
+            for plan, near in zip(plans, nearest(ahead, states[k], path[k], pictured, metric)):
                 plan["near"] = None if plan["skipped"] else near
         levels.append(
             {
@@ -238,7 +238,11 @@ def _pictured(held: Held | None, times: list[int], shown: list[str]) -> list[tup
 
 
 def nearest(
-    ahead: list[Tensor], states: Tensor, path: Tensor, pictured: list[tuple[bool, int, str]]
+    ahead: list[Tensor],
+    states: Tensor,
+    path: Tensor,
+    pictured: list[tuple[bool, int, str]],
+    metric: Tensor | None = None,
 ) -> list[str | None]:
     """What imagined latents look like: pictures of the states whose latents, of the same level, are nearest to them.
 
@@ -247,14 +251,18 @@ def nearest(
         states: (N, D) of held-out observations.
         path: (S + 1, D) of what was met on the way.
         pictured: which of them have pictures, see `_pictured`.
+        metric: (D, M), what the level sees differences of; None: all the same.
 
     Returns:
         P names, None where nothing has a picture.
     """
     if not ahead or not pictured:
         return [None] * len(ahead)
-    known = torch.stack([(path if walked else states)[row] for walked, row, _ in pictured])
-    least = torch.cdist(torch.stack(ahead).double(), known.double()).argmin(1)
+    known = torch.stack([(path if walked else states)[row] for walked, row, _ in pictured]).double()
+    aims = torch.stack(ahead).double()
+    if metric is not None:
+        aims, known = aims @ metric.double(), known @ metric.double()
+    least = torch.cdist(aims, known).argmin(1)
     return [pictured[place][2] for place in least.tolist()]
 
 

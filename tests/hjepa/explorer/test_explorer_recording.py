@@ -137,6 +137,9 @@ def test_the_nearest_state_is_by_latents_and_has_a_picture() -> None:
     ahead = [torch.tensor([0.9, 0.1, 0.0]), torch.tensor([0.0, 0.0, 1.0]), torch.tensor([9.0, 9.0, 9.0])]
     # Third of the held-out states is the nearest of all to the second, but nobody can look at it.
     assert nearest(ahead, states, path, pictured) == ["first", "start", "end"]
+    # A metric that sees the second direction alone.
+    blind = torch.tensor([[0.0], [1.0], [0.0]])
+    assert nearest([torch.tensor([9.0, 1.1, 9.0])], states, path, pictured, blind) == ["second"]
     assert nearest(ahead, states, path, []) == [None] * 3 and nearest([], states, path, pictured) == []
 
 
