@@ -167,7 +167,7 @@ def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], N
 
     def move(done: int, total: int) -> None:
         if not bars:
-            bars.append(tqdm(desc=description, unit=unit, dynamic_ncols=True, mininterval=0.5))
+            bars.append(tqdm(total=total, desc=description, unit=unit, dynamic_ncols=True, mininterval=0.5))
         bars[0].total = total
         bars[0].update(done - bars[0].n)
 

@@ -8,7 +8,6 @@ where it stopped.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +119,8 @@ def add_arguments(parser: Any) -> None:
     add(
         "--figures",
         metavar="DIR",
-        help="where a PNG and a GIF of every episode go; each is played once more for it",
+        help="where a PNG and a GIF of every episode go, as rendered where a world was learned from a store of"
+        " observations; each is played once more for it",
     )
 
 
@@ -140,8 +140,13 @@ def run(options: Any) -> None:
         from hjepa.sweeps.plan_worlds import plan_in_world
 
         if options.figures is not None:
-            raise InputError("--figures", "plan", "it draws worlds of cells; leave it out")
-        records = plan_in_world(request, **asked, note=lambda text: print(text, file=sys.stderr, flush=True))
+            from hjepa.sweeps.plan_worlds import WorldGoals
+            from hjepa.sweeps.world_figures import check_pictured
+
+            check_pictured(request, WorldGoals(**asked))
+            output_folder(options.figures, renamed=False)
+        with success_bar("plan") as tell:
+            records = plan_in_world(request, **asked, tell=tell)
         mixed = False
     else:
         for name, value in asked.items():
@@ -176,14 +181,20 @@ def run(options: Any) -> None:
         write_json(file, records)
         remove_progress(progress)
     if options.figures is not None:
-        _draw(request, options.figures)
+        _draw(request, asked, options.figures)
 
 
-def _draw(request: PlanRequest, folder: str) -> None:
+def _draw(request: PlanRequest, asked: dict[str, Any], folder: str) -> None:
     from hjepa.sweeps.plan_figures import draw_plans
+    from hjepa.sweeps.plan_worlds import WorldGoals
+    from hjepa.sweeps.world_figures import draw_in_world
 
+    out = output_folder(folder, renamed=False)
     with progress_bar("figures", "episode") as tell:
-        count = draw_plans(request, output_folder(folder, renamed=False), tell)
+        if _saw_a_world(request.checkpoint):
+            count = draw_in_world(request, WorldGoals(**asked), out, tell)
+        else:
+            count = draw_plans(request, out, tell)
     print(f"{folder}: {count} episodes, a PNG and a GIF of each")
 
 

@@ -19,7 +19,7 @@ from hjepa.errors import InputError
 from hjepa.evaluation.diagnostics import Finding, diagnose, join_findings
 from hjepa.evaluation.held_out import Evaluation, HeldOut, draw
 from hjepa.evaluation.oracles import OracleAgent
-from hjepa.evaluation.playing import Progress, Results, Trace, play
+from hjepa.evaluation.playing import Progress, Results, Trace, further, play
 from hjepa.evaluation.records import Record, build_record
 from hjepa.evaluation.value_map import VALUE_MAP, ValueMapAgent
 from hjepa.gridworld.guardrails import Lava, Region
@@ -189,7 +189,7 @@ def _played(
         if tells and zones is not None:
             agent.guard([Region(zones)])
         missions = None if held.missions is None else held.missions.select(rows)
-        tell = None if progress is None else partial(_further, progress, parts)
+        tell = None if progress is None else partial(further, progress, parts)
         episodes = held.episodes.select(rows)
         trace = play(agent, asked.task, episodes, first, asked.seed, zones, missions, tell)
         parts.append(trace.results)
@@ -197,12 +197,6 @@ def _played(
         if progress is not None:
             progress.keep(parts)
     return parts
-
-
-def _further(progress: Progress, parts: list[Results], over: int, solved: int) -> None:
-    """Tell how far a batch is, on top of the finished ``parts``."""
-    before = [part.success for part in parts]
-    progress.tell(over + sum(map(len, before)), solved + sum(int(part.sum()) for part in before))
 
 
 def _record(

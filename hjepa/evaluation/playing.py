@@ -130,6 +130,12 @@ class Progress(Protocol):
         ...
 
 
+def further(progress: Progress, parts: list[Results], over: int, solved: int) -> None:
+    """Tell how far a batch is, on top of the finished ``parts``."""
+    before = [part.success for part in parts]
+    progress.tell(over + sum(map(len, before)), solved + sum(int(part.sum()) for part in before))
+
+
 @dataclass(frozen=True)
 class Trace:
     """What happened and what was imagined, for figures.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from hjepa.agent.agent import Agent
 from hjepa.agent.episodes import Episodes
 from hjepa.agent.options import AgentOptions
 from hjepa.errors import InputError
-from hjepa.evaluation.playing import Progress, Results
+from hjepa.evaluation.playing import Progress, Results, further
 from hjepa.evaluation.records import Record, build_record
 from hjepa.model.stack import Stack
 from hjepa.model.worlds import from_bounds, world_played_in
@@ -152,6 +153,7 @@ def play_world(
     seed: int,
     name: str,
     watch: Watch | None = None,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Results:
     """Run tasks to their ends; success is what the world says.
 
@@ -163,6 +165,7 @@ def play_world(
         seed: of the evaluation.
         name: of the sense that the agent sees.
         watch: looks on; None: nobody.
+        tell: called after every step with how many tasks are over, and how many of them were solved.
     """
     count, bounds = len(tasks), world.spec.actions
     seen = world.reset(tasks)
@@ -187,6 +190,8 @@ def play_world(
         steps += ~done
         success |= (after.success & ~done).astype(np.int64)
         done |= after.success | after.terminated | after.truncated
+        if tell is not None:
+            tell(int(done.sum()), int(success.sum()))
         if done.all():
             break
     return Results.of(state, success, steps, seconds)
@@ -265,7 +270,8 @@ def evaluate_world(
         first = before = sum(len(part.success) for part in parts)
         while first < asked.episodes:
             rows = np.arange(first, min(first + (asked.episode_batch or DEFAULT_BATCH), asked.episodes))
-            parts.append(play_world(agent, world, tasks.select(rows), first, asked.seed, name))
+            tell = None if kept is None else partial(further, kept, parts)
+            parts.append(play_world(agent, world, tasks.select(rows), first, asked.seed, name, None, tell))
             first += len(rows)
             if kept is not None:
                 kept.keep(parts)

@@ -9,57 +9,105 @@ from typing import Any
 
 import numpy as np
 
+from hjepa.explorer.opening import highest_active, opening
 from tasks.observations import HEADINGS, LAVA, WALL
 
 PICTURES = 6
 """Of each agent, evenly spread from its first step to its last."""
 
 
+PERCEPTION = {
+    "told": "told: coordinates and the grid",
+    "seen": "told: nothing",
+}
+"""What agents are given; the script says the same."""
+
+
 def film_strip(content: Mapping[str, Any]) -> str:
-    """HTML of the first episode of the first world, walked with the fewest and the most levels; nothing if there is no
-    agent."""
-    agents = [agent for agent in content["agents"] if agent["world"] == 0]
-    if not agents:
+    """HTML of an episode of the first world, walked by the agents that the page opens with; nothing if there is
+    none."""
+    if not content["agents"]:
         return ""
-    agents.sort(key=lambda agent: agent["levels"])
-    return "\n".join(_strip(content, agent) for agent in {id(a): a for a in (agents[0], agents[-1])}.values())
+    begin = opening(content, 0)
+    agents = [content["agents"][index] for index in begin["agents"]]
+    parts = [_strip(content, agent, begin["episode"]) for agent in agents]
+    return "\n".join([_legend(content, max(agent["levels"] for agent in agents)), *parts])
 
 
-def _strip(content: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
-    world, walk = content["worlds"][0], agent["episodes"][0]
-    task = world["episodes"][0]
+def _legend(content: Mapping[str, Any], levels: int) -> str:
+    """What lines and marks mean, where there are as many levels at most."""
+    if content["worlds"][0]["kind"] == "seen":
+        if levels < 2:
+            return ""
+        return (
+            "<p>Above: the world as it was. Below: the subgoal that the highest level hands down at that step, as the"
+            " nearest state seen: the picture whose latent is nearest to what the level imagines.</p>"
+        )
+    return (
+        "<p>Grey line: way walked. Dark triangle or disc: the agent. Star: the goal. Lines in colour: what a level"
+        " imagines, whole for level 1, dashed above it. Disc with a number, as (3): the subgoal that this level hands"
+        " down; it is gone while the level is skipped.</p>"
+    )
+
+
+def _strip(content: Mapping[str, Any], agent: Mapping[str, Any], episode: int) -> str:
+    world, walk = content["worlds"][0], agent["episodes"][episode]
+    task = world["episodes"][episode]
     how = "reached the goal" if walk["success"] else "did not reach the goal"
+    metric = "" if agent["metric"] is None else f", cost {agent['metric']}"
     title = (
-        f"{agent['run']}, {agent['levels']} level{'s' if agent['levels'] > 1 else ''}, cost {agent['metric']}: {how}"
+        f"{agent['run']}, {agent['levels']} level{'s' if agent['levels'] > 1 else ''}{metric}: {how}"
         f" in {walk['steps']} steps"
     )
-    if world["kind"] == "seen":
-        return f'<h2>{html.escape(title)}</h2>\n<div class="strip">{_seen(content, world, task, walk)}</div>'
-    title += f" (shortest way {task['shortest']})"
+    if world["kind"] == "cells":
+        title += f" (shortest way {task['shortest']})"
+        frames = _drawn(content, world, task, walk)
+    else:
+        frames = _seen(content, world, task, walk)
+    title += f"; episode {task['number']}; {PERCEPTION[agent['information']]}"
+    return f'<h2>{html.escape(title)}</h2>\n<div class="strip">{frames}</div>'
+
+
+def _drawn(
+    content: Mapping[str, Any], world: Mapping[str, Any], task: Mapping[str, Any], walk: Mapping[str, Any]
+) -> str:
+    """Pictures of a floor plan."""
     walls = _walls(content, world, task)
     moments = sorted({round(walk["steps"] * part / (PICTURES - 1)) for part in range(PICTURES)})
-    frames = "".join(
+    return "".join(
         f'<figure class="still">{_picture(content, world, task, walk, walls, step)}<figcaption>step {step}</figcaption>'
         "</figure>"
         for step in moments
     )
-    return f'<h2>{html.escape(title)}</h2>\n<div class="strip">{frames}</div>'
 
 
 def _seen(
     content: Mapping[str, Any], world: Mapping[str, Any], task: Mapping[str, Any], walk: Mapping[str, Any]
 ) -> str:
-    """Pictures of a world that renders them, the goal last."""
+    """Pictures of a world that renders them, with the subgoal of the highest level that plans, the goal last."""
     count = len(walk["frames"])
     chosen = sorted({round((count - 1) * part / (PICTURES - 1)) for part in range(PICTURES)}) if count else []
-    shown = [(f"step {min(n * world['every'], walk['steps'])}", walk["frames"][n]) for n in chosen]
+    level = highest_active(walk)
+    found = []
+    for n in chosen:
+        step = min(n * world["every"], walk["steps"])
+        inside = _image(content, walk["frames"][n], f"the world at step {step}", f"step {step}")
+        if level > 1:
+            made = [plan for plan in walk["levels"][level - 1]["plans"] if plan["at"] <= step]
+            near = made[-1]["near"] if made else None
+            text = f"level {level}: {'subgoal' if near else 'skipped'}"
+            inside += _image(
+                content, near, f"subgoal of level {level} at step {step}, nearest state seen", text
+            )
+        found.append(inside)
     if task["goal"] is not None:
-        shown.append(("the goal", task["goal"]))
-    return "".join(
-        f'<figure class="still"><img alt="{text}" src="data:image/webp;base64,{content["blobs"][name]}">'
-        f"<figcaption>{text}</figcaption></figure>"
-        for text, name in shown
-    )
+        found.append(_image(content, task["goal"], "the world at the goal", "the goal"))
+    return "".join(f'<figure class="still">{inside}</figure>' for inside in found)
+
+
+def _image(content: Mapping[str, Any], name: str | None, alt: str, text: str) -> str:
+    image = "" if name is None else f'<img alt="{alt}" src="data:image/webp;base64,{content["blobs"][name]}">'
+    return f"{image}<figcaption>{text}</figcaption>"
 
 
 def _walls(content: Mapping[str, Any], world: Mapping[str, Any], task: Mapping[str, Any]) -> str:

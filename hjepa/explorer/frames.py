@@ -11,7 +11,7 @@ from PIL import Image
 
 from hjepa.explorer.packing import Blobs
 
-BYTES = 2_000_000
+BYTES = 1_700_000
 """Of all pictures of a page together, before they become text."""
 
 SIZES = ((192, 65), (160, 60), (128, 55), (112, 50), (96, 50), (80, 45), (64, 40))
@@ -40,11 +40,16 @@ class Frames:
         self.every = 1
         self._size: tuple[int, int] | None = None
 
-    def add(self, pictures: np.ndarray | Sequence[np.ndarray]) -> list[str]:
-        """The names of pictures (N, H, W, 3) uint8."""
+    def begin(self, pictures: np.ndarray | Sequence[np.ndarray]) -> tuple[int, int]:
+        """Choose the size, if it is not, by pictures (N, H, W, 3) uint8: pixels a side, and quality."""
         if self._size is None:
             self._size = self._chosen(pictures)
-        return [self.blobs.add(_packed(one, *self._size)) for one in pictures]
+        return self._size
+
+    def add(self, pictures: np.ndarray | Sequence[np.ndarray]) -> list[str]:
+        """The names of pictures (N, H, W, 3) uint8."""
+        size = self.begin(pictures)
+        return [self.blobs.add(_packed(one, *size)) for one in pictures]
 
     def _chosen(self, pictures: np.ndarray | Sequence[np.ndarray]) -> tuple[int, int]:
         allowed, most = SHARE * BYTES / self.count, 0

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from hjepa.explorer.film import film_strip
+from hjepa.explorer.opening import openings
 from hjepa.explorer.schema import check
 
 SCRIPTS = ("data.js", "elements.js", "seen.js", "draw.js", "app.js", "controls.js")
@@ -31,7 +32,7 @@ def page(content: Mapping[str, Any]) -> str:
         "style": _part("explorer.css"),
         "script": "\n".join(_part(name) for name in SCRIPTS),
         "film": film_strip(content),
-        "data": as_script(content),
+        "data": as_script({**content, "open": openings(content)}),
     }
     # One pass over the page alone: a text of the data that looks like a mark stays what it is.
     return re.sub("@([a-z]+)@", lambda mark: parts[mark[1]], _part("page.html")) + "\n"

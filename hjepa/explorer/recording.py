@@ -90,6 +90,8 @@ def record(request: ExploreRequest, tell: Callable[[int, int], None] | None = No
         if tell is not None:
             tell(done, every)
 
+    told(0)
+
     for player in players:
         batch, episodes = batches[player.spec.id], []
         for first in range(0, request.episodes, TOGETHER):

@@ -66,6 +66,8 @@ worlds
   task, split, starts, seed, step_budget   as above; starts says where goals are from
   observation  what agents are given: image, symbols or vector
   every        steps from one picture to the next
+  held         a list of blobs, WebP, or null: of each held-out observation in the maps of latents; null where the
+               maps are made of what was met on the way
   episodes     a list:
     number       in the evaluation set, from 0
     goal         blob of the picture of the goal, WebP, or null
@@ -76,7 +78,10 @@ agents
     frames       a list of blobs, WebP: the world at step 0, ``every``, 2 ``every``, ... and at the last; empty where
                  there are no pictures
     levels       a list, level 1 first:
-      plans        as above, without xy
+      plans        as above, without xy, and above level 1:
+        near         blob of the picture of the state whose latent of this level is nearest to the first in uv, as
+                     the metric sees it, of held-out ones and of those on the way; null where there is none, or
+                     the level was skipped
       map          the latents of held-out observations, or of those that were met where there are none:
         states       blob of pairs of bytes: place in the map / 1000 * 255
         shade        blob of a byte for each: how far the level thinks the goal is, 0 near to 254 far
@@ -92,7 +97,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 FORMAT, VERSION = "hjepa-explorer", 1
@@ -120,6 +125,7 @@ def check(content: Mapping[str, Any]) -> None:
             raise ValueError(f"explorer data: blob {name!r} is not base64 ({error})") from None
     for place, world in enumerate(content["worlds"]):
         if world["kind"] == "seen":
+            _known(sizes, world["held"] or [], f"worlds[{place}].held")
             continue
         cells = world["width"] * world["height"]
         for row, episode in enumerate(world["episodes"]):
@@ -170,13 +176,14 @@ def _check_seen(
     moments = episode["steps"] + 1
     if episode["frames"]:
         _length(episode["frames"], 1 + -(-episode["steps"] // world["every"]), f"{where}.frames")
-    for name in episode["frames"]:
-        if name not in sizes:
-            raise ValueError(f"explorer data: {where}.frames names no blob")
+    _known(sizes, episode["frames"], f"{where}.frames")
     _length(episode["levels"], agent["levels"], f"{where}.levels")
     for k, level in enumerate(episode["levels"]):
         own, found = f"{where}.levels[{k}]", level["map"]
         _in_order(level, episode, own)
+        _known(sizes, [plan["near"] for plan in level["plans"] if k], f"{own}.plans.near")
+        if world["held"] is not None:
+            _size(sizes, found["states"], 2 * len(world["held"]), f"{own}.map.states")
         _length(found["path"], 2 * moments, f"{own}.map.path")
         _length(found["costs"], moments, f"{own}.map.costs")
         _size(sizes, found["shade"], sizes.get(found["states"], -2) // 2, f"{own}.map.shade")
@@ -186,6 +193,11 @@ def _in_order(level: Mapping[str, Any], episode: Mapping[str, Any], where: str) 
     times = [plan["at"] for plan in level["plans"]]
     if times != sorted(times) or (times and not 0 <= times[0] <= times[-1] <= episode["steps"]):
         raise ValueError(f"explorer data: {where}.plans are not in order of time")
+
+
+def _known(sizes: Mapping[str, int], names: Sequence[str | None], where: str) -> None:
+    if any(name is not None and name not in sizes for name in names):
+        raise ValueError(f"explorer data: {where} names no blob")
 
 
 def _length(values: Any, count: int, where: str) -> None:

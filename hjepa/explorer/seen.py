@@ -24,11 +24,24 @@ from hjepa.explorer.packing import bytes_between, whole
 from hjepa.figures.projection import SIDE, Projection
 from planners.noise import combine
 from tasks import ObservationStore, TaskBatch, World
-from tasks.world_pictures import goal_pictures, pictures
+from tasks.world_pictures import drawn, goal_pictures, pictures
 from tasks.worlds import Observation
 
 AROUND = 300
 """Held-out observations in a map of latents."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Observations of held-out trajectories.
+
+    Attributes:
+        seen: (N, ...) of the sense that agents see.
+        pictures: N names, None where there is no picture.
+    """
+
+    seen: np.ndarray
+    pictures: list[str | None]
 
 
 @dataclass
@@ -82,6 +95,7 @@ def plain_seen_world(
         "seed": asked.seed,
         "step_budget": world.spec.step_budget,
         "every": frames.every,
+        "held": None,
         "observation": world.spec.senses[name].kind,
         "episodes": [
             {
@@ -102,6 +116,7 @@ def played_seen(
     asked: WorldEvaluation,
     name: str,
     frames: Frames,
+    held: Held | None,
 ) -> Iterator[dict[str, Any]]:
     """Play tasks and give each as plain values.
 
@@ -113,6 +128,7 @@ def played_seen(
         asked: the evaluation.
         name: of the sense that the agent sees.
         frames: get the pictures.
+        held: what the map of latents is made of; None: what was met on the way.
     """
     watched = Watched(world, name)
     results = play_world(agent, world, tasks, first, asked.seed, name, watched)
@@ -123,18 +139,31 @@ def played_seen(
     goal = world.goal()
     assert goal is not None
     begun = agent.begin({"image": watched.seen[0]}, {"image": goal[name]}, keys)
-    around = _around(asked.data, name)
     for row in range(len(tasks)):
-        yield _plain(agent, watched, begun, results, row, around, frames)
+        yield _plain(agent, watched, begun, results, row, held, frames)
 
 
-def _around(data: ObservationStore | None, name: str) -> np.ndarray | None:
-    """Observations (N, ...) of held-out trajectories, evenly over them; None: there are none."""
+def held_out(data: ObservationStore | None, world: World, name: str, frames: Frames) -> Held | None:
+    """Observations of held-out trajectories, evenly over them, with pictures where they are something to look at.
+
+    Args:
+        data: the trajectories; None: there are none.
+        world: that they are from.
+        name: of the sense that agents see.
+        frames: get the pictures; where those of the way have to be fewer, so are these.
+    """
     if data is None:
         return None
     values = data.recorded().observations[name]
     rows = np.unique(np.linspace(0, len(values) - 1, AROUND).astype(np.int64))
-    return np.asarray(values[rows])
+    seen = np.asarray(values[rows])
+    shown = drawn(world.spec, {name: seen})
+    if shown is None:
+        return Held(seen, [None] * len(seen))
+    frames.begin(shown)
+    names: list[str | None] = [None] * len(seen)
+    names[:: frames.every] = frames.add(shown[:: frames.every])
+    return Held(seen, names)
 
 
 def _plain(
@@ -143,15 +172,18 @@ def _plain(
     begun: Episodes,
     results: Results,
     row: int,
-    around: np.ndarray | None,
+    held: Held | None,
     frames: Frames,
 ) -> dict[str, Any]:
     steps = int(results.steps[row])
     walked = np.stack([seen[row] for seen in watched.seen[: steps + 1]])
     memories = [None if memory is None else memory[row : row + 1] for memory in begun.memories]
     path = _encode(agent, walked, memories)
-    states = path if around is None else _encode(agent, around, memories)
+    states = path if held is None else _encode(agent, held.seen, memories)
     made = _plans(watched.state, agent.depth, row)
+    times = sorted({*range(0, steps + 1, frames.every), steps})
+    shown = _frames(watched, row, times, frames)
+    pictured = _pictured(held, times, shown)
     levels = []
     for k in range(agent.depth):
         goal = begun.plan.levels[k].goal[row]
@@ -160,9 +192,14 @@ def _plain(
         low, high = float(min(apart.min(), others.min())), float(max(apart.max(), others.max()))
         # The way and the goal lie in the map, whatever else does.
         projection = Projection.of(torch.cat([states[k], path[k], goal[None]]), metric)
+        plans = [{**plan, "uv": whole(projection.place(latents))} for plan, latents in made[k]]
+        if k:
+            ahead = [latents[0] for _, latents in made[k]]
+            for plan, near in zip(plans, nearest(ahead, states[k], path[k], pictured, metric)):
+                plan["near"] = None if plan["skipped"] else near
         levels.append(
             {
-                "plans": [{**plan, "uv": whole(projection.place(latents))} for plan, latents in made[k]],
+                "plans": plans,
                 "map": {
                     "states": frames.blobs.add(bytes_between(projection.place(states[k]), 0.0, SIDE, 255)),
                     "shade": frames.blobs.add(bytes_between(others, low, high, 254)),
@@ -179,20 +216,55 @@ def _plain(
     return {
         "success": int(results.success[row]),
         "steps": steps,
-        "frames": _frames(watched, row, steps, frames),
+        "frames": shown,
         "levels": levels,
     }
 
 
-def _frames(watched: Watched, row: int, steps: int, frames: Frames) -> list[str]:
-    """Names of the pictures of every so many steps, from the start on, and of the last."""
-    times = sorted({*range(0, steps + 1, frames.every), steps})
+def _frames(watched: Watched, row: int, times: list[int], frames: Frames) -> list[str]:
+    """Names of the pictures at some steps; none where the world has no pictures."""
     shown = [watched.shown[time] for time in times]
     return (
         []
         if any(one is None for one in shown)
         else frames.add([one[row] for one in shown if one is not None])
     )
+
+
+def _pictured(held: Held | None, times: list[int], shown: list[str]) -> list[tuple[bool, int, str]]:
+    """All states of an episode that have a picture: whether it was met on the way, its row there or among the
+    held-out ones, and the picture."""
+    found = [] if held is None else [(False, row, name) for row, name in enumerate(held.pictures) if name]
+    return [*found, *((True, time, name) for time, name in zip(times, shown))]
+
+
+def nearest(
+    ahead: list[Tensor],
+    states: Tensor,
+    path: Tensor,
+    pictured: list[tuple[bool, int, str]],
+    metric: Tensor | None = None,
+) -> list[str | None]:
+    """What imagined latents look like: pictures of the states whose latents, of the same level, are nearest to them.
+
+    Args:
+        ahead: P latents (D,).
+        states: (N, D) of held-out observations.
+        path: (S + 1, D) of what was met on the way.
+        pictured: which of them have pictures, see `_pictured`.
+        metric: (D, M), what the level sees differences of; None: all the same.
+
+    Returns:
+        P names, None where nothing has a picture.
+    """
+    if not ahead or not pictured:
+        return [None] * len(ahead)
+    known = torch.stack([(path if walked else states)[row] for walked, row, _ in pictured]).double()
+    aims = torch.stack(ahead).double()
+    if metric is not None:
+        aims, known = aims @ metric.double(), known @ metric.double()
+    least = torch.cdist(aims, known).argmin(1)
+    return [pictured[place][2] for place in least.tolist()]
 
 
 def _plans(state: Episodes | None, depth: int, row: int) -> list[list[tuple[dict[str, Any], Tensor]]]:

@@ -16,7 +16,7 @@ from hjepa.evaluation.worlds import WorldEvaluation, begin_world, within_budget
 from hjepa.explorer.frames import Frames
 from hjepa.explorer.packing import Blobs
 from hjepa.explorer.request import ExploreRequest, Opened, choices, plain_agent
-from hjepa.explorer.seen import plain_seen_world, played_seen
+from hjepa.explorer.seen import AROUND, Held, held_out, plain_seen_world, played_seen
 from tasks import ObservationStore, StoreError, TaskBatch, World
 from tasks.world_pictures import open_rendered
 
@@ -125,26 +125,31 @@ def add_seen(
         tell: called with how many episodes more were played.
     """
     count = sum(len(one.place.tasks) * (one.place.world.spec.step_budget + 1) for one in players)
-    frames = Frames(blobs, count)
+    frames = Frames(blobs, count + AROUND * any(one.place.asked.data is not None for one in players))
     places: list[SeenWorld] = []
+    around: list[Held | None] = []
+    first_world = len(content["worlds"])
     for player in players:
         place = player.place
         if not any(place is one for one in places):
             places.append(place)
-            content["worlds"].append(
-                plain_seen_world(place.asked, place.world, place.tasks, player.sense, frames)
-            )
+            world = plain_seen_world(place.asked, place.world, place.tasks, player.sense, frames)
+            around.append(held_out(place.asked.data, place.world, player.sense, frames))
+            world["held"] = None if around[-1] is None else around[-1].pictures
+            content["worlds"].append(world)
+        index = next(i for i, one in enumerate(places) if one is place)
         episodes: list[dict[str, Any]] = []
         for first in range(0, len(place.tasks), TOGETHER):
             part = place.tasks.select(np.arange(first, min(first + TOGETHER, len(place.tasks))))
-            episodes += played_seen(player.agent, place.world, part, first, place.asked, player.sense, frames)
+            episodes += played_seen(
+                player.agent, place.world, part, first, place.asked, player.sense, frames, around[index]
+            )
             tell(len(part))
-        number = (
-            len(content["worlds"]) - len(places) + next(i for i, one in enumerate(places) if one is place)
-        )
         metric = player.agent.settings.metric
         content["agents"].append(
-            plain_agent(player.run, player.agent.stack, player.of, metric, number, episodes)
+            plain_agent(player.run, player.agent.stack, player.of, metric, first_world + index, episodes)
         )
+    for world in content["worlds"][first_world:]:
+        world["every"] = frames.every  # known since the first picture, which need not be one of a goal
     for place in places:
         place.world.close()

@@ -57,6 +57,8 @@ def draw_plans(request: PlanRequest, folder: Path, tell: Callable[[int, int], No
     cells = list(cells_of(request, stack))
     folder.mkdir(parents=True, exist_ok=True)
     done, every = 0, len(cells) * request.episodes
+    if tell is not None:
+        tell(0, every)
     for cell in cells:
         asked = asked_of(request, cell, stack)
         agent = make_agent(stack, asked.task, replace(asked.agent, record=True))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,10 +20,67 @@ from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
 from hjepa.model.worlds import played_in, world_played_in
 from hjepa.sweeps.kept import Kept, request_identity
+from hjepa.sweeps.plan_progress import Tell
 from tasks import ObservationStore, StoreError, world_spec
 
 LEFT_OUT = ("tasks", "oracle", "zones", "unguarded", "mission", "memory", "diagnostics")
 """What `hjepa plan` knows of worlds of cells alone."""
+
+
+@dataclass(frozen=True)
+class WorldGoals:
+    """What `hjepa plan` is told of goals in a world; see `hjepa.evaluation.worlds.WorldEvaluation`.
+
+    Attributes:
+        goals, success, step_budget: None: the defaults.
+        data: folder of the held-out trajectories.
+    """
+
+    goals: str | None = None
+    data: str | None = None
+    success: str | None = None
+    step_budget: int | None = None
+
+
+@dataclass(frozen=True)
+class WorldCell:
+    """What a request asks for but for the number of levels.
+
+    Attributes:
+        seed, metric, planner, budget_tflops: as named on the command line; None: the checkpoint's own.
+        asked: the evaluation.
+    """
+
+    seed: int
+    metric: str | None
+    planner: str | None
+    budget_tflops: float | None
+    asked: WorldEvaluation
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "metric": self.metric,
+            "planner": self.planner,
+            "budget_tflops": self.budget_tflops,
+        }
+
+
+class _Count:
+    """Episodes over and solved, of all that a request asks for."""
+
+    def __init__(self, every: int, tell: Tell | None) -> None:
+        self.every, self.tell = every, tell
+        self._noted: dict[str, tuple[int, int]] = {}
+        if tell is not None:
+            tell(0, 0, every)
+
+    def note(self, name: str, over: int, solved: int) -> None:
+        """What goes by a name has come so far."""
+        self._noted[name] = (over, solved)
+        if self.tell is not None:
+            noted = self._noted.values()
+            self.tell(sum(over for over, _ in noted), sum(solved for _, solved in noted), self.every)
 
 
 def plan_in_world(
@@ -32,6 +90,7 @@ def plan_in_world(
     success: str | None = None,
     step_budget: int | None = None,
     note: Callable[[str], None] = lambda text: None,
+    tell: Tell | None = None,
 ) -> list[Record]:
     """The records of a request: one per seed, metric, planner, budget and number of levels.
 
@@ -39,17 +98,50 @@ def plan_in_world(
 
     Args:
         request: what is asked.
-        goals, success, step_budget: see `hjepa.evaluation.worlds.evaluate_world`.
-        data: folder of the held-out trajectories.
+        goals, data, success, step_budget: see `WorldGoals`.
         note: told in a line what is solved so far, after each batch.
+        tell: how far all of it is, after every step; see `hjepa.sweeps.plan_progress`.
 
     Raises:
         InputError: what cannot work together.
     """
-    stack, content, store = _opened(request, data)
+    stack, content, store = opened(request, data)
+    cells = [*cells_in_world(request, stack, content, store, WorldGoals(goals, data, success, step_budget))]
+    config = with_plan(stack.config, request.overrides)
+    each = len(request.levels or range(stack.depth)) * request.episodes
+    count = _Count(len(cells) * each, tell)
+    records: list[Record] = []
+    for cell in cells:
+        identity = {
+            **request_identity(request),
+            "checkpoint_sha256": content["sha256"],
+            "config": repr(config),
+            "asked": [cell.asked.goals, success, step_budget, None if store is None else store.sha256],
+        }
+        records += evaluate_world(
+            stack,
+            cell.asked,
+            request.levels,
+            {"train_seed": content["train_seed"], "checkpoint_sha256": content["sha256"]},
+            partial(_kept, request, cell.plain(), identity, note, count),
+        )
+    return records
+
+
+def cells_in_world(
+    request: PlanRequest,
+    stack: Stack,
+    content: Mapping[str, Any],
+    store: ObservationStore | None,
+    goals: WorldGoals,
+) -> Iterator[WorldCell]:
+    """What a request asks of a stack, in the order of its records.
+
+    Raises:
+        InputError: what cannot work together.
+    """
     played = _named(content["played"], request.task)
     config = with_plan(stack.config, request.overrides)
-    records: list[Record] = []
     choices = itertools.product(
         request.seed,
         request.metric or (None,),
@@ -64,31 +156,17 @@ def plan_in_world(
             agent=AgentOptions(budget_tflops=budget, settings=with_plan(config, overrides).plan),
             episodes=request.episodes,
             seed=seed,
-            goals=goals or "world",
+            goals=goals.goals or "world",
             data=store,
-            success=success,
+            success=goals.success,
             split=request.split,
-            step_budget=step_budget,
+            step_budget=goals.step_budget,
             episode_batch=request.episode_batch,
         )
-        cell = {"seed": seed, "metric": metric, "planner": planner, "budget_tflops": budget}
-        identity = {
-            **request_identity(request),
-            "checkpoint_sha256": content["sha256"],
-            "config": repr(config),
-            "asked": [asked.goals, success, step_budget, None if store is None else store.sha256],
-        }
-        records += evaluate_world(
-            stack,
-            asked,
-            request.levels,
-            {"train_seed": content["train_seed"], "checkpoint_sha256": content["sha256"]},
-            partial(_kept, request, cell, identity, note),
-        )
-    return records
+        yield WorldCell(seed, metric, planner, budget, asked)
 
 
-def _opened(request: PlanRequest, data: str | None) -> tuple[Stack, dict[str, Any], ObservationStore | None]:
+def opened(request: PlanRequest, data: str | None) -> tuple[Stack, dict[str, Any], ObservationStore | None]:
     """The checkpoint of a request, its description, and the trajectories that goals are drawn from."""
     fix_threads()
     for name in LEFT_OUT:
@@ -115,6 +193,7 @@ def _kept(
     cell: Mapping[str, Any],
     identity: Mapping[str, Any],
     note: Callable[[str], None],
+    count: _Count,
     levels: int,
 ) -> Kept:
     """Where the work for one number of levels is kept, and what is said of it meanwhile."""
@@ -125,7 +204,11 @@ def _kept(
         so_far = f"{len(success)} of {request.episodes} episodes, {100 * success.mean():.1f} % solved"
         note(f"{levels} levels, {', '.join(chosen)}: {so_far}")
 
-    return Kept(request.progress, {**cell, "levels": levels}, identity, told)
+    name = str({**cell, "levels": levels})
+    kept = Kept(request.progress, {**cell, "levels": levels}, identity, told, partial(count.note, name))
+    if kept.finished is not None:
+        kept.tell(request.episodes, round(request.episodes * kept.finished["success_rate"]))
+    return kept
 
 
 def _named(played: dict[str, object], task: str) -> dict[str, object]:

@@ -110,6 +110,14 @@ def test_costs_fall_to_nothing_at_the_goal_and_places_are_those_of_latents(
             assert level["plans"] and all(len(plan["uv"]) % 2 == 0 for plan in level["plans"])
 
 
+def test_subgoals_are_shown_as_states_seen(content: dict[str, Any]) -> None:
+    assert content["worlds"][0]["held"] == [None] * 160, "vectors of other trajectories are no pictures"
+    for walk in content["agents"][1]["episodes"]:
+        assert all("near" not in plan for plan in walk["levels"][0]["plans"])
+        for plan in walk["levels"][1]["plans"]:
+            assert plan["near"] is None if plan["skipped"] else plan["near"] in walk["frames"]
+
+
 def test_the_page_is_one_small_file(folder: Path) -> None:
     text = (folder / "page.html").read_text()
     assert len(text) < 1_000_000 and text.count("<img alt=") > 3, "pictures also without a script"

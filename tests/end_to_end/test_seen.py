@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from hjepa.cli import main
@@ -141,10 +143,16 @@ def test_goals_that_the_world_shows(run: Path, tmp_path: Path) -> None:
 def test_a_killed_plan_goes_on_after_its_last_batch(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from hjepa.commands import plan as plan_module
     from hjepa.evaluation import worlds
     from hjepa.evaluation.records import without_timing
 
     played, play = [], worlds.play_world
+    told: list[tuple[int, int, int]] = []
+    # What the bar is moved by.
+    monkeypatch.setattr(
+        plan_module, "success_bar", lambda _: nullcontext(lambda *numbers: told.append(numbers))
+    )
     batches = ("--episode-batch", 2, "--budget-tflops", 0.02, "--step-budget", 8)
 
     def dies(agent: object, world: object, tasks: object, first: int, *rest: object) -> object:
@@ -155,9 +163,11 @@ def test_a_killed_plan_goes_on_after_its_last_batch(
 
     monkeypatch.setattr(worlds, "play_world", dies)
     assert plan(run, tmp_path / "killed.json", *batches) == 130
-    said = capsys.readouterr().err
-    assert "1 levels, seed 0, budget_tflops 0.02: 2 of 6 episodes, " in said and "% solved" in said
-    assert "the same command again continues" in said
+    assert "the same command again continues" in capsys.readouterr().err
+    assert told[0] == (0, 0, 12) and told[-1][0] == 8 and told == sorted(told), (
+        "of two levels' six episodes each"
+    )
+    told.clear()
     assert not (tmp_path / "killed.json").exists() and (tmp_path / "killed.json.partial").is_dir()
 
     def counts(agent: object, world: object, tasks: object, first: int, *rest: object) -> object:
@@ -167,11 +177,28 @@ def test_a_killed_plan_goes_on_after_its_last_batch(
     monkeypatch.setattr(worlds, "play_world", counts)
     assert plan(run, tmp_path / "killed.json", *batches) == 0
     assert played == [0, 2, 4, 0, 2, 4], "no batch is played twice"
-    assert "2 levels, seed 0, budget_tflops 0.02: 2 of 6 episodes" in capsys.readouterr().err
+    assert (told[0][0], told[1][0], told[-1][0]) == (0, 6, 12), (
+        "what was finished before counts from the start"
+    )
     assert not (tmp_path / "killed.json.partial").exists()
     assert plan(run, tmp_path / "whole.json", "--episode-batch", 4, *batches[2:]) == 0
     killed, whole = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("killed", "whole"))
+    assert told[-1] == (12, sum(sum(record["success"]) for record in whole), 12)
     assert [without_timing(record) for record in killed] == [without_timing(record) for record in whole]
+
+
+def test_every_episode_is_drawn_as_it_was(run: Path, data: Path, tmp_path: Path) -> None:
+    words = ("--goals", "offset:5", "--data", data / "held", "--episodes", 2, "--figures", tmp_path / "drawn")
+    assert plan(run, tmp_path / "drawn.json", *words) == 0
+    records = json.loads((tmp_path / "drawn.json").read_text())
+    for record in records:
+        for row, steps in enumerate(record["steps"]):
+            name = f"L{record['levels']}-{record['metric']}-s0-e00{row}"
+            film = Image.open(tmp_path / "drawn" / f"{name}.gif")
+            # The step stands below each frame, so that none is like another.
+            assert film.n_frames == steps + 1
+            assert Image.open(tmp_path / "drawn" / f"{name}.png").width > film.width
+    assert len(list((tmp_path / "drawn").iterdir())) == 2 * 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ const plural = (count) => `${count} ${count === 1 ? "level" : "levels"}`;
 // Whether no level's latents are known.
 const blind = () => sides().every((side) => walkOf(side).levels.every(({ map }) => map === null));
 
-// The fewest levels on the left, the most on the right: what levels bring is the question.
+// What the page opens with (hjepa/explorer/opening.py).
 function chooseAgents() {
-  const agents = inWorld().sort(([a, i], [b, j]) => a.levels - b.levels || (a.depth === "truncated") - (b.depth === "truncated") || i - j);
-  const fewest = agents[0], most = agents.filter(([agent]) => agent.levels === agents[agents.length - 1][0].levels)[0];
+  const { agents, episode: first } = data.open[state.world];
   state.compare = agents.length > 1;
-  state.agents = state.compare ? [fewest[1], most === fewest ? agents[1][1] : most[1]] : [fewest[1], fewest[1]];
+  state.agents = [agents[0], agents[agents.length - 1]];
+  state.episode = first;
   state.look = highestActive();
 }
 
@@ -53,6 +53,7 @@ function pickers(side) {
     const options = [...new Set(own)].map((value) => [value, texts[name](value)]);
     const select = choice(`${name} of the ${side ? "right" : "left"} agent`, options, String(now[name]), (value) => repick(side, name, value));
     select.dataset.name = name;
+    if (name === "metric") select.title = METRICS[now.metric] ? `${now.metric}: ${METRICS[now.metric]}` : "what counts as near";
     select.disabled = options.length === 1;
     parts.push(select);
   }
@@ -62,14 +63,16 @@ function pickers(side) {
 function buildAgent(side) {
   const pick = make("div", { class: "pick" }), outcome = make("p", { class: "outcome" });
   const map = make("canvas", { class: "map", role: "img" }), latents = make("canvas", { class: "latents", role: "img" });
-  const pictures = buildPictures();
+  const pictures = buildPictures(), key = make("p", { class: "key" });
+  // On a narrow screen two maps stand side by side, with the latents folded; both unfold together.
+  const fold = make("button", { type: "button", class: "fold", "aria-expanded": "false", onclick: () => { state.unfolded = !state.unfolded; changed(false); } }, "Latents");
   const mapText = make("figcaption"), latentText = make("figcaption");
   const timeline = make("canvas", { class: "timeline", role: "img", "aria-label": "when each level planned" });
   const reading = make("p", { class: "reading", "aria-live": "polite" });
   const section = make("section", { class: "agent", id: `agent-${side}` }, pick, outcome,
-    make("div", { class: "views" }, make("figure", {}, mapText, pictures, map), make("figure", {}, latentText, latents)), timeline, reading);
+    make("div", { class: "views" }, make("figure", {}, mapText, pictures, map), make("figure", {}, latentText, latents, key)), fold, timeline, reading);
   byId("agents").append(section);
-  views.push({ section, pick, outcome, pictures, map, latents, mapText, latentText, timeline, reading });
+  views.push({ section, pick, outcome, pictures, map, latents, mapText, latentText, key, fold, timeline, reading });
   map.addEventListener("pointermove", (event) => hoverMap(side, event));
   map.addEventListener("pointerdown", (event) => hoverMap(side, event));
   latents.addEventListener("pointermove", (event) => hoverLatents(side, event));
@@ -83,8 +86,7 @@ function buildAgent(side) {
 // --- pointing at a state ---
 
 function pointAt(found) {
-  const same = found && hover ? found.x === hover.x && found.y === hover.y && found.heading === hover.heading : found === hover;
-  if (same) return;
+  if (JSON.stringify(found) === JSON.stringify(hover)) return;
   hover = found;
   draw();
 }
@@ -97,14 +99,15 @@ function hoverMap(side, event) {
 }
 
 function hoverLatents(side, event) {
-  const walk = walkOf(side), { map } = walk.levels[Math.min(state.look, walk.levels.length) - 1];
+  const walk = walkOf(side), level = Math.min(state.look, walk.levels.length), { map } = walk.levels[level - 1];
   if (!map) return;
   if (isSeen()) {
-    const found = event.type === "pointerdown" ? stepNear(views[side].latents, walk, map, event.offsetX, event.offsetY) : null;
-    if (found !== null) go(found);
+    const found = stateNear(views[side].latents, walk, level, event.offsetX, event.offsetY, side);
+    if (event.type === "pointerdown" && found && found.step !== undefined) go(found.step);
+    pointAt(found);
     return;
   }
-  const floor = floorOf(state.world, state.episode), frame = latentFrame(views[side].latents);
+  const floor = floorOf(state.world, state.episode), frame = latentFrame(views[side].latents, walk, level);
   let best = 16 ** 2, found = null;
   statesOf(map).forEach((point, i) => {
     const [x, y] = frame.at(point), apart = (x - event.offsetX) ** 2 + (y - event.offsetY) ** 2;
@@ -122,9 +125,10 @@ function outcomeText(side) {
   const solved = agent.episodes.reduce((sum, one) => sum + one.success, 0);
   const how = walk.success ? `reached the goal in ${walk.steps} steps` : `did not reach the goal in ${walk.steps} steps`;
   const kind = agent.depth === "trained" ? "" : ` of a stack of ${agent.of}`;
-  const known = isSeen() ? `the trajectory that shows it took ${shortest}` : `shortest way ${shortest}`;
+  const given = { told: " Told: coordinates and the grid.", seen: " Told: nothing." }[agent.information];
+  const known = isSeen() ? `${shortest} in the trajectory that shows it` : `shortest way ${shortest}`;
   return [make("b", {}, `${plural(agent.levels)}${kind}: ${how}`),
-    (shortest === null ? "." : ` (${known}).`) + (agent.episodes.length > 1 ? ` It solves ${solved} of the ${agent.episodes.length} episodes here.` : "")];
+    (shortest === null ? "." : ` (${known}).`) + (agent.episodes.length > 1 ? ` It solves ${solved} of the ${agent.episodes.length} episodes here.` : "") + given];
 }
 
 function readingText(side) {
@@ -138,24 +142,26 @@ function readingText(side) {
   const plans = walk.levels.map((one, k) => [k + 1, planAt(one, step)]).reverse()
     .map(([number, plan]) => (plan ? `level ${number} planned ${agoText(plan.at, step)}` : `level ${number} skipped`));
   const said = plans.join(", ");
-  if (floor === null) return `${seenReading(walk, step)} ${said[0].toUpperCase()}${said.slice(1)}.`;
+  if (floor === null) return hover && (hover.held !== undefined || hover.side === side) ? seenReading(walk, step, side) : `${seenReading(walk, step, side)} ${said[0].toUpperCase()}${said.slice(1)}.`;
   const left = walk.left[step] < 0 ? "" : `, ${walk.left[step]} steps to go`;
   return `Step ${step}${left}. ${said}.`.replace(". level", ". Level");
 }
 
 function captions(side) {
   const walk = walkOf(side), level = Math.min(state.look, walk.levels.length), { map } = walk.levels[level - 1];
+  const alike = map ? `: ${Math.round(100 * map.shown)} % of how they differ lies in these two directions` : "";
   const kind = { plain: "Floor plan", truth: "Colour: true steps to the goal" }[state.layer];
   const rank = map && !isSeen() && map.rank !== null ? `, rank correlation with true steps ${map.rank.toFixed(2)}` : "";
+  views[side].key.replaceChildren(...(map && isSeen() ? latentKey(walk, level) : []));
   if (isSeen()) {
     const states = "colour: how far it thinks the goal is";
-    views[side].mapText.textContent = `The world; the agent is given ${GIVEN[data.worlds[state.world].observation]}`;
-    views[side].latentText.textContent = `Latents of level ${level}, in two dimensions (${Math.round(100 * map.shown)} % of the variance); ${states}`;
+    views[side].mapText.textContent = `The agent is given ${GIVEN[data.worlds[state.world].observation]}`;
+    views[side].latentText.textContent = `Latents of level ${level}${alike}; ${states}`;
     views[side].latents.setAttribute("aria-label", `latents of level ${level}; ${readingText(side)}`);
     return;
   }
   views[side].mapText.textContent = kind || (map ? `Colour: cost of level ${level} (${map.unit}${rank})` : "Costs are not known here");
-  views[side].latentText.textContent = `Latents of level ${level}` + (map ? `, in two dimensions (${Math.round(100 * map.shown)} % of the variance)` : "");
+  views[side].latentText.textContent = `Latents of level ${level}${alike}`;
   views[side].map.setAttribute("aria-label", `floor plan; ${readingText(side)}`);
   views[side].latents.setAttribute("aria-label", `latents of level ${level}`);
 }
@@ -170,8 +176,8 @@ function colours() {
 function draw() {
   const look = colours(), floor = isSeen() ? null : floorOf(state.world, state.episode);
   for (const side of sides()) {
-    const walk = walkOf(side), shared = { floor, walk, state, hover, look, last: lastStep() };
-    if (floor === null) showPictures(views[side].pictures, walk, Math.min(state.step, walk.steps));
+    const walk = walkOf(side), shared = { floor, walk, side, state, hover, look, last: lastStep() };
+    if (floor === null) showPictures(views[side].pictures, walk, Math.min(state.step, walk.steps), side);
     else drawMap(views[side].map, shared);
     drawLatents(views[side].latents, shared);
     drawTimeline(views[side].timeline, shared);
@@ -186,16 +192,19 @@ function changed(again) {
   const { width, height } = data.worlds[state.world];
   state.step = clamp(state.step, 0, lastStep());
   state.look = clamp(state.look, 1, depth());
+  if (again) hover = null;
   byId("agents").classList.toggle("two", state.compare);
   byId("agents").classList.toggle("blind", blind());
   byId("agents").classList.toggle("unpictured", isSeen() && !hasPictures());
   byId("agents").classList.toggle("seen", isSeen());
+  byId("agents").classList.toggle("unfolded", Boolean(state.unfolded));
   byId("hint").hidden = !isSeen();
   views[1].section.hidden = !state.compare;
   if (again) buildControls();
   for (const side of sides()) {
     if (again) views[side].pick.replaceChildren(...pickers(side));
     views[side].outcome.replaceChildren(...outcomeText(side));
+    views[side].fold.setAttribute("aria-expanded", String(Boolean(state.unfolded)));
     views[side].map.hidden = isSeen();
     views[side].pictures.hidden = !isSeen();
     if (!isSeen()) views[side].map.style.aspectRatio = `${width} / ${height}`;
@@ -205,6 +214,20 @@ function changed(again) {
   byId("ramp").hidden = blind() && state.layer !== "truth";
   byId("step").max = lastStep();
   draw();
+  fit();
+  draw();
+}
+
+// Maps as large as they can be with all of both agents above the transport, where the window is wide enough.
+function fit() {
+  const root = document.documentElement.style, most = innerHeight - byId("transport").offsetHeight;
+  let high = 0.62 * innerHeight;
+  for (let pass = 0; pass < 6; pass += 1) {
+    root.setProperty("--high", `${Math.round(high)}px`);
+    const over = byId("agents").getBoundingClientRect().bottom + scrollY - most;
+    if (over <= 0 || high <= 200) break;
+    high = Math.max(200, high - over);
+  }
 }
 
 function go(step) {

@@ -36,7 +36,7 @@ function buildControls() {
   const more = make("details", {}, make("summary", {}, "What is shown"), make("div", { class: "more" },
     group("Plans of level", ...levelButtons()),
     group("", tick("imagined", "futures", state, redo), tick("subgoals", "subgoals", state, redo), tick("way walked", "trail", state, redo)),
-    ...(blind() ? [] : [group("Look into", choice("level whose costs and latents are shown", looks, String(state.look), (value) => { state.look = Number(value); redo(); }))]),
+    ...(blind() ? [] : [group("Costs and latents of", choice("level whose costs and latents are shown", looks, String(state.look), (value) => { state.look = Number(value); redo(); }))]),
     ...(isSeen() ? [] : [group("Colour of the map", choice("colour of the map", layers, state.layer, (value) => { state.layer = value; redo(); }))])));
   // On a narrow screen the map comes first; opened, it stays so.
   more.open = state.more === undefined ? !matchMedia("(max-width: 760px)").matches : state.more;
@@ -50,7 +50,7 @@ function buildControls() {
 
 function chooseWorld(value) {
   state.world = Number(value);
-  state.episode = state.step = 0;
+  state.step = 0;
   chooseAgents();
   about();
   changed(true);
@@ -76,12 +76,21 @@ function theme(next) {
   if (next) draw();
 }
 
+// Where starts and goals are from, in words.
+function startsText(starts) {
+  const offset = /^goals offset:(\d+)$/.exec(starts);
+  if (offset) return `goals seen ${offset[1]} steps later in held-out trajectories`;
+  const known = { far: "start and goal far apart", uniform: "start and goal anywhere", "goals world": "goals that the world shows" };
+  return known[starts] || starts;
+}
+
 function about() {
   const world = data.worlds[state.world];
-  const kinds = [...new Set(inWorld().map(([agent]) => agent.information))];
-  const told = kinds.includes("told") ? "; perception is told coordinates and the grid" : "; agents see what the world shows";
-  const episodes = world.split ? `${world.split} episodes (${world.starts}), ` : "";
-  byId("about").textContent = `${world.task}, ${episodes}at most ${world.step_budget} steps${told}`;
+  const episodes = world.split ? `${world.split} episodes, ${startsText(world.starts)}, ` : "";
+  const { episode: first, agents } = data.open[state.world];
+  const differ = agents.length > 1 && new Set(agents.map((i) => data.agents[i].episodes[first].success)).size > 1;
+  const why = differ && world.episodes.length > 1 ? `; opened at episode ${world.episodes[first].number}, the first that one of the two solves alone` : "";
+  byId("about").textContent = `${world.task}, ${episodes}at most ${world.step_budget} steps${why}`;
 }
 
 const KEYS = {
@@ -113,7 +122,8 @@ document.addEventListener("keydown", (event) => {
 function fromAddress() {
   const asked = new URLSearchParams(location.hash.slice(1));
   const number = (name, most) => (asked.has(name) && Number(asked.get(name)) <= most ? Math.max(0, Math.floor(Number(asked.get(name)))) : null);
-  state.episode = number("episode", data.worlds[state.world].episodes.length - 1) || 0;
+  const wanted = number("episode", data.worlds[state.world].episodes.length - 1);
+  if (wanted !== null) state.episode = wanted;
   for (const [side, name] of [[0, "left"], [1, "right"]]) {
     const agent = number(name, data.agents.length - 1);
     if (agent !== null && data.agents[agent].world === state.world) state.agents[side] = agent;
@@ -137,4 +147,5 @@ about();
 byId("theme").addEventListener("click", () => theme(true));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { theme(false); draw(); });
 changed(true);
+addEventListener("resize", () => { fit(); draw(); });
 new ResizeObserver(() => draw()).observe(byId("agents"));

@@ -27,11 +27,25 @@ function frameOf(canvas, floor) {
   };
 }
 
-const PAD = 14;
-function latentFrame(canvas) {
-  const side = Math.min(canvas.clientWidth, canvas.clientHeight) - 2 * PAD;
-  const left = (canvas.clientWidth - side) / 2, top = (canvas.clientHeight - side) / 2;
-  return { at: ([u, v]) => [left + u * side, top + v * side] };
+// Where the latents of a level are on their canvas, and all that is ever imagined among them: the frame holds still.
+const PAD = 14, extents = new WeakMap();
+function extentOf(walk, level) {
+  const { map } = walk.levels[level - 1];
+  if (!extents.has(map)) {
+    const ahead = levelsInMap(walk, level).flatMap(([, { plans }]) => plans.filter((plan) => !plan.skipped).flatMap((plan) => pairs(plan.uv, 1e-3)));
+    const low = [0, 0], high = [1, 1];
+    for (const point of [...pairs(map.path, 1e-3), ...pairs(map.goal, 1e-3), ...ahead]) {
+      for (const i of [0, 1]) { low[i] = Math.min(low[i], point[i]); high[i] = Math.max(high[i], point[i]); }
+    }
+    extents.set(map, { low, high });
+  }
+  return extents.get(map);
+}
+function latentFrame(canvas, walk, level) {
+  const { low, high } = extentOf(walk, level), width = canvas.clientWidth, height = canvas.clientHeight;
+  const size = Math.max(0, Math.min((width - 2 * PAD) / (high[0] - low[0]), (height - 2 * PAD) / (high[1] - low[1])));
+  const left = width / 2 - (size * (low[0] + high[0])) / 2, top = height / 2 - (size * (low[1] + high[1])) / 2;
+  return { at: ([u, v]) => [left + u * size, top + v * size] };
 }
 
 function line(pen, points, colour, width, dash) {
@@ -144,6 +158,17 @@ function drawCells(pen, floor, frame, map, layer, look) {
   }
 }
 
+// What is pointed at.
+function ringed(pen, place, r, look) {
+  for (const [colour, wide] of [[look.paper, 4], [look.ink, 2]]) {
+    pen.beginPath();
+    pen.arc(...place, r, 0, 2 * Math.PI);
+    pen.strokeStyle = colour;
+    pen.lineWidth = wide;
+    pen.stroke();
+  }
+}
+
 // The floor plan with what an agent did until a step and what its levels have in mind.
 function drawMap(canvas, { floor, walk, state, hover, look }) {
   const { pen } = begin(canvas);
@@ -181,8 +206,9 @@ function drawMap(canvas, { floor, walk, state, hover, look }) {
 }
 
 // The latents of all states of the level that is looked into: near ones are as good as the same place to it.
-function drawLatents(canvas, { floor, walk, state, hover, look }) {
+function drawLatents(canvas, { floor, walk, side, state, hover, look }) {
   const { pen, width, height } = begin(canvas);
+  if (width === 0) return; // folded
   const level = Math.min(state.look, walk.levels.length), { map } = walk.levels[level - 1];
   if (!map) {
     pen.fillStyle = look.muted;
@@ -191,7 +217,7 @@ function drawLatents(canvas, { floor, walk, state, hover, look }) {
     pen.fillText("not known here", width / 2, height / 2);
     return;
   }
-  const frame = latentFrame(canvas), states = statesOf(map), step = Math.min(state.step, walk.steps);
+  const frame = latentFrame(canvas, walk, level), states = statesOf(map), step = Math.min(state.step, walk.steps);
   const costOfState = (i) => {
     const [x, y] = floor.free[Math.floor(i / map.headings)];
     return blob(map.cost)[y * floor.width + x];
@@ -224,21 +250,19 @@ function drawLatents(canvas, { floor, walk, state, hover, look }) {
   pen.strokeStyle = look.paper;
   pen.lineWidth = 1.5;
   pen.stroke();
-  const first = hover ? floor.number[hover.y * floor.width + hover.x] * map.headings : -1;
+  if (hover && !floor) {
+    const place = hover.held !== undefined ? frame.at(states[hover.held]) : hover.side === side ? path[hover.step] : null;
+    if (place) ringed(pen, place, 8, look);
+  }
+  const first = hover && floor ? floor.number[hover.y * floor.width + hover.x] * map.headings : -1;
   for (let i = first; first >= 0 && i < first + map.headings; i += 1) {
     const chosen = hover.heading === undefined || hover.heading === i - first;
-    for (const [colour, wide] of [[look.paper, 4], [look.ink, 2]]) {
-      pen.beginPath();
-      pen.arc(...frame.at(states[i]), chosen ? 7 : 4, 0, 2 * Math.PI);
-      pen.strokeStyle = colour;
-      pen.lineWidth = wide;
-      pen.stroke();
-    }
+    ringed(pen, frame.at(states[i]), chosen ? 7 : 4, look);
   }
 }
 
 const ROW = 15, GUTTER = 54;
-const curveHeight = () => (isSeen() ? 72 : 34);
+const curveHeight = () => (isSeen() ? 54 : 34);
 const timelineHeight = (levels) => levels * ROW + curveHeight() + 8;
 
 // When each level planned, and below it how many steps were left to the goal, or how far it seemed.

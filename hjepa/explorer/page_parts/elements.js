@@ -49,34 +49,75 @@ function tick(label, name, state, changed) {
   return make("label", {}, box, label);
 }
 
+// Marks, the same in all legends.
+const STAR = "M12 2l3 7.2 7.5.4-5.8 4.8 2 7.6-6.7-4.2L5.300 22l2-7.600L1.500 9.600 9 9.200z";
+const marks = {
+  star(colour) {
+    const goal = icon(STAR);
+    goal.lastChild.setAttribute("fill", colour);
+    goal.lastChild.setAttribute("stroke", "var(--ink)");
+    return goal;
+  },
+  ring(level) {
+    const ring = drawn(24, ["circle", { cx: 12, cy: 12, r: 9, fill: "none", stroke: levelColour(level), "stroke-width": 3 }],
+      ["text", { x: 12, y: 16.5, "text-anchor": "middle", "font-size": 12, "font-weight": 700, fill: "currentColor" }]);
+    ring.lastChild.textContent = String(level);
+    return ring;
+  },
+  plan: (level) => drawn(34, ["path", { d: "M2 12h30", stroke: levelColour(level), "stroke-width": 3, "stroke-dasharray": level > 1 ? "5 5" : "none", fill: "none" }]),
+  way: () => drawn(30, ["path", { d: "M3 12h24", stroke: "var(--trail)", "stroke-width": 5, "stroke-linecap": "round" }]),
+  disc: () => drawn(18, ["circle", { cx: 9, cy: 12, r: 6, fill: "var(--ink)" }]),
+  triangle() {
+    const agent = icon("M21 12L5 4.5v15z");
+    agent.lastChild.setAttribute("fill", "var(--ink)");
+    return agent;
+  },
+};
+
 function legend() {
   const ramp = make("i", { class: "ramp" });
   ramp.style.background = `linear-gradient(to right, ${data.colours.ramp.join(",")})`;
   const top = Math.max(2, ...data.agents.map(({ levels }) => levels));
-  const ring = drawn(24, ["circle", { cx: 12, cy: 12, r: 9, fill: "none", stroke: levelColour(top), "stroke-width": 3 }],
-    ["text", { x: 12, y: 16.5, "text-anchor": "middle", "font-size": 12, "font-weight": 700, fill: "currentColor" }]);
-  ring.lastChild.textContent = String(top);
-  const dashes = drawn(40, ["path", { d: "M2 12h36", stroke: levelColour(2), "stroke-width": 3, "stroke-dasharray": "5 5", fill: "none" }]);
-  const way = drawn(30, ["path", { d: "M3 12h24", stroke: "var(--trail)", "stroke-width": 5, "stroke-linecap": "round" }]);
-  // On a floor plan the agent points somewhere, among latents it is a disc, and the goal is white.
-  const mapped = data.worlds.some(({ kind }) => kind === "cells");
-  const agent = mapped ? icon("M21 12L5 4.5v15z") : drawn(24, ["circle", { cx: 12, cy: 12, r: 7 }]);
-  agent.lastChild.setAttribute("fill", "var(--ink)");
-  const goal = icon("M12 2l3 7.2 7.5.4-5.8 4.8 2 7.6-6.7-4.2L5.300 22l2-7.600L1.500 9.600 9 9.200z");
-  goal.lastChild.setAttribute("fill", mapped ? data.colours.goal : "#ffffff");
-  goal.lastChild.setAttribute("stroke", "var(--ink)");
+  const near = make("span", { id: "ramp" }, "near the goal", ramp, "far");
+  const cross = make("span", {}, drawn(14, ["path", { d: "M3 8l8 8M3 16l8-8", stroke: "var(--muted)", "stroke-width": 2, fill: "none" }]),
+    "level skipped: the goal is within one of its steps, so it hands the goal down");
+  const crosses = data.agents.some(({ episodes }) => episodes.some(({ levels }) => levels.some(({ plans }) => plans.some(({ skipped }) => skipped)))) ? [cross] : [];
+  // Worlds without a floor plan have their marks below the latents.
+  if (!data.worlds.some(({ kind }) => kind === "cells")) return [near, ...crosses];
   return [
-    make("span", {}, agent, "agent"), make("span", {}, way, "way walked"), make("span", {}, goal, "goal"),
-    make("span", {}, dashes, "what a level imagines"), make("span", {}, ring, `subgoal that level ${top} hands down`),
-    make("span", { id: "ramp" }, "near the goal", ramp, "far"),
+    make("span", {}, marks.triangle(), "agent", marks.disc(), "among latents"), make("span", {}, marks.way(), "way walked"),
+    make("span", {}, marks.star(data.colours.goal), "goal", marks.star("#ffffff"), "on colours"), make("span", {}, marks.plan(2), "what a level imagines"),
+    make("span", {}, marks.ring(top), `subgoal that level ${top} hands down`), near, ...crosses,
   ];
 }
+
+// What the marks among the latents of a level are.
+function latentKey(walk, level) {
+  const levels = levelsInMap(walk, level).map(([number]) => number).filter((number) => state.shown.has(number));
+  return [
+    make("span", {}, marks.disc(), "now"), ...(state.trail ? [make("span", {}, marks.way(), "way walked")] : []),
+    make("span", { title: "white, for among colours of costs yellow means near" }, marks.star("#ffffff"), "goal"),
+    ...levels.map((number) => {
+      const ring = state.subgoals && number > 1, plan = state.futures;
+      const text = plan ? (ring ? "plan and subgoal" : "plan") : "subgoal";
+      return ring || plan ? make("span", {}, ...(plan ? [marks.plan(number)] : []), ...(ring ? [marks.ring(number)] : []), `${text} of level ${number}`) : "";
+    }),
+  ];
+}
+
+// What counts as near, of docs/glossary.md.
+const METRICS = {
+  l2: "how far two latents are apart",
+  commute: "latents are near if random walks come quickly from one to the other and back",
+  imagined: "as commute, of walks that the level imagined itself",
+  critic: "steps to the goal, estimated by a head that was trained to",
+};
 
 function help() {
   const keys = [
     ["Space", "play or pause"], ["← →", "one step; with Shift, ten"], ["Home End", "first, last step"],
     ["E, Shift E", "next, previous episode"], ["C", "second agent on or off"], ["1 … 6", "show or hide a level"],
-    ["L", "look into the next level"], ["M", "colours of the map: none, costs, true steps"], ["D", "dark or light"],
+    ["L", "costs and latents of the next level"], ["M", "colours of the map: none, costs, true steps"], ["D", "dark or light"],
   ];
   const list = make("dl");
   for (const [key, text] of keys) list.append(make("dt", {}, make("kbd", {}, key)), make("dd", {}, text));
@@ -86,13 +127,18 @@ function help() {
       + " first one down as a subgoal (disc with the number of the level that set it). The level below plans to be there"
       + " in time, with a subgoal of its own, and so on; level 1 chooses the moves. Lines are imagined: they join the"
       + " places that a level foresees, read from its latents by a probe, and can cross walls. A level that sees the goal"
-      + " within one step of its own is skipped (cross in the timeline)."),
+      + " within one step of its own is skipped (cross in the timeline): it hands the goal itself down."),
     make("p", {}, "Colours of the map say how far the chosen level thinks the goal is; the smaller picture shows the"
-      + " level's latents of all states of the floor plan, flattened to two dimensions: states that lie together are"
-      + " alike to the level. Point at either and the same state is marked in both, for both agents."),
+      + " level's latents of all states of the floor plan, flattened to the two directions in which they differ most:"
+      + " states that lie together are alike to the level, as far as these two directions hold how they differ, which"
+      + " the caption says in percent. The star is white there, and on coloured maps, for yellow means near. Point at either and the same state is marked in both, for both agents."),
+    make("p", {}, "Cost is how far a level thinks the goal is; a level plans so as to make it small. ",
+      ...Object.entries(METRICS).flatMap(([name, text]) => [make("b", {}, name), `: ${text}. `])),
     make("p", { id: "hint", hidden: true }, "This world has no floor plan. The pictures are its own; small squares are the"
       + " latents of what is seen in other trajectories, and the plans of all levels that share a latent are drawn in"
-      + " it. The curve is the cost of the level that is looked into. Press a place on the way to go to its step."),
+      + " it. The curve is the cost of the chosen level. The subgoal of a level is shown as the state"
+      + " seen whose latent is nearest to it: what the level imagines need not look like that. Point at a latent to see"
+      + " its picture; press a place on the way to go to its step."),
     list,
   ];
 }

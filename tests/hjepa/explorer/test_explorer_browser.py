@@ -48,6 +48,15 @@ def reading(browser: Browser, side: int = 0) -> str:
     return str(browser.run(f"document.querySelector('#agent-{side} .reading').textContent"))
 
 
+def unfold(browser: Browser) -> None:
+    """Show the latents, which are folded where two maps stand side by side on a narrow screen."""
+    folded = "document.querySelector('#agent-0 .latents').clientWidth === 0"
+    if browser.run("innerWidth < 760"):
+        assert browser.run(folded)
+        browser.run("document.querySelector('#agent-1 .fold').click()")
+    assert not browser.run(folded)
+
+
 def inked(browser: Browser, canvas: str) -> int:
     """Pixels of a canvas that are drawn on: a hash of them all."""
     return int(
@@ -93,6 +102,7 @@ def test_one_visit(browser: Browser, file: Path, content: dict[str, Any]) -> Non
                 " && document.getElementById('play').getAttribute('aria-label') === 'play'; }")  # fmt: skip
     browser.press("Home")
 
+    unfold(browser)
     # Point at a cell: the same state is marked in the latents of both agents.
     before = [inked(browser, f"#agent-{side} .latents") for side in (0, 1)]
     x, y, width, height = browser.box("#agent-0 .map")
@@ -174,14 +184,18 @@ def seen_page(folder: Path) -> Path:
     content, blobs = empty("seen"), Blobs()
     frames = Frames(blobs, 4)
     names = frames.add([np.full((40, 60, 3), 60 * n, np.uint8) for n in range(4)])
-    plans = [{"at": 0, "skipped": 0, "goal": 1, "uv": [500, 500, 900, 900]}]
+    near = frames.add([np.full((40, 60, 3), 20, np.uint8)])[0]
+    # What is imagined may lie outside of all that was met.
+    plans = [{"at": 0, "skipped": 0, "goal": 1, "uv": [500, 500, 1500, 900], "near": near},
+             {"at": 2, "skipped": 1, "goal": 1, "uv": [500, 500, 9000, 900], "near": None}]  # fmt: skip
     states, shade = np.array([[0, 0], [255, 255]], np.uint8), np.array([254, 0], np.uint8)
     own = {"states": blobs.add(states), "shade": blobs.add(shade),
            "costs": [8.0, 4.0, 0.5], "low": 0.0, "high": 9.0, "unit": "squared distance", "goal": [1000, 1000],
            "path": [0, 0, 500, 500, 1000, 900], "shown": 0.9}  # fmt: skip
     content["worlds"].append(
         {"kind": "seen", "task": "Seen-v0", "split": "test", "starts": "goals offset:2", "seed": 0, "step_budget": 4,
-         "every": 1, "observation": "vector", "episodes": [{"number": 0, "goal": names[3], "shortest": 2}]}
+         "every": 1, "held": [near, None], "observation": "vector",
+         "episodes": [{"number": 0, "goal": names[3], "shortest": 2}]}
     )  # fmt: skip
     for levels in (1, 2):
         walk = {"success": 1, "steps": 2, "frames": names[:3],
@@ -196,23 +210,100 @@ def seen_page(folder: Path) -> Path:
     return written
 
 
+def pictures(browser: Browser) -> list[tuple[str, str, str]]:
+    """What each picture of the right agent shows: its caption, its bytes, and whether it is seen."""
+    found = browser.run(
+        "[...document.querySelectorAll('#agent-1 .pictures figure')].map(f => [f.children[1].textContent,"
+        " f.firstChild.src, f.hidden ? 'hidden' : f.firstChild.style.visibility])"
+    )
+    return [tuple(one) for one in found]
+
+
 def test_a_world_without_a_floor_plan(browser: Browser, tmp_path: Path) -> None:
     browser.open(seen_page(tmp_path))
     assert fits(browser)
-    shown = "[...document.querySelectorAll('#agent-1 .pictures img')].map(i => i.src)"
+    unfold(browser)
     browser.run("new Promise(done => setTimeout(done, 200))")
-    assert browser.run("[...document.querySelectorAll('.pictures img')].every(i => i.naturalWidth === 60)")
-    before, drawn = browser.run(shown), inked(browser, "#agent-1 .latents")
+    loaded = (
+        "[...document.querySelectorAll('.pictures img')].filter(i => i.src).every(i => i.naturalWidth === 60)"
+    )
+    assert browser.run(loaded)
+    before, drawn = pictures(browser), inked(browser, "#agent-1 .latents")
+    assert [text for text, _, _ in before] == ["now", "the goal", "subgoal of level 2: nearest state seen"]
+    assert [seen for _, _, seen in before] == ["visible"] * 3
+    near = before[2][1]
+    assert browser.run("[...document.querySelectorAll('#agent-0 .pictures figure')].map(f => f.hidden)") == [
+        False, False, True], "one level hands nothing down"  # fmt: skip
     assert "Cost for level 2: 8, at the start 8. Level 2 planned now" in reading(browser, 1)
+    assert "plan and subgoal of level 2" in browser.run("document.querySelector('#agent-1 .key').textContent")
     browser.press("ArrowRight")
-    after = browser.run(shown)
-    assert after[0] != before[0] and after[1] == before[1], "the world goes on, the goal stays"
+    after = pictures(browser)
+    assert after[0] != before[0] and after[1:] == before[1:], "the world goes on, goal and subgoal stay"
     assert inked(browser, "#agent-1 .latents") != drawn
-    # Press the end of the way among the latents: the page goes there.
+
+    # The frame is as wide as what is imagined, to 1.5; what a skipped level had in mind is not drawn.
     x, y, width, height = browser.box("#agent-1 .latents")
-    side = min(width, height) - 28
-    browser.point(x + (width + side) / 2, y + (height - side) / 2 + 0.9 * side, press=True)
+    unit = min((width - 28) / 1.5, height - 28)
+
+    def place(u: float, v: float) -> tuple[float, float]:
+        return x + width / 2 + unit * (u - 0.75), y + height / 2 + unit * (v - 0.5)
+
+    # Point at a held-out state: its picture takes the place of now's. Then at one without a picture, and at a step.
+    browser.point(*place(0, 0.03))
+    browser.point(*place(0.04, 0))
+    assert pictures(browser)[0][0] == "pointed at: step 0", "of two at one place the way's"
+    browser.point(*place(0.5, 0.52))
+    assert pictures(browser)[0][:2] == ("pointed at: step 1", after[0][1])
+    assert where(browser) == "step 1 of 2"
+    browser.point(*place(1, 1.03))
+    assert pictures(browser)[0][:2] == ("now", after[0][1]), "a state without a picture"
+    assert "A state of other trajectories. Cost for level 2: 0." in reading(browser, 1)
+    browser.point(*place(1, 0.88), press=True)
     assert where(browser) == "step 2 of 2" and "Cost for level 2: 0.5" in reading(browser, 1)
+    browser.point(2, 2)
+    last = pictures(browser)[2]
+    assert last[0] == "level 2 skipped: no subgoal of its own" and last[2] == "hidden"
+    assert near == last[1], "its place stays"
     for key in ("m", "l", "c", "d"):
         browser.press(key)
     assert browser.requests() == [] and browser.complaints() == []
+
+
+def test_all_of_two_agents_is_above_the_transport(browser: Browser, tmp_path: Path) -> None:
+    browser.open(seen_page(tmp_path))
+    if browser.run("innerWidth < 760"):
+        pytest.skip("a narrow page is scrolled")
+    bottom = "document.querySelector('#agent-1 .reading').getBoundingClientRect().bottom"
+    top = "document.getElementById('transport').getBoundingClientRect().top"
+    assert browser.run(f"{bottom} <= {top}")
+
+
+def test_a_narrow_page_has_its_maps_side_by_side(browser: Browser, file: Path) -> None:
+    browser.open(file)
+    left, right = ([*browser.box(f"#agent-{side} .map")] for side in (0, 1))
+    assert left[1] == pytest.approx(right[1], abs=1) and left[0] + left[2] <= right[0]
+    if browser.run("innerWidth < 760"):
+        order = "document.getElementById('legend').getBoundingClientRect().bottom"
+        assert browser.run(f"{order} <= document.getElementById('agents').getBoundingClientRect().top + 1")
+
+
+def test_the_page_opens_where_agents_differ(
+    browser: Browser, content: dict[str, Any], tmp_path: Path
+) -> None:
+    for agent in content["agents"]:
+        agent["episodes"][0]["success"] = 1
+    content["agents"][0]["information"] = "seen"
+    written = tmp_path / "differ.html"
+    written.write_text(page(content), encoding="utf-8")
+    browser.open(written)
+    assert browser.run("document.querySelector('select[aria-label=episode]').value") == "1"
+    assert "episode 1, the first that one of the two solves alone" in browser.run(
+        "document.getElementById('about').textContent"
+    )
+    # What each is told stands beside it, and not of all at once.
+    said = [browser.run(f"document.querySelector('#agent-{side} .outcome').textContent") for side in (0, 1)]
+    assert "Told: nothing." in said[0] and "Told: coordinates and the grid." in said[1]
+    again = tmp_path / "again.html"
+    again.write_text(written.read_text(), encoding="utf-8")
+    browser.open(again, "#episode=0")
+    assert browser.run("document.querySelector('select[aria-label=episode]').value") == "0"

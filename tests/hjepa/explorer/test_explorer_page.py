@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import copy
 import html
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -15,9 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hjepa.explorer.film import film_strip
+from hjepa.explorer.frames import BYTES, Frames
+from hjepa.explorer.opening import opening
 from hjepa.explorer.packing import Blobs, bytes_between, tenths
 from hjepa.explorer.page import SCRIPTS, as_script, page
+from hjepa.explorer.recording import empty
 from hjepa.explorer.schema import check
+from hjepa.explorer.seen import AROUND
 
 PARTS = Path(__file__).parents[3] / "hjepa" / "explorer" / "page_parts"
 
@@ -44,7 +52,7 @@ def test_a_name_cannot_leave_its_place(content: dict[str, Any]) -> None:
     assert [tag for tag, _ in found.tags].count("script") == 2
     assert ("title", f"hjepa explorer: {content['title']}") in found.texts
     (data,) = (text for tag, text in found.texts if text.startswith('{"format"'))
-    assert json.loads(data) == content
+    assert json.loads(data) == {**content, "open": [{"agents": [0, 1], "episode": 0}]}
 
 
 @pytest.mark.parametrize("text", ["</script>", "<!--<script>", "]]>", "\u2028", "&lt;", "\\u003c"])
@@ -74,6 +82,76 @@ def test_without_scripts_there_is_a_film_strip(content: dict[str, Any]) -> None:
     assert html.escape(content["title"]) in strip and "<script" not in strip
     # The disc of level 3 is gone once it is skipped, from step 2 on.
     assert strip.count(">3</text>") == 2 and strip.count(">2</text>") == 5
+
+
+def test_a_page_opens_with_the_fewest_against_the_most_levels_where_they_differ(
+    content: dict[str, Any],
+) -> None:
+    few, many = content["agents"]
+    # Of as many levels the trained ones come before a stack that was cut.
+    flat = {**copy.deepcopy(few), "run": "flat", "depth": "trained"}
+    content["agents"] = [few, many, flat]
+    assert opening(content, 0) == {"agents": [2, 1], "episode": 0}
+    flat["episodes"][0]["success"] = 1
+    assert opening(content, 0) == {"agents": [2, 1], "episode": 1}
+    # The film strip shows the same two in the same episode, each with what it was told.
+    few["information"], flat["information"] = "told", "seen"
+    titles = re.findall("<h2>(.*?)</h2>", film_strip(content))
+    assert [title.partition(", ")[0] for title in titles] == ["flat", html.escape(content["title"])]
+    assert titles[0].endswith("; episode 1; told: nothing")
+    assert titles[1].endswith("; episode 1; told: coordinates and the grid")
+    content["agents"] = [few]
+    assert opening(content, 0) == {"agents": [0], "episode": 0}
+
+
+def test_the_film_of_a_world_of_pictures_shows_subgoals_as_states_seen() -> None:
+    content, blobs = empty("seen"), Blobs()
+    now, near, goal = (blobs.add(np.full(3, n, np.uint8)) for n in range(3))
+    task = {"number": 0, "goal": goal, "shortest": 1}
+    content["worlds"].append({"kind": "seen", "every": 1, "episodes": [task]})
+    plans = [{"at": 0, "skipped": 0, "near": near}, {"at": 1, "skipped": 1, "near": None}]
+    for levels in (1, 2):
+        walk = {"success": 1, "steps": 1, "frames": [now, now], "levels": [{"plans": plans}] * levels}
+        content["agents"].append(
+            {"run": "r", "world": 0, "levels": levels, "depth": "trained", "metric": "commute",
+             "information": "seen", "episodes": [walk]}
+        )  # fmt: skip
+    content["blobs"] = blobs.texts
+    legend, first, second = re.split("<h2>", film_strip(content))
+    assert "nearest state seen" in legend
+    assert first.count("<img") == 3 and blobs.texts[near] not in first
+    assert second.count(f"base64,{blobs.texts[near]}") == 1 and second.count("<img") == 4
+    assert second.index("level 2: subgoal") < second.index("step 1<") < second.index("level 2: skipped")
+
+
+def test_twenty_episodes_of_four_levels_stay_below_five_megabytes() -> None:
+    """Of all agents of one to four levels, each part as large as it gets: pictures, plans of every step, and maps."""
+    steps, horizon, episodes, moments = 125, 32, 20, 126
+    count = 4 * episodes * moments + AROUND
+    pictures = 4 / 3 * BYTES
+    frames = Frames(Blobs(), count)
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (4, 96, 96, 3)).astype(np.uint8)
+    least = max(len(base64.b64decode(frames.blobs.texts[name])) for name in frames.add(noise))
+    assert least * (4 * episodes * math.ceil(steps / frames.every) + AROUND / frames.every) <= BYTES
+    plan = {"at": 100, "skipped": 0, "goal": 0, "uv": [1000] * 2 * horizon}
+    # Level 1 plans every 4 steps, as the settings of published agents say; level 2 every 8, and so on.
+    made = {1: 32, 2: 16, 3: 6, 4: 2}
+    words = 0
+    for levels in range(1, 5):
+        for level in range(1, levels + 1):
+            one = {**plan, "uv": plan["uv"] if level == 1 else plan["uv"][:16]}
+            if level > 1:
+                one["near"] = "b10000"
+            own = {"states": "b10000", "shade": "b10000", "costs": [1234.0] * moments, "low": 0.1234,
+                   "high": 1234.0, "unit": "squared distance", "goal": [1000, 1000],
+                   "path": [1000] * 2 * moments, "shown": 0.123}  # fmt: skip
+            text = as_script({"plans": [one] * made[level], "map": own})
+            words += episodes * (len(text) + 4 / 3 * 3 * AROUND)
+        words += episodes * moments * len('"b10000",')
+    page_itself = sum(len((PARTS / name).read_text()) for name in (*SCRIPTS, "explorer.css", "page.html"))
+    film = 2 * 13 * 4 / 3 * 8000
+    assert pictures + words + count * len('"b10000":"",') + page_itself + film < 5_000_000
 
 
 @pytest.mark.parametrize(

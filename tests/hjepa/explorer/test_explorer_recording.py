@@ -22,6 +22,7 @@ from hjepa.explorer.player import player
 from hjepa.explorer.recording import empty, plain_world, played
 from hjepa.explorer.request import ExploreRequest, plain_agent
 from hjepa.explorer.schema import NOWHERE, WALLED, check
+from hjepa.explorer.seen import nearest
 from hjepa.figures.landscape import landscape
 from hjepa.figures.projection import SIDE, Projection
 from hjepa.figures.walk import read_walk
@@ -128,6 +129,18 @@ def test_a_projection_keeps_what_two_dimensions_hold() -> None:
     # A metric that is blind to one of the two directions leaves a line.
     line = Projection.of(flat @ turn, turn.T[:, :1] @ turn[:1]).place(flat @ turn)
     assert np.linalg.matrix_rank(line - line.mean(0), tol=1e-2) == 1
+
+
+def test_the_nearest_state_is_by_latents_and_has_a_picture() -> None:
+    states, path = torch.eye(3), torch.tensor([[0.0, 0.0, 0.9], [5.0, 5.0, 5.0]])
+    pictured = [(False, 0, "first"), (False, 1, "second"), (True, 0, "start"), (True, 1, "end")]
+    ahead = [torch.tensor([0.9, 0.1, 0.0]), torch.tensor([0.0, 0.0, 1.0]), torch.tensor([9.0, 9.0, 9.0])]
+    # Third of the held-out states is the nearest of all to the second, but nobody can look at it.
+    assert nearest(ahead, states, path, pictured) == ["first", "start", "end"]
+    # A metric that sees the second direction alone.
+    blind = torch.tensor([[0.0], [1.0], [0.0]])
+    assert nearest([torch.tensor([9.0, 1.1, 9.0])], states, path, pictured, blind) == ["second"]
+    assert nearest(ahead, states, path, []) == [None] * 3 and nearest([], states, path, pictured) == []
 
 
 def test_points_are_recorded_too(stack: Stack) -> None:

@@ -71,4 +71,4 @@ def test_every_episode_gets_a_still_and_a_moving_picture(tmp_path: Path) -> None
     asked = PlanRequest(FLAT.checkpoint, FLAT.task, episodes=2, metric=("critic",))
     assert draw_plans(asked, tmp_path / "new", lambda *numbers: told.append(numbers)) == 2
     names = {f"L1-critic-s0-e00{episode}.{kind}" for episode in (0, 1) for kind in ("png", "gif")}
-    assert {file.name for file in (tmp_path / "new").iterdir()} == names and told == [(1, 2), (2, 2)]
+    assert {file.name for file in (tmp_path / "new").iterdir()} == names and told == [(0, 2), (1, 2), (2, 2)]
