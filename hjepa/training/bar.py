@@ -55,6 +55,9 @@ class Bar(Callback):
         self._close()
 
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        if self.bar is not None:
+            # An error is one line alone; who interrupts wants to see how far it came.
+            self.bar.leave = isinstance(exception, KeyboardInterrupt)
         self._close()
 
     def _close(self) -> None:

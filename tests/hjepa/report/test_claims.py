@@ -203,7 +203,7 @@ def test_the_readme_s_guarded_episodes_are_those_of_both_lists() -> None:
     files = [PUBLISHED / "agent" / name for name in ("lava.json", "zones.json")]
     violated = np.concatenate([each["violated"] for file in files for each in json.loads(file.read_text())])
     readme = " ".join((PUBLISHED.parents[1] / "README.md").read_text(encoding="utf-8").split())
-    assert violated.sum() == 0 and f"in {violated.size:,} guarded episodes nobody entered" in readme
+    assert violated.sum() == 0 and f"in {violated.size:,} guarded episodes told agents entered none" in readme
 
 
 def test_a_digit_changed_in_a_shipped_card_is_found(tmp_path: Path) -> None:
