@@ -9,7 +9,7 @@ import numpy as np
 
 from hjepa.agent.options import AgentOptions
 from hjepa.bench.planning import replans
-from hjepa.bench.row import Options, Row, clock_of, row, timed
+from hjepa.bench.row import Options, Row, clock_of, row, timed, unit_of
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.model.checkpoints import describe, load_stack
 from tasks import sample_episodes, task_spec
@@ -38,7 +38,7 @@ def rows(options: Options) -> Iterator[Row]:
         yield row(
             f"a decision of the actor of {CHECKPOINT} with {levels} level{'s' if levels > 1 else ''}, one episode",
             "a limit",
-            "ms of processor time",
+            unit_of(options.device),
             found,
             1.0,
             "hjepa bench actor",

@@ -40,7 +40,7 @@ def rows(options: Options) -> Iterator[Row]:
 
     def of_places(places: int) -> Callable[[], Any]:
         side = round(places**0.5)
-        pictures = torch.zeros(1, 64, side, side, 3, dtype=torch.uint8)
+        pictures = torch.zeros(1, 64, side, side, 3, dtype=torch.uint8, device=options.device)
         level = stack.level(0)
         return lambda: [level.encode(pictures, None) for _ in range(4)]
 

@@ -20,13 +20,13 @@ from hjepa.training.batches import draw
 from hjepa.training.sources import open_source
 from hjepa.evaluation.plan_request import PlanRequest
 from hjepa.sweeps.plan_cells import plan_command
-folder, checkpoint, plans, episodes = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+folder, plans, episodes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 config = load_preset("nested-d3", [f"collect.plans={plans}"])
 collect_store(config, folder)
 source, _ = open_source(folder, config)
 for step in range(20):
     draw(source, config, 0, config.levels[0].rollout + 1, step, False)
-request = PlanRequest(checkpoint=checkpoint, task="hjepa/NestedRooms-d3-v0", levels=(3,), episodes=episodes, workers=1)
+request = PlanRequest(checkpoint="nested-d3", task="hjepa/NestedRooms-d3-v0", levels=(3,), episodes=episodes, workers=1)
 plan_command(request)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -36,7 +36,7 @@ def rows(options: Options) -> Iterator[Row]:
     """A store of a million transitions, batches from it, and 64 episodes with three levels; measured once."""
     plans = options.amount(TRANSITIONS // (127 * 8), 8)
     with tempfile.TemporaryDirectory() as folder:
-        words = [str(Path(folder) / "store"), "nested-d3", str(plans), str(options.amount(EPISODES))]
+        words = [str(Path(folder) / "store"), str(plans), str(options.amount(EPISODES))]
         ended = subprocess.run(
             [sys.executable, "-c", WORK, *words], capture_output=True, text=True, check=True
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
-from hjepa.bench.row import Options, Row, clock_of, row, timed
+from hjepa.bench.row import Options, Row, clock_of, row, timed, unit_of
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.evaluation.playing import play
 from hjepa.model.checkpoints import describe, load_stack
@@ -66,7 +66,7 @@ def rows(options: Options) -> Iterator[Row]:
     yield row(
         f"a plan of one episode {what}",
         "a limit",
-        "ms of processor time" if clock.__name__ == "process_time" else "ms",
+        unit_of(options.device),
         [(own, LIMIT_MS) for own in plans],
         1.0,
         command,

@@ -15,7 +15,6 @@ T = TypeVar("T")
 REPEATS = 3
 """How often everything is measured, by turns, so that what else the machine does meets both alike."""
 
-
 CPU = torch.device("cpu")
 
 
@@ -104,6 +103,11 @@ def row(
 def clock_of(device: torch.device) -> Callable[[], float]:
     """Processor time where the CPU computes, so that nothing else on the machine counts; else time on the wall."""
     return time.process_time if device.type == "cpu" else time.perf_counter
+
+
+def unit_of(device: torch.device) -> str:
+    """Of milliseconds on `clock_of` a device."""
+    return "ms of processor time" if device.type == "cpu" else "ms"
 
 
 def timed(clock: Callable[[], float], work: Callable[..., T], *arguments: Any) -> tuple[float, T]:

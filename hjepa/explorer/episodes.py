@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hjepa.explorer.latent_maps import LatentMap, free_states
+from hjepa.explorer.latent_maps import LatentMap, states_of
 from hjepa.explorer.packing import Blobs, bytes_between, tenths, whole
 from hjepa.explorer.schema import NOWHERE, WALLED
 from hjepa.figures.projection import SIDE
@@ -23,7 +23,7 @@ def steps_to_goal(batch: EpisodeBatch) -> np.ndarray:
     """Steps of the shortest path (W, H) int64 from every cell of the one episode of a batch, least over the headings;
     -1 at walls and where there is none."""
     free = ~batch.walls[0]
-    states = free_states(batch)
+    states = states_of(batch)
     left = steps_left(batch, states).reshape(int(free.sum()), -1)
     least = np.where(left < 0, NOWHERE, left).min(1)
     found = np.full(free.shape, -1, dtype=np.int64)

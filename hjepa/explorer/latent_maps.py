@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +11,11 @@ from torch import Tensor
 from hjepa.agent.agent import Agent
 from hjepa.agent.episodes import Episodes
 from hjepa.evaluation.statistics import rank_correlation
+from hjepa.figures.latent_map import encode_states, free_states
 from hjepa.figures.projection import Projection
-from hjepa.model.perception import draw
-from hjepa.tensors import as_tensor
 from levels.metrics import squared_distance
 from levels.metrics_names import DISTANCES, distance_of
 from tasks import EpisodeBatch
-
-ENCODED = 512
-"""States that are encoded at once."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +41,16 @@ class LatentMap:
     path: np.ndarray
 
 
-def free_states(batch: EpisodeBatch) -> np.ndarray:
+def states_of(batch: EpisodeBatch) -> np.ndarray:
     """Every state (N, A) of the one floor plan of a batch: its free cells, x first, and in each the four headings.
 
     Doors and keys are as at the start. In a continuous world it is the middle of each cell.
     """
-    cells = np.argwhere(~batch.walls[0])
     if batch.continuous:
-        return (cells + 0.5).astype(np.float32)
-    headings = np.tile(np.arange(4), len(cells))[:, None]
-    rest = np.broadcast_to(batch.start[0, 3:], (4 * len(cells), batch.start.shape[1] - 3))
-    return np.concatenate([np.repeat(cells, 4, 0), headings, rest], -1)
+        return (np.argwhere(~batch.walls[0]) + 0.5).astype(np.float32)
+    states = free_states(batch.walls[0])
+    rest = np.broadcast_to(batch.start[0, 3:], (len(states), batch.start.shape[1] - 3))
+    return np.concatenate([states, rest], -1)
 
 
 @torch.no_grad()
@@ -73,10 +67,10 @@ def latent_maps(
         path: (S + 1, A) states walked through.
         steps: (W, H) of the shortest path to the goal, -1 where there is none.
     """
-    states = free_states(batch)
+    states = states_of(batch)
     memories = [None if memory is None else memory[row : row + 1] for memory in begun.memories]
-    latents = _encode(agent, batch.grid[0], states, memories)
-    walked = _encode(agent, batch.grid[0], path, memories)
+    latents = encode_states(agent.stack, batch.grid[0], states, memories)
+    walked = encode_states(agent.stack, batch.grid[0], path, memories)
     free = ~batch.walls[0]
     found = []
     for k in range(agent.depth):
@@ -122,20 +116,3 @@ def costs(
         apart = agent.stack.distance(name, k)(latents, goal)
     unit = "steps" if own.field is not None else "squared distance"
     return apart.double().cpu().numpy(), unit, metric
-
-
-def _encode(
-    agent: Agent, grid: np.ndarray, states: np.ndarray, memories: Sequence[Tensor | None]
-) -> list[Tensor]:
-    """Latents (N, D_k) per level of states (N, A) of one grid (W, H, 3)."""
-    stack, parts = agent.stack, []
-    for first in range(0, len(states), ENCODED):
-        some = states[first : first + ENCODED]
-        if stack.world.sight is None:
-            seen = as_tensor(np.ascontiguousarray(some))
-        else:
-            grids = np.broadcast_to(grid, (len(some), *grid.shape))
-            seen = torch.from_numpy(draw(stack.world.sight, np.ascontiguousarray(grids), some))
-        encoded = stack.encode(seen[None].to(stack.step_distance.device), memories)
-        parts.append([latent[0] for latent in encoded])
-    return [torch.cat(level) for level in zip(*parts)]

@@ -19,8 +19,9 @@ from hjepa.agent.episodes import Episodes
 from hjepa.evaluation.playing import Results
 from hjepa.evaluation.worlds import WorldEvaluation, play_world
 from hjepa.explorer.frames import Frames
-from hjepa.explorer.latent_maps import ENCODED, costs
+from hjepa.explorer.latent_maps import costs
 from hjepa.explorer.packing import bytes_between, whole
+from hjepa.figures.latent_map import ENCODED
 from hjepa.figures.projection import SIDE, Projection
 from planners.noise import combine
 from tasks import ObservationStore, TaskBatch, World

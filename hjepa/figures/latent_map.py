@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from hjepa.errors import InputError
-from hjepa.model.form import Form
 from hjepa.model.perception import draw
+from hjepa.tensors import as_tensor
 from tasks.observations import grid_to_walls
 
 if TYPE_CHECKING:
     from hjepa.model.stack import Stack
+
+ENCODED = 512
+"""States that are encoded at once."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class LatentMap:
 
     def encode(self, agents: np.ndarray, level: int | None = None) -> Tensor:
         """Latents (N, D) of agents (N, 3), x, y, heading, on this floor plan; level None: this map's."""
-        return _encode(self.stack, self.grid, agents, self.memories, self.level if level is None else level)
+        upto = self.level if level is None else level
+        return encode_states(self.stack, self.grid, agents, self.memories, upto)[-1]
 
     def number(self, agent: np.ndarray) -> int:
         """Which of the states an agent (3,) is in.
@@ -95,27 +99,50 @@ def latent_map(stack: Stack, grid: np.ndarray, seen_from: np.ndarray, level: int
             f"level {level} of a stack of {stack.depth}", "figures", f"choose 1 to {stack.depth}"
         )
     walls = grid_to_walls(grid[None])[0]
-    cells = np.argwhere(~walls)
-    headings = np.tile(np.arange(4), len(cells))[:, None]
-    states = np.concatenate([np.repeat(cells, 4, 0), headings], -1)
+    states = free_states(walls)
     shown = np.ascontiguousarray(grid)[None]
     if stack.sees:
         assert stack.world.sight is not None
         shown = draw(stack.world.sight, shown, np.asarray(seen_from)[None])
     layout = torch.from_numpy(shown).to(stack.step_distance.device)
     memories = stack.write(layout)
-    latents = _encode(stack, grid, states, memories, level)
+    latents = encode_states(stack, grid, states, memories, level)[-1]
     return LatentMap(stack, level, grid, walls, states, latents, layout, memories)
 
 
+def free_states(walls: np.ndarray) -> np.ndarray:
+    """Cell and heading (S, 3) of every free cell of walls (W, H), x first, and in each the four headings."""
+    cells = np.argwhere(~walls)
+    headings = np.tile(np.arange(4), len(cells))[:, None]
+    return np.concatenate([np.repeat(cells, 4, 0), headings], -1)
+
+
 @torch.no_grad()
-def _encode(
-    stack: Stack, grid: np.ndarray, agents: np.ndarray, memories: Sequence[Tensor | None], level: int
-) -> Tensor:
-    device = stack.step_distance.device
-    if not stack.sees:
-        return stack.encode(torch.from_numpy(agents)[None].to(device), memories, upto=level)[-1][0]
-    assert stack.world.sight is not None
-    pictures = draw(stack.world.sight, np.repeat(grid[None], len(agents), 0), agents)
-    lowest = stack.level(0).encode(torch.from_numpy(pictures)[None].to(device), None)
-    return stack.encode(lowest, memories, upto=level, form=Form(encoded=True))[-1][0]
+def encode_states(
+    stack: Stack,
+    grid: np.ndarray,
+    states: np.ndarray,
+    memories: Sequence[Tensor | None],
+    upto: int | None = None,
+) -> list[Tensor]:
+    """Latents (N, D_k) per level of states of one grid, told or drawn as the stack sees them.
+
+    Args:
+        stack: trained levels.
+        grid: (W, H, 3) the world without the agent.
+        states: (N, A) agents.
+        memories: per level, written of the one floor plan.
+        upto: the highest level; None: all.
+    """
+    parts = []
+    for first in range(0, len(states), ENCODED):
+        some = states[first : first + ENCODED]
+        if not stack.sees:
+            seen = as_tensor(np.ascontiguousarray(some))
+        else:
+            assert stack.world.sight is not None
+            grids = np.broadcast_to(grid, (len(some), *grid.shape))
+            seen = torch.from_numpy(draw(stack.world.sight, np.ascontiguousarray(grids), some))
+        encoded = stack.encode(seen[None].to(stack.step_distance.device), memories, upto=upto)
+        parts.append([latent[0] for latent in encoded])
+    return [torch.cat(level) for level in zip(*parts)]

@@ -9,6 +9,7 @@ from matplotlib.colors import ListedColormap, to_rgba
 
 from hjepa.agent.episodes import Episodes
 from hjepa.errors import InputError
+from hjepa.figures.floor import draw_path
 from hjepa.figures.style import FLOOR, WALL
 from tasks.field.two_room import BORDER, LINE, SIDE, background
 from tasks.worlds import Observation
@@ -65,14 +66,7 @@ def draw_two_rooms(axes: Axes) -> None:
 
 def draw_way(axes: Axes, way: np.ndarray, colour: str, width: float = 2.2) -> LineCollection:
     """A way (S + 1, 2) as a line that is pale at first and full at the end."""
-    segments = np.stack([way[:-1], way[1:]], 1)
-    lines = LineCollection(
-        list(segments),
-        colors=[to_rgba(colour, strength) for strength in np.linspace(0.35, 1.0, len(segments))],
-        linewidths=width,
-        capstyle="round",
-        zorder=3,
-        gid="way",
-    )
-    axes.add_collection(lines)
+    colours = np.array([to_rgba(colour, strength) for strength in np.linspace(0.35, 1.0, len(way) - 1)])
+    lines = draw_path(axes, way, colours, width)
+    lines.set(zorder=3, gid="way")
     return lines
