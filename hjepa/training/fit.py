@@ -67,8 +67,8 @@ def fit(
 ) -> Stack:
     """Train a stack and save it as a checkpoint.
 
-    Several devices divide each batch's floor plans among them and learn what one would with all of them, but for
-    rounding and for noise that a loss draws; statistics against collapse are those of the whole batch.
+    Several devices divide each batch's floor plans among them and learn what one would with all of them, up to
+    rounding, see `levels.gathering`.
 
     Args:
         config: of the run.

@@ -32,7 +32,8 @@ class Keeper(Callback):
             # Metrics first: rows beyond the checkpoint are dropped when the run goes on.
             self._keep_metrics(trainer, module)
             new = self.folder / f"{RESUME}.new"
-            trainer.save_checkpoint(new, weights_only=False)  # together; the first device writes
+            # All devices together, the first writes. Whole: with the optimiser; it is read back as plain tensors alone.
+            trainer.save_checkpoint(new, weights_only=False)
             if trainer.is_global_zero:
                 new.replace(self.folder / RESUME)
 
