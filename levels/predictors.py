@@ -51,7 +51,9 @@ class Predictor(nn.Module):
         """What does not depend on the action: (P, N, D), memory -> (P, N, hidden)."""
         if self.reader is not None:
             assert memory is not None
-            latent = torch.cat([latent[..., self.unseen :], self.reader(latent, memory)], -1)
+            # No slice where nothing is left out: it would sum gradients in another order, and published plans with them.
+            kept = latent[..., self.unseen :] if self.unseen else latent
+            latent = torch.cat([kept, self.reader(latent, memory)], -1)
         return self.trunk(latent)
 
     def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
