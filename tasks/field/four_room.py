@@ -3,7 +3,7 @@
 Numbers are those of the published code and configuration, in units of its 224 x 224 drawing. There are four doors, of
 which one is closed in half of the episodes: five layouts. H-JEPA: 1.5 M steps in episodes of 400, of which 1.0 M are
 used; tasks are 75 steps of an expert without noise that pass exactly two doors, with 210 steps to get there; level 1
-acts in blocks of five steps.
+acts in blocks of five steps. So does who acts here, with one action for the five: 42 acts, a goal some 15 acts away.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ kept of the rate of turning, its noise, what a wanted heading adds to it, its gr
 AHEAD = (72.5, 77.5)
 """Steps of the way from a start to the goal of its seed, which is in the room across; published: 75."""
 RED, BLUE, WHITE = (255, 0, 0), (0, 114, 178), 255
+BUDGET = 210
+"""Steps of an episode."""
 _TRIES = 1024
 
 
@@ -57,20 +59,23 @@ class FourRoomDistractors:
     Args:
         observe: ``image``.
         pixels: a side of the picture; the published size is 224.
+        hold: published steps that an action is held for.
 
     Raises:
-        ValueError: another way of observing, or a picture smaller than 16 pixels.
+        ValueError: another way of observing, a picture smaller than 16 pixels, or an action that is not held.
     """
 
-    def __init__(self, observe: str = "image", pixels: int = 64) -> None:
+    def __init__(self, observe: str = "image", pixels: int = 64, hold: int = 5) -> None:
         if observe != "image":
             raise ValueError(f"four rooms observed as {observe}; choose image")
         if not isinstance(pixels, int) or not 16 <= pixels <= 4096:
             raise ValueError(f"pixels is {pixels!r}; give a whole number from 16 to 4096")
-        self.observe, self.pixels = observe, pixels
+        if not isinstance(hold, int) or isinstance(hold, bool) or not 1 <= hold <= BUDGET:
+            raise ValueError(f"hold is {hold!r}; give a whole number of steps from 1 to {BUDGET}")
+        self.observe, self.pixels, self.hold = observe, pixels, hold
         self.senses = {"image": Sense("image", (pixels, pixels, 3))}
         self.actions = Actions(2, (-1.0, -1.0), (1.0, 1.0))
-        self.step_budget, self.ends_at_goal = 210, False
+        self.step_budget, self.ends_at_goal = BUDGET // hold, False
         self._empty = np.stack([average(background(closed), pixels, pixels) for closed in range(-1, 4)])
         self._dot = gaussian(RADIUS * pixels / SIDE)
 
@@ -101,24 +106,10 @@ class FourRoomDistractors:
         return np.where(mixed(seeds, 1) < CLOSED, (4 * mixed(seeds, 2)).astype(np.int64), 4)
 
     def advance(self, state: State, action: np.ndarray) -> State:
-        """See the protocol."""
-        closed, seed, time = state["closed"], state["seed"], state["time"]
-        place, other = state["place"].astype(np.float64), state["other"].astype(np.float64)
-        heading = state["heading"].astype(np.float64)
-        jumps = mixed(seed, 7, time) < TELEPORT
-        ahead = np.stack([np.cos(heading), np.sin(heading)], 1)
-        moved = collide(other, other + SPEED * ahead, closed)
-        # Published order: the distractor moves, and then perhaps is somewhere else.
-        other = np.where(jumps[:, None], free_places(seed, 8, time), moved)
-        heading = np.where(jumps, 2 * np.pi * mixed(seed, 9, time), heading)
-        return {
-            "place": collide(place, place + SPEED * action.astype(np.float64), closed).astype(np.float32),
-            "other": other.astype(np.float32),
-            "heading": heading.astype(np.float32),
-            "closed": closed,
-            "seed": seed,
-            "time": time + 1,
-        }
+        """See the protocol: what is done is held for some of the published steps."""
+        for _ in range(self.hold):
+            state = _advance(state, action)
+        return state
 
     def show(self, state: State) -> Observation:
         """See the protocol; the agent is drawn over the distractor."""
@@ -138,10 +129,34 @@ class FourRoomDistractors:
         going, drifting = _Expert(episodes, rng), _Drift(episodes, rng)
 
         def act(state: State, goal: State) -> np.ndarray:
-            action = np.where(expert[:, None], going.act(state, goal), drifting.act())
-            return np.clip(action, -1, 1).astype(np.float32)
+            # The mean of as many published actions as one is held for, so that data go about as far as published.
+            taken = [
+                np.where(expert[:, None], going.act(state, goal), drifting.act()) for _ in range(self.hold)
+            ]
+            return np.clip(taken, -1, 1).mean(0).astype(np.float32)
 
         return act
+
+
+def _advance(state: State, action: np.ndarray) -> State:
+    """One published step."""
+    closed, seed, time = state["closed"], state["seed"], state["time"]
+    place, other = state["place"].astype(np.float64), state["other"].astype(np.float64)
+    heading = state["heading"].astype(np.float64)
+    jumps = mixed(seed, 7, time) < TELEPORT
+    ahead = np.stack([np.cos(heading), np.sin(heading)], 1)
+    moved = collide(other, other + SPEED * ahead, closed)
+    # Published order: the distractor moves, and then perhaps is somewhere else.
+    other = np.where(jumps[:, None], free_places(seed, 8, time), moved)
+    heading = np.where(jumps, 2 * np.pi * mixed(seed, 9, time), heading)
+    return {
+        "place": collide(place, place + SPEED * action.astype(np.float64), closed).astype(np.float32),
+        "other": other.astype(np.float32),
+        "heading": heading.astype(np.float32),
+        "closed": closed,
+        "seed": seed,
+        "time": time + 1,
+    }
 
 
 class _Expert:

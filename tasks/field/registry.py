@@ -82,9 +82,9 @@ FIELD_TASKS = {
             "tasks.field.four_room:FourRoomDistractors",
             224,
             224,
-            210,
-            0.021,
-            135,
+            42,
+            0.02,
+            27,
             "a point in four rooms with a moving distractor, one door perhaps closed, as H-JEPA has them; continuous",
         ),
         FieldTask(

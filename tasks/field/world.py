@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.field.registry import FIELD_TASKS, make_simulator
+from tasks.field.registry import make_simulator
 from tasks.field.simulator import State, choose
 from tasks.gymnasium_world import check_prefixes, checked_actions
 from tasks.worlds import Observation, Step, TaskBatch, WorldSpec, check_start
@@ -28,7 +28,7 @@ def field_spec(
         ValueError: an unknown task, a way of observing or an argument that it does not have.
     """
     made = make_simulator(env_id, observe, **arguments)
-    budget = FIELD_TASKS[env_id].step_budget if step_budget is None else step_budget
+    budget = made.step_budget if step_budget is None else step_budget
     if not isinstance(budget, int) or budget < 1:
         raise ValueError(f"step budget {budget!r} of {env_id}: give a whole number from 1 up")
     return WorldSpec(env_id, made.senses, made.actions, budget, made.observe, dict(arguments))

@@ -66,7 +66,7 @@ def test_registered_tasks() -> None:
         "hjepa/TwoRoom-v0": (224, 224, 125),
         "hjepa/DiverseMaze-v0": (10, 10, 500),
         "hjepa/SokobanLong-v0": (10, 10, 158),
-        "hjepa/FourRoomDistractors-v0": (224, 224, 400),
+        "hjepa/FourRoomDistractors-v0": (224, 224, 42),
         "hjepa/Occluder-v0": (16, 5, 48),
     }
     for spec in tasks.list_tasks():

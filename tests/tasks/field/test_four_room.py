@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tasks.field.four_room import (
     BEFORE,
@@ -54,7 +55,7 @@ def test_collisions_are_those_of_one_body_at_a_time() -> None:
 
 
 def test_rooms_are_left_by_open_doors_alone() -> None:
-    simulator = FourRoomDistractors()
+    simulator = FourRoomDistractors(hold=1)
     state, goal = simulator.draw(np.arange(200))
     act = simulator.explorer(200, keyed_generator("four rooms walls"))
     used = np.zeros(4)
@@ -74,7 +75,7 @@ def test_rooms_are_left_by_open_doors_alone() -> None:
 
 
 def test_five_layouts() -> None:
-    simulator = FourRoomDistractors()
+    simulator = FourRoomDistractors(hold=1)
     seeds = np.arange(2000)
     start, goal = simulator.draw(seeds[:300])
     groups = simulator.layouts(seeds)
@@ -85,7 +86,7 @@ def test_five_layouts() -> None:
 
 
 def test_goals_are_across_and_some_75_steps_away() -> None:
-    start, goal = FourRoomDistractors().draw(np.arange(300))
+    start, goal = FourRoomDistractors(hold=1).draw(np.arange(300))
     assert ((room_of(start["place"]) - room_of(goal["place"])) % 4 == 2).all()
     length, _ = way(start["place"].astype(float), goal["place"].astype(float), start["closed"])
     assert ((length / 2.5 > 59) & (length / 2.5 < 91)).all()
@@ -95,7 +96,7 @@ def test_goals_are_across_and_some_75_steps_away() -> None:
 
 
 def test_the_expert_without_noise_gets_there() -> None:
-    simulator = FourRoomDistractors()
+    simulator = FourRoomDistractors(hold=1)
     state, goal = simulator.draw(np.arange(150))
     length, _ = way(state["place"].astype(float), goal["place"].astype(float), state["closed"])
     steps, done = np.zeros((2, 150))
@@ -122,7 +123,7 @@ def test_the_shorter_way_and_the_way_round_a_closed_door() -> None:
 
 
 def test_the_distractor_goes_straight_and_jumps_as_often_as_published() -> None:
-    simulator = FourRoomDistractors()
+    simulator = FourRoomDistractors(hold=1)
     state, _ = simulator.draw(np.arange(400))
     jumps = steps = 0
     for _ in range(60):
@@ -141,7 +142,7 @@ def test_the_distractor_goes_straight_and_jumps_as_often_as_published() -> None:
 
 
 def test_the_agent_does_not_change_what_the_distractor_does() -> None:
-    simulator = FourRoomDistractors()
+    simulator = FourRoomDistractors(hold=1)
     one, _ = simulator.draw(np.arange(20))
     other, _ = simulator.draw(np.arange(20))
     rng = keyed_generator("four rooms agent")
@@ -175,3 +176,23 @@ def test_free_places_are_uniform_in_the_rooms() -> None:
     assert ((place >= 14) & (place <= 209)).all() and ((place < BEFORE) | (place > BEHIND)).all()
     np.testing.assert_allclose((place[:, 0] < BEFORE).mean(), 89.5 / 178, atol=0.015)
     assert abs(np.corrcoef(place.T)[0, 1]) < 0.03
+
+
+def test_what_is_done_is_held_for_five_published_steps() -> None:
+    held, single = FourRoomDistractors(), FourRoomDistractors(hold=1)
+    assert (held.step_budget, single.step_budget) == (42, 210)
+    state, _ = held.draw(np.arange(64))
+    one, rng = state, keyed_generator("four rooms held")
+    for _ in range(8):
+        action = rng.uniform(-1, 1, (64, 2)).astype(np.float32)
+        state = held.advance(state, action)
+        for _ in range(5):
+            one = single.advance(one, action)
+    for name, value in state.items():
+        np.testing.assert_array_equal(value, one[name])
+
+
+@pytest.mark.parametrize("hold", [0, 211, 2.5, True, "5"])
+def test_an_action_is_held_for_a_number_of_steps(hold: object) -> None:
+    with pytest.raises(ValueError, match="hold is"):
+        FourRoomDistractors(hold=hold)  # type: ignore[arg-type]
