@@ -51,7 +51,7 @@ class Predictor(nn.Module):
         """What does not depend on the action: (P, N, D), memory -> (P, N, hidden)."""
         if self.reader is not None:
             assert memory is not None
-            # No slice where nothing is left out: it would sum gradients in another order, and published plans with them.
+            # No slice of everything: it would sum gradients in another order, and change published plans with them.
             kept = latent[..., self.unseen :] if self.unseen else latent
             latent = torch.cat([kept, self.reader(latent, memory)], -1)
         return self.trunk(latent)

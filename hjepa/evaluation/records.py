@@ -16,6 +16,7 @@ never NaN.
 | `active_share, tflops_per_episode, violations` | summary of planning |
 | `guardrails, violated`, `memory` | of worlds with forbidden cells, and of worlds that are seen in parts |
 | `perception, perception_sha256` | what the agent saw with and its hash, where it was not the symbolic observation |
+| `ways` | ``unknown`` where nobody knows the shortest way: `oracle_steps`, `spl` and `by_distance` then mean nothing |
 | `overrides` | settings of planning that `hjepa plan --set` replaced, if any |
 | `active_episodes` | share of episodes in which each level planned at all; records of old have none |
 | `plan_ms, seconds_per_episode, peak_mb, versions` | timing: all that two equal runs may differ in |
@@ -44,6 +45,7 @@ __all__ = [
     "DEPTHS",
     "DISTANCE_EDGES",
     "TIMING_FIELDS",
+    "UNKNOWN",
     "Record",
     "build_record",
     "by_distance",
@@ -62,6 +64,9 @@ Record = dict[str, Any]
 
 DISTANCE_EDGES = (1, 9, 17, 27, 41, 61, 91)
 """Shortest-path lengths at which `by_distance` is cut; bin i holds ``edges[i] <= length < edges[i + 1]``."""
+
+UNKNOWN = "unknown"
+"""`ways` of records of worlds that show a goal and not the way to it; their `oracle_steps` are 1 and mean nothing."""
 
 TIMING_FIELDS = ("plan_ms", "seconds_per_episode", "peak_mb", "versions")
 """Fields exempt from bit-identity."""
@@ -260,6 +265,8 @@ def pooled(records: Sequence[Record]) -> Record:
         record["active_episodes"] = plain(mean("active_episodes"))
     if all("violated" in record for record in records):
         record["violated"] = [broken for each in records for broken in each["violated"]]
+    if any(each.get("ways") == UNKNOWN for each in records):
+        record |= {"ways": UNKNOWN, "path_ratio": None}
     dropped = {"active_episodes", "layout", "layouts", "steps_to_success", "success_ci95_clustered"}
     # What else a record may hold, as its specification, is the first one's; an average of some would be none of all.
     return record | {name: first[name] for name in first.keys() - record.keys() - dropped}

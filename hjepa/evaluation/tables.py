@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hjepa.evaluation.records import overrides_of, pooled, success_interval
+from hjepa.evaluation.records import UNKNOWN, overrides_of, pooled, success_interval
 
 _TASK = ("task", "split", "tasks", "step_budget")
 _AGENT = (
@@ -27,7 +27,7 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "planner": lambda record: record["planner"],
     "success": lambda record: success_text(record["success_rate"], success_interval(record)),
     "path ratio": lambda record: number(record["path_ratio"], 2),
-    "SPL": lambda record: number(record["spl"], 2),
+    "SPL": lambda record: number(None if record.get("ways") == UNKNOWN else record["spl"], 2),
     "TFLOP/episode": lambda record: number(record["tflops_per_episode"], 4),
     "active share": lambda record: " ".join(number(share, 2) for share in record["active_share"]),
     "seconds/episode": lambda record: number(record["seconds_per_episode"], 2),
@@ -121,6 +121,8 @@ def _block(records: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> str:
     random = next((r["random_success_rate"] for r in records if r["random_success_rate"] is not None), None)
     if random is not None:
         rows.append(_baseline(columns, "random", {"success": success_text(random)}))
+    if first.get("ways") == UNKNOWN:
+        return f"{title}\n{align(rows)}"
     reachable = [steps <= first["step_budget"] for steps in first["oracle_steps"]]
     share = sum(reachable) / len(reachable)
     rows.append(

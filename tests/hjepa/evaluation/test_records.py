@@ -208,6 +208,16 @@ def test_a_goal_that_was_recorded_was_not_reached_by_a_shortest_path() -> None:
     assert "shortest path" in world and "recorded path" in recorded and "shortest" not in recorded
 
 
+def test_a_way_that_nobody_knows_is_compared_with_nothing() -> None:
+    unknown = {"ways": records.UNKNOWN, "path_ratio": None}
+    parts = [make(seed=0) | unknown, make(seed=1) | unknown]
+    for text in (tables.table(parts[:1]), tables.table(parts)):
+        assert "shortest" not in text and " 0.4" not in text.split("path ratio")[1]
+    whole = records.pooled(parts)
+    records.check_record(whole)
+    assert whole["ways"] == records.UNKNOWN and whole["path_ratio"] is None
+
+
 def test_table_without_a_random_floor_leaves_its_row_out() -> None:
     assert "random" not in tables.table([make(random_success_rate=None)])
 
