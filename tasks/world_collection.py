@@ -43,6 +43,7 @@ def collect_world(
     seed: int = 0,
     split: str = "train",
     layouts: int | None = None,
+    described: WorldSpec | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ObservationStore:
     """Collect episodes, or open them when they were collected before.
@@ -62,6 +63,8 @@ def collect_world(
         seed: key of everything drawn.
         split: ``train``, ``validation`` or ``test``, whose range of seeds the world is reset with.
         layouts: different seeds, each for as many episodes; None: one for every episode.
+        described: what the store says that it is of, where episodes of data are longer than those of the task; None: the
+            world.
         progress: called with (finished, all) episodes at the start and after every block.
 
     Raises:
@@ -90,7 +93,11 @@ def collect_world(
         world, acting, split, layouts, episodes, length, seed, progress or (lambda finished, total: None)
     )
     return write_store(
-        out, _contents(spec, arguments), plan.blocks, rows=episodes * length, state_bytes=plan.state_bytes()
+        out,
+        _contents(described or spec, arguments),
+        plan.blocks,
+        rows=episodes * length,
+        state_bytes=plan.state_bytes(),
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,7 @@ def _collect_shown(
 ) -> None:
     """Collects what an environment shows to level 1's encoder: each of so many seeds is reset to for a few episodes."""
     from tasks import collect_world, open_world, world_spec
+    from tasks.field.registry import is_field
 
     wanted = config.collect
     if wanted.explorer not in ("persistent", "curious", "explorer"):
@@ -170,7 +171,10 @@ def _collect_shown(
             f"explorer {wanted.explorer} of {config.task}: it knows the ways of a batched twin, and this environment is"
             " stepped itself; give --set collect.explorer=persistent, curious, or explorer where it has its own"
         )
-    world = open_world(world_spec(config.task, config.levels[0].encoder))
+    spec = world_spec(config.task, config.levels[0].encoder)
+    # Published data of the field's tasks are longer than the episodes of their evaluation.
+    longer = max(spec.step_budget, wanted.length - 1) if is_field(spec.id) else spec.step_budget
+    world = open_world(replace(spec, step_budget=longer))
     try:
         collect_world(
             world,
@@ -181,6 +185,7 @@ def _collect_shown(
             seed=wanted.seed,
             split=wanted.split,
             layouts=wanted.plans,
+            described=spec,
             progress=progress,
         )
     finally:

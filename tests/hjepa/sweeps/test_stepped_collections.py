@@ -106,3 +106,21 @@ def test_an_id_that_is_registered_anew_has_no_twin(monkeypatch: pytest.MonkeyPat
     world = make_world(name)
     assert type(world).__name__ == "GymnasiumWorld"
     world.close()
+
+
+def test_episodes_of_data_may_be_longer_than_those_of_a_published_task(tmp_path: Path) -> None:
+    """H-JEPA's are of 400 steps, 80 acts, where a goal has to be reached within 42 acts."""
+    few = ["train.plans=2", "collect.plans=6", "collect.length=81", "collect.episodes_per_plan=1"]
+    words = (
+        "collect",
+        "--preset",
+        "two-room",
+        "--set",
+        "task=hjepa/FourRoomDistractors-v0",
+        "--out",
+        tmp_path / "s",
+    )
+    assert command(*words, settings=few) == 0
+    store = ObservationStore.open(tmp_path / "s")
+    assert store.lengths.tolist() == [81] * 6
+    assert store.world.step_budget == store.meta["step_budget"] == 42
