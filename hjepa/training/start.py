@@ -15,6 +15,9 @@ from hjepa.model.stack import Stack
 def start_from(stack: Stack, earlier: Stack, name: str) -> int:
     """Copy levels from the bottom up, as far as they are alike; critics and probes that fit come along.
 
+    Where level 1 has another predictor or memory but the same encoder, the encoder alone is copied: what one stack has
+    learned to see with, another may look at its world with.
+
     Args:
         stack: to train, changed in place.
         earlier: what it begins with.
@@ -31,11 +34,11 @@ def start_from(stack: Stack, earlier: Stack, name: str) -> int:
         if not _copied(mine, theirs):
             break
         alike += 1
-    if not alike:
+    if not alike and not _copied(stack.level(0).encoder, earlier.level(0).encoder):
         raise InputError(
-            "has a level 1 of other parts or another kind of observation",
+            "has an encoder of other parts, or for another kind of observation",
             f"start {name}",
-            "start from a run with the same level 1",
+            "start from a run with the same encoder at level 1",
         )
     steps = stack.config.train.steps
     for k in range(alike, stack.depth):
