@@ -114,7 +114,7 @@ def test_episodes_of_data_may_be_longer_than_those_of_a_published_task(tmp_path:
     words = (
         "collect",
         "--preset",
-        "two-room",
+        "ours-1",
         "--set",
         "task=hjepa/FourRoomDistractors-v0",
         "--out",

@@ -77,6 +77,28 @@ def test_a_kept_encoder_sees_as_before_while_the_rest_of_level_1_learns(
         assert all(torch.equal(weights[name], old[name]) for name in old) == (part == "encoder")
 
 
+def test_a_level_1_of_other_parts_begins_with_the_eyes_alone(
+    data: Path, earlier: Path, tmp_path: Path
+) -> None:
+    before = load_stack(earlier).level(0)
+    kept = config(
+        "train.steps=[3,1,1]", "train.keep_encoder=true", "levels.0.head=48", "levels.0.absolute=true"
+    )
+    made = fit(kept, data, tmp_path / "run", "cpu", progress=False, start=earlier).level(0)
+    weights, old = made.encoder.state_dict(), before.encoder.state_dict()
+    assert all(torch.equal(weights[name], old[name]) for name in old)
+    assert made.settings.head == 48
+    with pytest.raises(InputError, match="leaves level 1 untrained"):
+        fit(
+            config("train.steps=[0,1,1]", "levels.0.head=48"),
+            data,
+            tmp_path / "b",
+            "cpu",
+            progress=False,
+            start=earlier,
+        )
+
+
 def test_who_has_learned_to_see_looks_sharply(data: Path, earlier: Path) -> None:
     encoder = load_stack(earlier).level(0).encoder
     assert isinstance(encoder, PictureEncoder)
@@ -86,7 +108,7 @@ def test_who_has_learned_to_see_looks_sharply(data: Path, earlier: Path) -> None
 def test_what_cannot_begin_so_is_refused(data: Path, earlier: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="leaves a level untrained.*--start RUN"):
         fit(config("train.steps=[0,1,1]"), data, tmp_path / "a", "cpu", progress=False)
-    with pytest.raises(InputError, match="start .* has a level 1 of other parts"):
+    with pytest.raises(InputError, match="start .* has an encoder of other parts"):
         other = config("train.steps=[0,1,1]", "levels.0.hidden=96")
         fit(other, data, tmp_path / "b", "cpu", progress=False, start=earlier)
     with pytest.raises(InputError, match="leaves level 2 untrained"):
