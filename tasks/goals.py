@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tasks.field.registry import is_field, layout_groups
+from tasks.field.registry import FIELD_TASKS, is_field, layout_groups
 from tasks.floorplans import split_seeds
 from tasks.randomness import keyed_generator, spread
 from tasks.worlds import Observation, TaskBatch, World, WorldSpec
@@ -156,7 +156,7 @@ def world_tasks(world: World, split: str = "test", *, episodes: int, seed: int =
     seeds = split_seeds(split)
     drawn = spread(episodes, seeds.start, seeds.stop, "world tasks", spec.id, split, int(seed))
     tasks = plain_tasks(drawn)
-    if is_field(spec.id):
+    if is_field(spec.id) and not FIELD_TASKS[spec.id].finite:
         tasks = replace(tasks, group=layout_groups(spec, drawn))
     world.reset(tasks)
     if world.goal() is None:

@@ -27,6 +27,8 @@ class FieldTask:
         ahead: steps of the budget beyond the distance of start and goal in a trajectory; None: twice the distance.
         description: one line for people.
         actions: number of discrete actions, or of the numbers in a continuous one.
+        finite: whether its layouts are few and all are in training: intervals are not clustered by them then, as they
+            are where layouts are drawn from many.
         family, view: the same for all of them, see `tasks.specs.TaskSpec`.
     """
 
@@ -39,6 +41,7 @@ class FieldTask:
     ahead: int | None
     description: str
     actions: int = 2
+    finite: bool = False
     family: str = "field"
     view: int = 0
 
@@ -86,6 +89,7 @@ FIELD_TASKS = {
             0.02,
             27,
             "a point in four rooms with a moving distractor, one door perhaps closed, as H-JEPA has them; continuous",
+            finite=True,
         ),
         FieldTask(
             "hjepa/Occluder-v0",

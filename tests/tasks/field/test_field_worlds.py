@@ -212,3 +212,9 @@ def test_render_and_wrong_arguments(task_id: str, observe: str | None) -> None:
         make_simulator(task_id, observe, pixels=7)
     with pytest.raises(ValueError, match="takes no argument 'colour'"):
         make_simulator(task_id, observe, colour=1)
+
+
+def test_intervals_are_clustered_by_layouts_that_are_drawn_from_many() -> None:
+    four, maze = (world_of(f"hjepa/{name}-v0") for name in ("FourRoomDistractors", "DiverseMaze"))
+    assert len(set(tasks.world_tasks(four, episodes=40).group.tolist())) == 40
+    assert len(set(tasks.world_tasks(maze, episodes=40).group.tolist())) <= 20
