@@ -32,6 +32,7 @@ from tasks import (
     world_tasks,
 )
 from tasks.field.registry import published_budget
+from tasks.goals import Reached
 from tasks.gymnasium_world import draw_actions
 from tasks.worlds import Observation
 
@@ -172,8 +173,9 @@ def play_world(
     goal = world.goal()
     if goal is None:
         raise InputError(f"{world.spec.id} shows no goal", "plan", "choose --goals offset:K")
-    keys = combine(seed, torch.arange(first, first + count))
-    state = agent.begin({"image": seen[name]}, {"image": goal[name]}, keys)
+    state = begin_tasks(
+        agent, tasks, seen[name], goal[name], combine(seed, torch.arange(first, first + count))
+    )
     if watch is not None:
         watch.begin(state, seen)
     done = np.zeros(count, dtype=bool)
@@ -195,6 +197,28 @@ def play_world(
         if done.all():
             break
     return Results.of(state, success, steps, seconds)
+
+
+def begin_tasks(
+    agent: Agent, tasks: TaskBatch, seen: np.ndarray, goal: np.ndarray, keys: torch.Tensor
+) -> Episodes:
+    """Begin tasks of any world.
+
+    Where a goal is reached when all that is seen is the same, it is more than a place: beside a critic's steps to go
+    the distance of latents counts, see `PlanSettings.exact`.
+
+    Args:
+        agent: plans.
+        tasks: E of them.
+        seen: (E, ...) at their starts.
+        goal: (E, ...) at their goals.
+        keys: (E,) random keys.
+    """
+    begun = agent.begin({"image": seen}, {"image": goal}, keys)
+    if isinstance(tasks.reached, Reached) and tasks.reached.limit is None:
+        state = begun.plan
+        state.exact = torch.full_like(state.flops, agent.settings.exact, dtype=torch.float32)
+    return begun
 
 
 def random_world(world: World, tasks: TaskBatch, seed: int) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor
 from hjepa.agent.agent import Agent
 from hjepa.agent.episodes import Episodes
 from hjepa.evaluation.playing import Results
-from hjepa.evaluation.worlds import WorldEvaluation, play_world
+from hjepa.evaluation.worlds import WorldEvaluation, begin_tasks, play_world
 from hjepa.explorer.frames import Frames
 from hjepa.explorer.latent_maps import costs
 from hjepa.explorer.packing import bytes_between, whole
@@ -139,7 +139,7 @@ def played_seen(
     world.reset(tasks)
     goal = world.goal()
     assert goal is not None
-    begun = agent.begin({"image": watched.seen[0]}, {"image": goal[name]}, keys)
+    begun = begin_tasks(agent, tasks, watched.seen[0], goal[name], keys)
     for row in range(len(tasks)):
         yield _plain(agent, watched, begun, results, row, held, frames)
 
