@@ -320,6 +320,7 @@ def _record(
 ) -> Record:
     """The record of one number of levels, with the success of random actions and seconds per episode."""
     spec, _, _ = world_played_in(asked.played)
+    known = {name: value for name, value in facts.items() if name != "overrides"}
     oracle = np.nan_to_num(tasks.oracle_steps, nan=0.0).astype(np.int64)
     record = build_record(
         task=spec.id,
@@ -344,8 +345,10 @@ def _record(
         seconds_per_episode=seconds,
         peak_mb=0.0,
         layout=[str(group) for group in tasks.group.tolist()],
-        **facts,
+        **known,
     )
+    if facts.get("overrides"):
+        record["overrides"] = list(facts["overrides"])
     sight = stack.world.sight
     assert sight is not None
     record["observation"], record["information"], record["goals"] = sight.kind, "seen", asked.goals

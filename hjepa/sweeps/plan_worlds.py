@@ -122,7 +122,11 @@ def plan_in_world(
             stack,
             cell.asked,
             request.levels,
-            {"train_seed": content["train_seed"], "checkpoint_sha256": content["sha256"]},
+            {
+                "train_seed": content["train_seed"],
+                "checkpoint_sha256": content["sha256"],
+                "overrides": request.overrides,
+            },
             partial(_kept, request, cell.plain(), identity, note, count),
         )
     return records

@@ -20,7 +20,7 @@ CASES = [
     ("hjepa/TwoRoom-v0", [], "pixels", 25, 50),
     ("hjepa/DiverseMaze-v0", [], "pixels", 25, 50),
     ("hjepa/SokobanLong-v0", ["--observe", "symbols"], "symbols", 25, 50),
-    ("hjepa/FourRoomDistractors-v0", [], "pixels", 30, 165),
+    ("hjepa/FourRoomDistractors-v0", [], "pixels", 15, 42),
 ]
 
 

@@ -134,8 +134,10 @@ def test_planning_needs_the_state_as_little(run: Path, data: Path, tmp_path: Pat
 
 
 def test_goals_that_the_world_shows(run: Path, tmp_path: Path) -> None:
-    assert plan(run, tmp_path / "goals", "--budget-tflops", 0.02) == 0
+    changed = ("--set", "plan.haste=0.5")
+    assert plan(run, tmp_path / "goals", "--budget-tflops", 0.02, *changed) == 0
     records = json.loads((tmp_path / "goals").read_text())
+    assert all(record["overrides"] == ["plan.haste=0.5"] for record in records), "or records would look alike"
     assert {record["goals"] for record in records} == {"world"}
     assert all(0 <= record["random_success_rate"] <= 1 for record in records)
 
