@@ -63,8 +63,7 @@ def collect_world(
         seed: key of everything drawn.
         split: ``train``, ``validation`` or ``test``, whose range of seeds the world is reset with.
         layouts: different seeds, each for as many episodes; None: one for every episode.
-        described: what the store says that it is of, where episodes of data are longer than those of the task; None: the
-            world.
+        described: what the store says that it is of, where data are longer than episodes of the task; None: the world.
         progress: called with (finished, all) episodes at the start and after every block.
 
     Raises:

@@ -39,6 +39,12 @@ ROWS = (
     ("TwoRoom, 25 steps, images", "two-room", "offset-25.json", "two-room/offset-25.json"),
     ("TwoRoom, 50 steps, images", "two-room", "offset-50.json", "two-room/offset-50.json"),
     ("TwoRoom, 100 steps, images", "two-room", "results.json", "two-room/results.json"),
+    (
+        "FourRoom Distractors, images",
+        "four-room-distractors",
+        "results.json",
+        "four-room-distractors/results.json",
+    ),
     ("Pendulum, seen", "seen", "pendulum.json", None),
 )
 """What is shown, the card and the list in it, and the list of the flat agent, trained and tuned for itself, that is the
