@@ -31,13 +31,13 @@ from tasks import (
     trajectory_tasks,
     world_tasks,
 )
-from tasks.field.registry import published_budget
+from tasks.field.registry import FIELD_TASKS, published_budget
 from tasks.goals import Reached
 from tasks.gymnasium_world import draw_actions
 from tasks.worlds import Observation
 
 TFLOP_PER_STEP = 1e-4
-"""Compute of an episode by default, for each step of its budget."""
+"""Compute of an episode by default, for each step of its budget, where its task says nothing else."""
 
 DEFAULT_BATCH = 50
 """Episodes planned at once, unless said otherwise."""
@@ -49,7 +49,7 @@ class WorldEvaluation:
 
     Attributes:
         played: which world, as checkpoints say it, see `hjepa.model.worlds.played_in`.
-        agent: what plans; budget None: `TFLOP_PER_STEP` for each step of an episode.
+        agent: what plans; budget None: what `within_budget` gives.
         episodes: how many.
         seed: of the tasks, and of the planner's noise on them.
         goals: ``world``, or ``offset:K`` of held-out trajectories.
@@ -140,10 +140,13 @@ def begin_world(
     return world, name, make_tasks(asked, world, spread)
 
 
-def within_budget(options: AgentOptions, steps: int) -> AgentOptions:
-    """Options with a budget of compute: their own, or `TFLOP_PER_STEP` for each of the steps of an episode."""
-    budget = options.budget_tflops
-    return replace(options, budget_tflops=TFLOP_PER_STEP * steps if budget is None else budget)
+def within_budget(options: AgentOptions, spec: WorldSpec) -> AgentOptions:
+    """Options with a budget of compute: their own, or for each step what the task has, else `TFLOP_PER_STEP`."""
+    if options.budget_tflops is not None:
+        return options
+    task = FIELD_TASKS.get(spec.id)
+    each = TFLOP_PER_STEP if task is None else task.default_budget_tflops / task.step_budget
+    return replace(options, budget_tflops=each * spec.step_budget)
 
 
 def play_world(
@@ -282,7 +285,7 @@ def evaluate_world(
     """
     world, name, tasks = begin_world(asked)
     floor, steps = random_world(world, tasks, asked.seed), world.spec.step_budget
-    options = within_budget(asked.agent, steps)
+    options = within_budget(asked.agent, world.spec)
     records = []
     for count in levels or range(1, stack.depth + 1):
         kept = None if progress is None else progress(count)

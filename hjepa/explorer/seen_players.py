@@ -100,8 +100,8 @@ def seen_players(request: ExploreRequest, runs: Sequence[Opened]) -> list[SeenPl
         place = places[key]
         for levels, settings in choices(request, run):
             options = AgentOptions(levels, request.budget_tflops, settings, record=True)
-            steps = place.world.spec.step_budget
-            agent = Agent(run.stack, steps, within_budget(options, steps))
+            spec = place.world.spec
+            agent = Agent(run.stack, spec.step_budget, within_budget(options, spec))
             players.append(SeenPlayer(run.name, run.stack.depth, played["sense"], place, agent))
     return players
 

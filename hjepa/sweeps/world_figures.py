@@ -76,7 +76,7 @@ def draw_in_world(
         tell(0, every)
     for cell in cells:
         world, name, tasks = begin_world(cell.asked, open_rendered)
-        options, steps = within_budget(cell.asked.agent, world.spec.step_budget), world.spec.step_budget
+        options, steps = within_budget(cell.asked.agent, world.spec), world.spec.step_budget
         goals = goal_pictures(world, tasks)
         for count in levels:
             agent = Agent(stack, steps, replace(options, levels=count))

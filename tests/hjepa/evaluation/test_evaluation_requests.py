@@ -20,11 +20,11 @@ from hjepa.evaluation.evaluate import evaluate, make_agent, watch
 from hjepa.evaluation.held_out import Evaluation, draw
 from hjepa.evaluation.playing import Results
 from hjepa.evaluation.records import TIMING_FIELDS, Record
-from hjepa.evaluation.worlds import WorldEvaluation
+from hjepa.evaluation.worlds import TFLOP_PER_STEP, WorldEvaluation, within_budget
 from hjepa.gridworld.guardrails import Lava, Region, Rule
 from hjepa.gridworld.short_term_memory import SpatialMap, remembering
 from hjepa.model.stack import Stack
-from tasks import task_spec
+from tasks import task_spec, world_spec
 
 D2, D3, PARTS = "hjepa/NestedRooms-d2-v0", "hjepa/NestedRooms-d3-v0", "hjepa/NestedPartial-d2-v0"
 EXPECTED = Path(__file__).parent / "expected_records.json"
@@ -208,3 +208,14 @@ def test_worlds_are_asked_for_in_the_same_way() -> None:
     with pytest.raises(InputError, match="step budget 0; give 1 or more"):
         WorldEvaluation({}, step_budget=0)
     assert WorldEvaluation({}).offset == 0
+
+
+def test_compute_is_what_the_task_says_for_each_step() -> None:
+    def budget(task: str, given: float | None = None, **changes: int) -> float | None:
+        return within_budget(AgentOptions(budget_tflops=given), world_spec(task, **changes)).budget_tflops
+
+    assert budget("hjepa/FourRoomDistractors-v0") == pytest.approx(0.02)
+    assert budget("hjepa/FourRoomDistractors-v0", step_budget=21) == pytest.approx(0.01)
+    assert budget("hjepa/TwoRoom-v0", step_budget=75) == TFLOP_PER_STEP * 75
+    assert budget("Pendulum-v1", step_budget=50) == TFLOP_PER_STEP * 50
+    assert budget("hjepa/TwoRoom-v0", 0.5) == 0.5
