@@ -211,7 +211,7 @@ def test_worlds_are_asked_for_in_the_same_way() -> None:
 
 
 def test_compute_is_what_the_task_says_for_each_step() -> None:
-    def budget(task: str, given: float | None = None, **changes: int) -> float | None:
+    def budget(task: str, given: float | None = None, **changes: Any) -> float | None:
         return within_budget(AgentOptions(budget_tflops=given), world_spec(task, **changes)).budget_tflops
 
     assert budget("hjepa/FourRoomDistractors-v0") == pytest.approx(0.02)
