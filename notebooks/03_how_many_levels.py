@@ -89,7 +89,7 @@ starts, goals = dot_places(world.reset(tasks)[sense]), dot_places(world.goal()[s
 tasks = tasks.select(np.argsort(-way_steps(starts, goals), kind="stable")[:24])
 ways, results = {}, {}
 for levels in (1, 2):
-    options = within_budget(hjepa.AgentOptions(levels=levels), world.spec.step_budget)
+    options = within_budget(hjepa.AgentOptions(levels=levels), world.spec)
     agent = hjepa.Agent(stack, world.spec.step_budget, options)
     ways[levels] = Ways(sense)
     results[levels] = play_world(agent, world, tasks, 0, asked.seed, sense, ways[levels])
