@@ -22,6 +22,7 @@ ALL = ("critic", "imagined", "l2")
 CASES = {
     "told-nested-d2": ALL, "nested-d2": ALL, "told-nested-d3": ALL, "told-nested-d4": ("critic", "imagined"),
     "told-four-rooms": ALL, "nested-d3": ("critic",), "told-multi-room": ("critic",),
+    "four-room-distractors": ("commute",),
 }  # fmt: skip
 MADE_ON = {("told-nested-d2", "critic")}
 
