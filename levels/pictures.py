@@ -13,13 +13,16 @@ from levels.settings import Sight
 def planes(observation: Tensor, sight: Sight) -> Tensor:
     """Observations (N, ...) as float planes (N, C, W, H), first axis of places along x.
 
-    Symbols are one-hot, channel by channel, without knowing what they mean; colours are between -0.5 and 0.5.
+    Symbols are one-hot, channel by channel, without knowing what they mean; colours are between -0.5 and 0.5. Of an
+    image with several frames the latest is taken: what stands where is asked of it, and `levels.encoders.picture` alone
+    asks for more.
 
     Raises:
         ValueError: a symbol with a code that training has not seen.
     """
     if sight.kind == "image":
-        return rearrange(observation, "n h w c -> n c w h").float() / 255 - 0.5
+        latest = observation[..., -sight.colours :] if sight.frames > 1 else observation
+        return rearrange(latest, "n h w c -> n c w h").float() / 255 - 0.5
     parts = [F.one_hot(observation[..., i].long(), n) for i, n in enumerate(sight.codes)]
     return rearrange(torch.cat(parts, -1), "n w h c -> n c w h").float()
 
@@ -74,7 +77,7 @@ class Stem(nn.Module):
         self.sight, self.compares = sight, compares
         self.patches: nn.Conv2d | None
         if sight.kind == "image":
-            self.patches = nn.Conv2d(sight.shape[2], channels, patch, stride=patch)
+            self.patches = nn.Conv2d(sight.colours, channels, patch, stride=patch)
             self.inner = nn.Conv2d(channels, channels, 1)
             self.around = near(channels, channels)
         else:

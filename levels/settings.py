@@ -29,11 +29,18 @@ class Sight:
         kind: ``symbols``, ``image`` or ``vector``.
         shape: symbols (W, H, C), image (H, W, C) or vector (n,).
         codes: of symbols, how many codes each of the C channels has.
+        frames: moments that an image shows, one behind the other in its channels, the latest last.
     """
 
     kind: str
     shape: tuple[int, ...]
     codes: tuple[int, ...] = ()
+    frames: int = 1
+
+    @property
+    def colours(self) -> int:
+        """Channels of one moment of an image."""
+        return self.shape[2] // self.frames
 
 
 @dataclass(frozen=True)

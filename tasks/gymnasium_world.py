@@ -38,6 +38,7 @@ def gymnasium_spec(
     *,
     step_budget: int | None = None,
     pixels: int | None = None,
+    frames: int = 1,
     **arguments: Any,
 ) -> WorldSpec:
     """What a Gymnasium environment is to an agent; makes it, looks, and closes it.
@@ -50,13 +51,15 @@ def gymnasium_spec(
             sensed of what the environment returns, of MiniGrid symbols.
         step_budget: steps of an episode; None: the environment's own limit.
         pixels: a side of pictures; None: as they are, 64 where they are rendered.
+        frames: moments that pictures show one behind the other, for worlds in which one does not show what moves how
+            fast; 1: as the environment shows them.
         **arguments: keyword arguments of ``gymnasium.make``.
 
     Raises:
         ValueError: an environment that cannot be made, sensed or acted in, has no limit of steps and none is given,
             or does not repeat itself with the same seed.
     """
-    seen = Seen(env_id, observe or "", arguments, pixels)
+    seen = Seen(env_id, observe or "", arguments, pixels, frames=frames)
     try:
         actions = actions_of(seen.env.action_space, env_id)
         limit = own_limit(seen.env)
@@ -71,7 +74,7 @@ def gymnasium_spec(
         senses = seen.senses
     finally:
         seen.env.close()
-    other = Seen(env_id, observe or "", arguments, pixels)
+    other = Seen(env_id, observe or "", arguments, pixels, frames=frames)
     try:
         again = _begun(other, actions, 0)
     finally:
@@ -96,7 +99,7 @@ def _begun(seen: Seen, actions: Actions, seed: int) -> list[dict[str, np.ndarray
     """What is seen, and what comes with it, in the first steps of an episode."""
     rng = keyed_generator("begun twice", seed)
     raw, _ = seen.env.reset(seed=seed)
-    found = [seen.look(raw)]
+    found = [seen.look(raw, begins=True)]
     for action in draw_actions(actions, rng, TRIED):
         raw, reward, terminated, truncated, _ = seen.env.step(native_action(seen.env, actions, action))
         found.append({**seen.look(raw), "": np.array([reward, terminated, truncated], dtype=np.float64)})
@@ -271,12 +274,13 @@ class GymnasiumWorld:
         raw, info = seen.env.reset(seed=int(tasks.seed[slot]), options=reset_options(tasks, slot, self.spec))
         if tasks.episodes is not None:
             check_episode(seen.env, tasks.episodes, slot, self.spec)
-        first = seen.look(raw)
+        first = seen.look(raw, begins=True)
         goal = goal_shown(seen, first, info) if tasks.goal is None else None
         self._keep(slot, first)
         length = int(tasks.prefix_length[slot])
+        frames = max(sense.frames for sense in self.spec.senses.values())
         for time, action in enumerate(tasks.prefix[slot, :length], start=1):
-            self._act(slot, action, look=time == length)  # frames on the way need not be drawn
+            self._act(slot, action, look=time > length - frames)  # others on the way need not be drawn
             if self._terminated[slot] or self._truncated[slot]:
                 raise ValueError(
                     f"the prefix of task {slot} of {self.spec.id} (seed {tasks.seed[slot]}) ends the episode; give"

@@ -14,11 +14,14 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from tasks.senses import average, leaves, sensed, senses_of
+from tasks.senses import average, behind, leaves, sensed, senses_of
 from tasks.worlds import KINDS, Sense
 
 PIXELS = 64
 """Pixels a side of a frame that an environment renders."""
+
+MOST_FRAMES = 16
+"""Moments that a picture may show at most."""
 
 TILE = 8
 """Pixels a side of a cell of MiniGrid's picture."""
@@ -35,12 +38,14 @@ class Seen:
         observe: one of `tasks.worlds.KINDS`, or empty for what the environment shows by itself.
         arguments: keyword arguments of ``gymnasium.make``.
         pixels: a side of a picture; None: as the environment has it, 64 where it is rendered.
+        frames: moments that pictures show, see `tasks.worlds.Sense`; 1: as the environment shows them.
         longer: steps that its registered limit is raised by.
 
     Attributes:
         env: outermost.
         observe: how it is observed after all.
-        senses: what is seen, by name.
+        senses: what is seen, by name. An image with more frames than the environment shows at once is put together
+            from what was seen before; an episode begins as if it had stood still.
 
     Raises:
         ValueError: an environment that cannot be made, or nothing of the wanted kind to see.
@@ -53,11 +58,14 @@ class Seen:
         arguments: Mapping[str, Any] | None = None,
         pixels: int | None = None,
         longer: int = 0,
+        frames: int = 1,
     ) -> None:
         if observe not in ("", *KINDS):
             raise ValueError(f"observe is {observe!r}; choose from {', '.join(KINDS)}")
         if pixels is not None and pixels < 1:
             raise ValueError(f"pixels is {pixels}; give the pixels a side of the picture")
+        if not isinstance(frames, int) or not 1 <= frames <= MOST_FRAMES:
+            raise ValueError(f"frames is {frames!r}; give a whole number from 1 to {MOST_FRAMES}")
         self.id, self.rendered = env_id, False
         self.env = make_environment(env_id, arguments or {}, longer)
         try:
@@ -73,7 +81,15 @@ class Seen:
         except BaseException:
             self.env.close()
             raise
-        self.senses = {name: self._settled(sense, pixels) for name, sense in self.senses.items()}
+        own = {name: self._settled(sense, pixels) for name, sense in self.senses.items()}
+        if frames > 1 and all(sense.kind != "image" for sense in own.values()):
+            self.env.close()
+            raise ValueError(
+                f"{frames} frames of {env_id}, which shows no image; observe it as image, or give 1"
+            )
+        self._own = {name: sense.frames for name, sense in own.items()}
+        self._past: dict[str, list[np.ndarray]] = {}
+        self.senses = {name: several(sense, frames) for name, sense in own.items()}
         self._leaves = {
             ".".join(path) or next(iter(self.senses)): (path, leaf)
             for path, leaf in leaves(self.env.observation_space)
@@ -99,13 +115,42 @@ class Seen:
 
     def _settled(self, sense: Sense, pixels: int | None) -> Sense:
         if sense.kind == "image" and pixels is not None:
-            return Sense("image", (pixels, pixels, sense.shape[2]))
+            return Sense("image", (pixels, pixels, sense.shape[2]), frames=sense.frames)
         if sense.kind == "symbols" and sense.codes == (256,) * 3 and is_minigrid(self.env):
             return Sense("symbols", sense.shape, minigrid_codes())
         return sense
 
-    def look(self, raw: Any) -> dict[str, np.ndarray]:
-        """What is seen when the environment returned ``raw``, arrays by name."""
+    def look(self, raw: Any, begins: bool = False) -> dict[str, np.ndarray]:
+        """What is seen when the environment returned ``raw``, arrays by name.
+
+        Args:
+            raw: observation.
+            begins: whether the episode begins with it.
+        """
+        seen = self.now(raw)
+        if begins:
+            self._past = {}
+        for name, latest in seen.items():
+            count = self._moments(name)
+            if count > 1:
+                past = self._past.get(name, [latest] * count)
+                self._past[name] = [*past[1:], latest]
+                seen[name] = behind(np.stack(self._past[name]))
+        return seen
+
+    def still(self, seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What is `now` seen, as if it had been so for long."""
+        return {
+            name: np.tile(value, self._moments(name)) if self._moments(name) > 1 else value
+            for name, value in seen.items()
+        }
+
+    def _moments(self, name: str) -> int:
+        """How many moments are put together for a sense."""
+        return self.senses[name].frames // self._own[name]
+
+    def now(self, raw: Any) -> dict[str, np.ndarray]:
+        """What the environment shows at one moment, arrays by name."""
         if self.rendered:
             sense = self.senses["image"]
             return {"image": average(frame_of(self.env, self.id), *sense.shape[:2])}
@@ -117,6 +162,13 @@ class Seen:
                 entry = entry[key]
             seen[name] = sensed(entry, leaf, sense)
         return seen
+
+
+def several(sense: Sense, frames: int) -> Sense:
+    """An image of so many times the moments; anything else as it is."""
+    if sense.kind != "image" or frames == 1:
+        return sense
+    return Sense("image", (*sense.shape[:2], sense.shape[2] * frames), frames=sense.frames * frames)
 
 
 def make_environment(env_id: str, arguments: Mapping[str, Any], longer: int = 0) -> gymnasium.Env[Any, Any]:

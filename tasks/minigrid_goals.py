@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 
 from tasks.making import Seen, is_minigrid, wrappers
+from tasks.senses import behind
 from tasks.worlds import Observation
 
 HEADING = 0
@@ -30,7 +31,8 @@ def goal_shown(seen: Seen, first: Observation, info: Mapping[str, Any]) -> Obser
     if isinstance(goal, np.ndarray) and len(first) == 1:
         goal = dict.fromkeys(first, goal)
     if isinstance(goal, Mapping) and goal.keys() >= first.keys():
-        shown = {name: np.asarray(goal[name]) for name in first}
+        given = {name: np.asarray(goal[name]) for name in first}
+        shown = seen.still({name: behind(each) if each.ndim == 4 else each for name, each in given.items()})
         alike = [
             value.shape == first[name].shape and np.can_cast(value.dtype, first[name].dtype, "same_kind")
             for name, value in shown.items()
@@ -80,7 +82,7 @@ def _shown(seen: Seen) -> dict[str, np.ndarray]:
     for wrapper in reversed(list(wrappers(seen.env))):
         if isinstance(wrapper, gymnasium.ObservationWrapper):
             raw = wrapper.observation(raw)
-    return seen.look(raw)
+    return seen.still(seen.now(raw))
 
 
 def _equal(one: Observation, other: Observation) -> bool:

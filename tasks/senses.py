@@ -1,6 +1,7 @@
 """From what an environment returns to the entries of an observation: which spaces can be sensed, and as what.
 
-- A picture, uint8 with sides of 32 and more and at most 4 channels (or none: grey), is an ``image``.
+- A picture, uint8 with sides of 32 and more and at most 4 channels (or none: grey), is an ``image``; so are several of
+  them, the moments of Gymnasium's ``FrameStackObservation``, as one whose channels hold them one behind the other.
 - A small grid of integers from 0 up, a Box or a MultiDiscrete of 2 or 3 axes, is ``symbols``.
 - A row of numbers is a ``vector``, and so is a Discrete number, as one number 1 among zeros.
 
@@ -75,9 +76,10 @@ def sense_of(space: Space[Any], kind: str = "") -> Sense | None:
 
 def _picture(space: spaces.Box, least: int) -> Sense | None:
     shape = (*space.shape, 1) if len(space.shape) == 2 else space.shape
+    frames, shape = (shape[0], shape[1:]) if len(shape) == 4 else (1, shape)
     if space.dtype != np.uint8 or len(shape) != 3 or min(shape[:2]) < least or shape[2] > 4:
         return None
-    return Sense("image", shape)
+    return Sense("image", (*shape[:2], frames * shape[2]), frames=frames)
 
 
 def _symbols(shape: tuple[int, ...], low: np.ndarray, high: np.ndarray) -> Sense | None:
@@ -108,9 +110,16 @@ def sensed(raw: Any, space: Space[Any], sense: Sense) -> np.ndarray:
         return found.astype(np.float32)
     if found.ndim == 2:
         found = found[..., None]
+    if found.ndim == 4:
+        found = behind(found)
     if sense.kind == "image":
         return average(found, sense.shape[0], sense.shape[1])
     return found.astype(np.uint8)
+
+
+def behind(frames: np.ndarray) -> np.ndarray:
+    """Frames (K, H, W, C), the latest last, as one picture (H, W, K C)."""
+    return np.concatenate(list(frames), -1)
 
 
 def average(picture: np.ndarray, height: int, width: int) -> np.ndarray:

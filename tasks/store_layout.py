@@ -48,7 +48,7 @@ def row_arrays(
 def senses_of(meta: dict[str, Any]) -> dict[str, Sense]:
     """The senses that a description names."""
     return {
-        name: Sense(sense["kind"], tuple(sense["shape"]), tuple(sense["codes"]))
+        name: Sense(sense["kind"], tuple(sense["shape"]), tuple(sense["codes"]), sense.get("frames", 1))
         for name, sense in meta["senses"].items()
     }
 
@@ -61,7 +61,13 @@ def actions_of(meta: dict[str, Any]) -> Actions:
 
 def describe_space(senses: dict[str, Sense], actions: Actions) -> dict[str, Any]:
     """What `senses_of` and `actions_of` read."""
-    return {"senses": {name: asdict(sense) for name, sense in senses.items()}, "actions": asdict(actions)}
+    return {"senses": {name: described(sense) for name, sense in senses.items()}, "actions": asdict(actions)}
+
+
+def described(sense: Sense) -> dict[str, Any]:
+    """A sense as plain values; one frame is not said, as in stores of the time when there was no more."""
+    values = asdict(sense)
+    return values if sense.frames > 1 else {name: value for name, value in values.items() if name != "frames"}
 
 
 def check_description(folder: Path, meta: dict[str, Any]) -> None:

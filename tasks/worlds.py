@@ -32,14 +32,17 @@ class Sense:
             they mean; ``vector``, numbers (n,) float32.
         shape: of one observation.
         codes: of symbols, how many codes each of the C channels can have; empty for the other kinds.
+        frames: moments that an image shows, one behind the other in its channels, the latest last. What moves is in
+            several of them, how fast in none alone.
 
     Raises:
-        ValueError: an unknown kind, a shape that does not fit it, or codes that do not fit the channels.
+        ValueError: an unknown kind, a shape that does not fit it, or codes or frames that do not fit the channels.
     """
 
     kind: str
     shape: tuple[int, ...]
     codes: tuple[int, ...] = ()
+    frames: int = 1
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -51,6 +54,11 @@ class Sense:
         if len(self.codes) != wanted or any(count < 1 for count in self.codes):
             raise ValueError(
                 f"a sense of kind {self.kind} has codes {self.codes}; {wanted} of 1 or more are needed"
+            )
+        if self.frames != 1 and (self.kind != "image" or self.frames < 1 or self.shape[2] % self.frames):
+            raise ValueError(
+                f"a sense of kind {self.kind} and shape {self.shape} has {self.frames} frames; an image has 1 or more"
+                " that divide its channels, everything else 1"
             )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from levels.settings import SEEING, Sight, World
 
-LONGEST, MOST_ACTIONS, MOST_SLOTS = 1024, 4096, 256
+LONGEST, MOST_ACTIONS, MOST_SLOTS, MOST_FRAMES = 1024, 4096, 256, 64
 """Cells a side of a world, its actions, and its doors or keys."""
 
 
@@ -62,7 +62,12 @@ def _sight(content: Any) -> Sight:
         raise ValueError(
             f"sight {content['kind']} has shape {list(shape)} and codes {list(codes)}; they do not fit"
         )
-    return Sight(content["kind"], shape, codes)
+    frames = whole(content.get("frames", 1), "sight.frames", 1, MOST_FRAMES)
+    if frames > 1 and (content["kind"] != "image" or shape[2] % frames):
+        raise ValueError(
+            f"sight {content['kind']} of shape {list(shape)} has {frames} frames; they do not fit"
+        )
+    return Sight(content["kind"], shape, codes, frames)
 
 
 def header(file: Path) -> dict[str, tuple[int, ...]]:

@@ -55,8 +55,8 @@ def misfit(stack: Stack, world: World) -> str | None:
         return "what it is told or reads of a vector has one size"
     if (own.kind, own.codes, len(own.shape)) != (other.kind, other.codes, len(other.shape)):
         return f"it sees {own.kind} with codes {own.codes}, not {other.kind} with {other.codes}"
-    if own.kind == "image" and own.shape[2] != other.shape[2]:
-        return f"it sees {own.shape[2]} colours, not {other.shape[2]}"
+    if own.kind == "image" and (own.shape[2], own.frames) != (other.shape[2], other.frames):
+        return f"it sees {own.colours} colours in {own.frames} frames, not {other.colours} in {other.frames}"
     if (stack.world.actions, stack.world.continuous) != (world.actions, world.continuous):
         return f"it has {stack.world.actions} actions, not {world.actions}"
     if not stack.level(0).places or not all(isinstance(head, FieldCost) for head in stack.critics):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from levels.settings import Sight, World
+from tasks.store_layout import described
 from tasks.worlds import Actions, Sense, WorldSpec
 
 
@@ -21,7 +22,7 @@ def seen_world(spec: WorldSpec, name: str, patch: int) -> World:
         patch: pixels a side of one place, for images.
     """
     sense = spec.senses[name]
-    sight = Sight(sense.kind, sense.shape, sense.codes)
+    sight = Sight(sense.kind, sense.shape, sense.codes, sense.frames)
     first, second = (1, 1) if sense.kind == "vector" else sense.shape[:2]
     size = (second // patch, first // patch) if sense.kind == "image" else (first, second)
     return World(size, spec.actions.count, 0, spec.actions.continuous, 0, sight)
@@ -51,7 +52,8 @@ def played_in(spec: WorldSpec, name: str, spread: dict[str, list[float]]) -> dic
         name: of the sense that level 1 sees.
         spread: of the vectors it shows, by name.
     """
-    return {"world": asdict(spec), "sense": name, "spread": spread}
+    world = asdict(spec) | {"senses": {key: described(sense) for key, sense in spec.senses.items()}}
+    return {"world": world, "sense": name, "spread": spread}
 
 
 def world_played_in(content: Mapping[str, Any]) -> tuple[WorldSpec, str, dict[str, np.ndarray]]:
@@ -63,7 +65,7 @@ def world_played_in(content: Mapping[str, Any]) -> tuple[WorldSpec, str, dict[st
     try:
         given, name = content["world"], str(content["sense"])
         senses = {
-            key: Sense(sense["kind"], tuple(sense["shape"]), tuple(sense["codes"]))
+            key: Sense(sense["kind"], tuple(sense["shape"]), tuple(sense["codes"]), sense.get("frames", 1))
             for key, sense in given["senses"].items()
         }
         actions = Actions(

@@ -47,6 +47,7 @@ from hjepa.training.progress import (
 from hjepa.training.sources import Source, open_source
 from hjepa.training.start import start_from
 from hjepa.training.trainer import run_trainer
+from levels.encoders.picture import PictureEncoder
 from levels.encoders.vector import VectorEncoder
 from levels.settings import World
 
@@ -117,6 +118,8 @@ def fit(
     standardise(stack, source)
     if begun is not None:
         start_from(stack, begun, str(start))
+        if _moments(begun) < _moments(stack):
+            _pace(stack, source)
     folder = out.with_name(f"{out.name}.partial")
     if not is_empty(out):
         return _finished(out, folder, identity)
@@ -191,9 +194,24 @@ def standardise(stack: Stack, source: Source) -> None:
     """Tell an encoder of vectors what its numbers are like in the training data."""
     encoder = stack.level(0).encoder
     if isinstance(encoder, VectorEncoder):
-        rng = np.random.Generator(np.random.Philox(key=[stack.config.train.seed, 1 << 41]))
-        rows = rng.integers(0, source.observations, min(source.observations, 20_000))
-        encoder.standardise(torch.from_numpy(source.show(rows)).float())
+        encoder.standardise(torch.from_numpy(source.show(_some_rows(stack, source, 20_000))).float())
+
+
+def _pace(stack: Stack, source: Source) -> None:
+    """Tell eyes that know how to look how fast things go in the training data."""
+    encoder = stack.level(0).encoder
+    if isinstance(encoder, PictureEncoder):
+        encoder.standardise(torch.from_numpy(source.show(_some_rows(stack, source, 2_000))))
+
+
+def _some_rows(stack: Stack, source: Source, most: int) -> np.ndarray:
+    rng = np.random.Generator(np.random.Philox(key=[stack.config.train.seed, 1 << 41]))
+    return rng.integers(0, source.observations, min(source.observations, most))
+
+
+def _moments(stack: Stack) -> int:
+    """How many moments an observation shows."""
+    return 1 if stack.world.sight is None else stack.world.sight.frames
 
 
 def _train(

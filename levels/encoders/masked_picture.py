@@ -32,7 +32,7 @@ class FrozenStem(nn.Module):
 
     def __init__(self, sight: Sight, channels: int, patch: int) -> None:
         super().__init__()
-        height, width, colours = sight.shape
+        height, width, colours = *sight.shape[:2], sight.colours
         if height % patch or width % patch:
             raise ValueError(
                 f"pictures of {width} x {height} pixels are not divided by patches of {patch}; choose another patch"

@@ -8,9 +8,14 @@ Attention looks at features of mean 0 and spread 1 over the places of each pictu
 al., arXiv 1607.08022): what is rare in a picture then stands out, and the attention finds what moves within minutes,
 without a label. Over raw features it does not. (Mean places under attention maps: spatial softmax, Levine et al.,
 arXiv 1504.00702.)
+
+An image that shows several moments is looked at moment by moment with the same eyes; how far each place has moved from
+one to the next follows the latest places in the latent. One picture says where something is, two say how fast it goes.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +34,12 @@ SHARP = 2.5
 """Spread of the scores that attention maps begin with, in nats."""
 
 
+PACE = 16.0
+"""Latent's units in one unit that a place moves from a moment to the next, before training: moves are small."""
+
+LEAST = 0.005
+"""Spread of moves, in a latent's units, below which they are noise of the eyes."""
+
 SETTLED = 2.0
 """Factor of the scores once a level has learned to see. Attention that is not quite on one place leaks to all others,
 the more of them there are; twice as sharp, places are as exact in pictures of many times the size of those it learned
@@ -38,12 +49,17 @@ from."""
 class PictureEncoder(nn.Module):
     """Picture (H, W, C) or symbols (W, H, C) -> latent, whose first 2 M numbers are M places (x of each, y of each).
 
+    Of F frames the next 2 M (F - 1) are how the places have moved.
+
     Args:
         sight: what is seen.
         settings: channels, maps M, width and latent size.
 
     Attributes:
         places: 2 M.
+
+    Raises:
+        ValueError: a latent too small for what it has to hold.
     """
 
     sharpness: Tensor
@@ -52,17 +68,52 @@ class PictureEncoder(nn.Module):
         super().__init__()
         self.maps, channels = settings.maps, settings.channels
         self.places = 2 * self.maps
+        self.frames = sight.frames
+        if settings.latent_dim <= self.places * self.frames:
+            raise ValueError(
+                f"latent_dim {settings.latent_dim} with {self.maps} maps and {self.frames} frames; give more than"
+                f" {self.places * self.frames}, which places and their moves take"
+            )
         self.stem: nn.Module = Stem(sight, channels, settings.patch, compares=True)
         self.features = near(channels, channels)
         self.attention = nn.Conv2d(channels, self.maps, 1)
         # Maps begin with a few places each: from a mean over the whole picture nothing can be learned of one of them.
         begin_normal(self.attention.weight, std=SHARP / channels**0.5)
         self.register_buffer("sharpness", torch.ones(()))
-        self.rest = mlp(self.maps * channels, settings.hidden, settings.latent_dim - 2 * self.maps)
+        self.pace = nn.Parameter(torch.full((self.places,), PACE)) if self.frames > 1 else None
+        self.rest = mlp(
+            self.maps * channels, settings.hidden, settings.latent_dim - self.places * self.frames
+        )
 
     def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:
         """(P, N, ...) pictures -> (P, N, D); memory is not read."""
-        seen = F.gelu(self.features(F.gelu(self.stem(observation.flatten(0, 1)))))
+        if self.pace is None:
+            latent = torch.cat(self._look(observation.flatten(0, 1)), -1)
+            return latent.view(*observation.shape[:2], -1)
+        places, what = self._moments(observation.flatten(0, 1))
+        moves = [self.pace * (later - earlier) for earlier, later in pairwise(places)]
+        return torch.cat([places[-1], *moves, what], -1).view(*observation.shape[:2], -1)
+
+    @torch.no_grad()
+    def standardise(self, observation: Tensor) -> None:
+        """Measure how far places move in training pictures (N, ...), so that moves have spread 1.
+
+        For eyes that know how to look already, and have seen one moment at a time. Of what hardly moves, less.
+        """
+        if self.pace is not None:
+            places, _ = self._moments(observation)
+            moved = torch.cat([later - earlier for earlier, later in pairwise(places)])
+            self.pace.copy_(1 / moved.std(0).clamp_min(LEAST))
+
+    def _moments(self, pictures: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Pictures (N, ...) -> places (N, 2 M) of every moment, and what is there at the latest."""
+        moments = rearrange(pictures, "n h w (f c) -> f n h w c", f=self.frames)
+        places, what = zip(*(self._look(moment) for moment in moments))
+        return list(places), what[-1]
+
+    def _look(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (N, ...) of one moment -> places (N, 2 M), and what is there."""
+        seen = F.gelu(self.features(F.gelu(self.stem(pictures))))
         seen = standing_out(seen)
         scores = self.sharpness * self.attention(seen)
         weight = rearrange(rearrange(scores, "n m w h -> n m (w h)").softmax(-1), "n m p -> n m p 1")
@@ -71,8 +122,7 @@ class PictureEncoder(nn.Module):
         along = weight.view(len(seen), self.maps, width, height)
         x = (along.sum(3) * centred(width, seen)).sum(-1)
         y = (along.sum(2) * centred(height, seen)).sum(-1)
-        latent = torch.cat([x, y, self.rest(what.flatten(1))], -1)
-        return latent.view(*observation.shape[:2], -1)
+        return torch.cat([x, y], -1), self.rest(what.flatten(1))
 
     def settle(self) -> None:
         """Look sharply from now on: what is to be seen has been learned."""

@@ -42,12 +42,13 @@ WALL_GREY, BODY_RED = 60, (255, 0, 0)
 class DiverseMaze:
     """See the module and `tasks.field.simulator.Simulator`.
 
-    States are ``place`` and ``speed`` (E, 2) float32, in cells and cells a second, and ``walls`` (E, 10, 10) bool,
-    indexed [x, y]. Pictures do not show the speed.
+    States are ``place``, ``before`` and ``speed`` (E, 2) float32, in cells and cells a second, where ``before`` is the
+    place before the last action (at the start what speed and time say), and ``walls`` (E, 10, 10) bool, indexed [x, y].
 
     Args:
         observe: ``image``, or ``vector``: place and speed.
         pixels: a side of the picture.
+        frames: moments that a picture shows: 2, before and after the last action, or 1, which does not show the speed.
         maps: how many there are in a split; None: 25 to learn from and 20 of each of the others, as published.
         blocks: least and greatest length of the shortest path from start to goal; on maps without any such pair, of
             the farthest ones. HWM reports on 5-8, 9-12 and 13-16.
@@ -60,6 +61,7 @@ class DiverseMaze:
         self,
         observe: str = "image",
         pixels: int = 64,
+        frames: int = 2,
         maps: int | None = None,
         blocks: tuple[int, int] = (5, 16),
     ) -> None:
@@ -67,6 +69,8 @@ class DiverseMaze:
             raise ValueError(f"diverse mazes observed as {observe}; choose image or vector")
         if not isinstance(pixels, int) or not 16 <= pixels <= 4096:
             raise ValueError(f"pixels is {pixels!r}; give a whole number from 16 to 4096")
+        if frames not in (1, 2):
+            raise ValueError(f"frames is {frames!r}; give 1 or 2")
         if maps is not None and (not isinstance(maps, int) or not 1 <= maps <= 10_000):
             raise ValueError(f"maps is {maps!r}; give a whole number from 1 to 10000")
         if (
@@ -76,7 +80,8 @@ class DiverseMaze:
         ):
             raise ValueError(f"blocks is {blocks!r}; give two whole numbers, the lesser first, from 1 up")
         self.observe, self.pixels, self.maps, self.blocks = observe, pixels, maps, tuple(blocks)
-        image, vector = Sense("image", (pixels, pixels, 3)), Sense("vector", (4,))
+        self.frames = frames
+        image, vector = Sense("image", (pixels, pixels, 3 * frames), frames=frames), Sense("vector", (4,))
         self.senses = {observe: image if observe == "image" else vector}
         self.actions = Actions(2, (-1.0, -1.0), (1.0, 1.0))
         self.step_budget, self.ends_at_goal = 500, False
@@ -88,8 +93,10 @@ class DiverseMaze:
         drawn = [self._drawn(int(seed)) for seed in seeds]
         walls = np.array([each[0] for each in drawn], dtype=bool).reshape(-1, SIDE, SIDE)
         ends = np.array([each[1] for each in drawn], dtype=np.float32).reshape(-1, 3, 2)
-        start = {"place": ends[:, 0], "speed": ends[:, 2], "walls": walls}
-        return start, {"place": ends[:, 1], "speed": np.zeros_like(ends[:, 1]), "walls": walls}
+        before = ends[:, 0] - np.float32(REPEAT * TIME_STEP) * ends[:, 2]
+        start = {"place": ends[:, 0], "before": before, "speed": ends[:, 2], "walls": walls}
+        still = np.zeros_like(ends[:, 1])
+        return start, {"place": ends[:, 1], "before": ends[:, 1], "speed": still, "walls": walls}
 
     def layouts(self, seeds: np.ndarray) -> np.ndarray:
         """See the protocol: a number for each map."""
@@ -102,7 +109,8 @@ class DiverseMaze:
         place, speed = state["place"].astype(np.float64), state["speed"].astype(np.float64)
         for _ in range(REPEAT):
             place, speed = slide(state["walls"], place, push(speed, action.astype(np.float64)))
-        return {"place": place.astype(np.float32), "speed": speed.astype(np.float32), "walls": state["walls"]}
+        place, speed = place.astype(np.float32), speed.astype(np.float32)
+        return {"place": place, "before": state["place"], "speed": speed, "walls": state["walls"]}
 
     def show(self, state: State) -> Observation:
         """See the protocol."""
@@ -110,10 +118,13 @@ class DiverseMaze:
             return {"vector": np.concatenate([state["place"], state["speed"]], -1)}
         walls = state["walls"].swapaxes(1, 2).astype(np.float32)
         grey = 255 - (255 - WALL_GREY) * (self._shares @ walls @ self._shares.T)
-        frames = np.repeat(np.rint(grey).astype(np.uint8)[..., None], 3, -1)
-        middle = state["place"].astype(np.float64) * (self.pixels / SIDE) - 0.5
-        blend(frames, middle, self._dot, BODY_RED)
-        return {"image": frames}
+        empty = np.repeat(np.rint(grey).astype(np.uint8)[..., None], 3, -1)
+        shown = []
+        for when in ("before", "place")[-self.frames :]:
+            frame = empty.copy()
+            blend(frame, state[when].astype(np.float64) * (self.pixels / SIDE) - 0.5, self._dot, BODY_RED)
+            shown.append(frame)
+        return {"image": np.concatenate(shown, -1)}
 
     def reached(self, state: State, goal: State) -> np.ndarray:
         """See the protocol: less than half a cell apart."""

@@ -87,10 +87,10 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         self._steps = 0
         info = {
             "success": False,
-            "goal": _single(self.simulator.show(self._goal)),
+            "goal": self._shown(self._goal),
             "goal_state": _single(self._goal),
         }
-        return _single(self.simulator.show(self._state)), info
+        return self._shown(self._state), info
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Take one action, of which what is out of bounds is clipped."""
@@ -102,7 +102,7 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         self._steps += 1
         success = bool(self.simulator.reached(self._state, self._goal)[0])
         truncated = self._steps >= self.max_steps
-        seen = _single(self.simulator.show(self._state))
+        seen = self._shown(self._state)
         ended = success and self.simulator.ends_at_goal
         return seen, float(success), ended, truncated, {"success": success}
 
@@ -110,7 +110,15 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         """The picture (H, W, 3) uint8 that the task is seen in."""
         if self.render_mode is None:
             return None
-        return np.asarray(self._picture.show(self._state)["image"][0])
+        return np.asarray(self._picture.show(self._state)["image"][0])[..., -3:]
+
+    def _shown(self, state: State) -> dict[str, np.ndarray]:
+        """What is seen of the one episode; several frames (K, H, W, C) as Gymnasium stacks them."""
+        seen = _single(self.simulator.show(state))
+        for name, sense in self.simulator.senses.items():
+            if sense.frames > 1:
+                seen[name] = np.stack(np.split(seen[name], sense.frames, -1))
+        return seen
 
     @property
     def state(self) -> State:
@@ -126,6 +134,8 @@ def field_vector(num_envs: int = 1, **arguments: Any) -> Vectorized:
 def _space(sense: Sense) -> spaces.Space[Any]:
     if sense.kind == "vector":
         return spaces.Box(-np.inf, np.inf, sense.shape, np.float32)
+    if sense.kind == "image" and sense.frames > 1:
+        return spaces.Box(0, 255, (sense.frames, *sense.shape[:2], sense.shape[2] // sense.frames), np.uint8)
     if sense.kind == "image":
         return spaces.Box(0, 255, sense.shape, np.uint8)
     high = np.broadcast_to(np.array(sense.codes, dtype=np.uint8) - 1, sense.shape)

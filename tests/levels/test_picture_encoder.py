@@ -197,3 +197,55 @@ def test_names_of_symbols_mean_nothing() -> None:
         found.append((loss.item(), one.predictor.outputs.weight.grad))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-4)
     assert torch.allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-5)
+
+
+def two_moments(distance: int) -> Tensor:
+    """Two grey pictures (1, 1, 8, 8, 2) of a bright dot that goes so many pixels to the right between them."""
+    frames = torch.full((1, 1, 8, 8, 2), 90, dtype=torch.uint8)
+    frames[0, 0, 3, 2, 0] = 250
+    frames[0, 0, 3, 2 + distance, 1] = 250
+    return frames
+
+
+def test_two_moments_say_how_far_places_have_moved() -> None:
+    torch.manual_seed(0)
+    sight = Sight("image", (8, 8, 2), frames=2)
+    encoder = PictureEncoder(sight, settings(encoder="image", patch=1))
+    assert encoder.pace is not None
+    with torch.no_grad():
+        now = encoder(two_moments(2))[0, 0]
+        parts = [encoder._look(two_moments(2)[0, :, ..., i : i + 1])[0][0] for i in range(2)]
+        still = encoder(two_moments(0))[0, 0]
+    assert torch.equal(now[:4], parts[1]), "places are the latest"
+    assert torch.allclose(now[4:8], encoder.pace * (parts[1] - parts[0])), "and moves follow them"
+    assert torch.equal(still[4:8], torch.zeros(4)), "what stands still does not move"
+
+
+def test_moves_are_measured_in_what_training_pictures_show() -> None:
+    torch.manual_seed(0)
+    sight = Sight("image", (8, 8, 2), frames=2)
+    encoder = PictureEncoder(sight, settings(encoder="image", patch=1))
+    with torch.no_grad():
+        encoder.attention.weight.mul_(50)  # eyes that know where to look
+    shown = torch.cat([two_moments(distance)[0] for distance in (0, 1, 2, 3)])
+    encoder.standardise(shown)
+    with torch.no_grad():
+        moved = encoder(shown[None])[0, :, 4:8].std(0)
+    assert moved.max() == pytest.approx(1.0, abs=1e-3), "what moves has spread 1"
+    assert (moved < 1.001).all(), "and what does not is not blown up"
+
+
+def test_moments_must_leave_room_in_the_latent() -> None:
+    with pytest.raises(ValueError, match="latent_dim 12 with 2 maps and 3 frames"):
+        PictureEncoder(Sight("image", (8, 8, 3), frames=3), settings(encoder="image"))
+
+
+def test_memory_is_written_of_the_latest_moment() -> None:
+    torch.manual_seed(0)
+    world = World((8, 8), 2, 0, True, 0, Sight("image", (8, 8, 2), frames=2))
+    level = Level(settings(encoder="image", patch=1), 0, 2, world)
+    one, other = two_moments(2)[0], two_moments(2)[0].clone()
+    other[..., 0] = 17
+    first, second = (level.write(each) for each in (one, other))
+    assert first is not None and second is not None
+    assert torch.equal(first, second)

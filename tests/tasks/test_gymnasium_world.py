@@ -15,7 +15,7 @@ from minigrid.wrappers import FullyObsWrapper, RGBImgObsWrapper
 
 import tasks
 from tasks.gymnasium_world import GymnasiumWorld, draw_actions, gymnasium_spec
-from tasks.worlds import World
+from tasks.worlds import Sense, World
 
 MUJOCO = pytest.param(
     "Reacher-v5",
@@ -329,6 +329,32 @@ def test_a_prefix_leads_to_the_start_and_budget_begins_there() -> None:
     for _ in range(239):
         assert not grid.step(np.array([0])).truncated.any()
     assert grid.step(np.array([0])).truncated.all()
+
+
+@pytest.mark.parametrize("length", [0, 1, 25])
+def test_frames_are_the_latest_moments_also_after_a_prefix(length: int) -> None:
+    spec = gymnasium_spec("Pendulum-v1", "image", pixels=40, frames=3)
+    assert spec.senses == {"image": Sense("image", (40, 40, 9), frames=3)}
+    prefix = np.random.default_rng(0).uniform(-2, 2, (1, 25, 1)).astype(np.float32)
+    start = tasks.plain_tasks(np.array([5]))
+    one = GymnasiumWorld(gymnasium_spec("Pendulum-v1", "image", pixels=40))
+    moments = [one.reset(start)["image"]] * 3  # as if it had stood still
+    moments += [one.step(prefix[:, time]).observation["image"] for time in range(25)]
+    world = GymnasiumWorld(spec)
+    for _ in range(2):  # nothing is left over from the episode before
+        seen = world.reset(replace(start, prefix=prefix, prefix_length=np.array([length])))["image"]
+        assert np.array_equal(seen, np.concatenate(moments[length : length + 3], -1))
+        for time in range(length, 25):
+            seen = world.step(prefix[:, time]).observation["image"]
+            assert np.array_equal(seen, np.concatenate(moments[time + 1 : time + 4], -1))
+    assert not np.array_equal(seen[..., :3], seen[..., -3:])
+
+
+def test_frames_of_a_world_without_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 frames of MountainCarContinuous-v0, which shows no image"):
+        gymnasium_spec("MountainCarContinuous-v0", frames=2)
+    with pytest.raises(ValueError, match="frames is 0"):
+        gymnasium_spec("Pendulum-v1", "image", frames=0)
 
 
 def test_what_happened_before_the_start_is_no_success(users: str) -> None:

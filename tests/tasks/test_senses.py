@@ -65,3 +65,20 @@ def test_averages_are_those_of_the_areas(height: int, width: int) -> None:
     assert np.abs(average(picture, height, width) - means).max() <= 0.501
     assert average(picture, 6, 10) is picture
     assert (average(np.full((6, 10, 1), 255, dtype=np.uint8), height, width) == 255).all()
+
+
+def test_stacked_frames_are_one_picture_the_latest_last() -> None:
+    space = spaces.Box(0, 255, (2, 40, 48, 3), np.uint8)
+    sense = sense_of(space)
+    assert sense == Sense("image", (40, 48, 6), frames=2)
+    frames = np.random.default_rng(0).integers(0, 256, space.shape, dtype=np.uint8)
+    seen = sensed(frames, space, sense)
+    assert np.array_equal(seen[..., :3], frames[0]) and np.array_equal(seen[..., 3:], frames[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "frames"), [("vector", (4,), 2), ("image", (8, 8, 3), 2), ("image", (8, 8, 3), 0)]
+)
+def test_frames_that_do_not_fit_are_refused(kind: str, shape: tuple[int, ...], frames: int) -> None:
+    with pytest.raises(ValueError, match=f"has {frames} frames"):
+        Sense(kind, shape, frames=frames)

@@ -132,15 +132,36 @@ def test_pictures_show_map_and_place() -> None:
     walls = maze("train", 0)[None]
     cell = np.argwhere(~walls[0])[5]
     place = (cell + 0.5)[None].astype(np.float32)
-    frame = simulator.show({"place": place, "speed": np.zeros_like(place), "walls": walls})["image"][
-        0
-    ].astype(int)
+    state = {"place": place, "before": place + 0.3, "speed": np.zeros_like(place), "walls": walls}
+    frame = simulator.show(state)["image"][0, ..., 3:].astype(int)
     for x, y in np.argwhere(np.ones((10, 10))).tolist():
         if abs(x - cell[0]) > 1 or abs(y - cell[1]) > 1:
             middle = frame[10 * y + 5, 10 * x + 5]
             assert middle.tolist() == ([60] * 3 if walls[0, x, y] else [255] * 3)
     red = frame[10 * cell[1] + 5, 10 * cell[0] + 5]
     assert red[0] > 240 and red[1] < 30
+
+
+def test_a_picture_shows_the_moment_before_and_the_latest_last() -> None:
+    simulator = DiverseMaze()
+    state, goal = simulator.draw(np.arange(20))
+    sense = simulator.senses["image"]
+    assert (sense.shape, sense.frames) == ((64, 64, 6), 2)
+    for _ in range(3):
+        after = simulator.advance(state, np.full((20, 2), 0.7, np.float32))
+        before, now = np.split(simulator.show(after)["image"], 2, -1)
+        assert np.array_equal(before, simulator.show(state)["image"][..., 3:])
+        assert np.array_equal(now, DiverseMaze(frames=1).show(after)["image"])
+        state = after
+    assert (before != now).any(), "what moves is in two places"
+    still = simulator.show(goal)["image"]
+    assert np.array_equal(still[..., :3], still[..., 3:]), "a goal stands still"
+
+
+def test_at_the_start_of_training_the_speed_is_seen() -> None:
+    state, _ = DiverseMaze().draw(np.arange(20))
+    assert np.linalg.norm(state["speed"], axis=1).max() > 3
+    np.testing.assert_allclose(state["place"] - state["before"], 0.04 * state["speed"], atol=1e-5)
 
 
 def test_explorers_act_uniformly_in_the_disc() -> None:
@@ -154,6 +175,7 @@ def test_explorers_act_uniformly_in_the_disc() -> None:
     ("arguments", "said"),
     [
         ({"maps": 0}, "maps is 0"),
+        ({"frames": 3}, "frames is 3"),
         ({"blocks": (9, 5)}, "the lesser first"),
         ({"blocks": (5,)}, "two whole numbers"),
     ],
