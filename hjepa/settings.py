@@ -102,6 +102,8 @@ class CriticSettings(_Ranged):
         ahead: weight of claims to be nearer to the goal than any action that level 1 imagines bears out; 0: none is
             tested. They are tested in the last part of the training: before, walls are thin and all would be wrong.
         states: on each floor plan whose claims are tested.
+        unit: steps of the agent that a move to a neighbouring place takes at least: 1 in rooms, more where steps are
+            small. What the field of kind ``field`` begins with is measured in it.
         apart: whether where a latent is is learned from what observations show alone, see
             `levels.grid.critic.Critic.loss`.
     """
@@ -118,6 +120,7 @@ class CriticSettings(_Ranged):
     under: float = ranged(0.03, 0, 1, above=True)
     ahead: float = ranged(0.0, 0, WEIGHT)
     states: int = ranged(32, 1, 1_000_000)
+    unit: float = ranged(1.0, 0, WEIGHT, above=True)
     apart: bool = False
 
 

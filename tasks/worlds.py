@@ -172,6 +172,12 @@ class TaskBatch:
 def check_start(world_id: str, seen: Observation, tasks: TaskBatch) -> None:
     """ValueError where tasks begin with something else than what was seen when they were made (vectors: 1e-3 apart)."""
     for name, value in (tasks.start or {}).items():
+        if name not in seen or seen[name].shape != value.shape:
+            shown = {each: array.shape[1:] for each, array in seen.items()}
+            raise ValueError(
+                f"{world_id} shows {shown}, and tasks were made of {name} {value.shape[1:]}; record the trajectories"
+                " anew with the same arguments (pixels, frames)"
+            )
         close = (
             np.isclose(seen[name], value, rtol=1e-3, atol=1e-3)
             if value.dtype.kind == "f"

@@ -225,8 +225,15 @@ def begin_tasks(
 
 
 def random_world(world: World, tasks: TaskBatch, seed: int) -> float:
-    """Share of tasks that random actions solve: the floor of every result."""
-    world.reset(tasks)
+    """Share of tasks that random actions solve: the floor of every result.
+
+    Raises:
+        InputError: tasks that do not begin in this world as they were recorded.
+    """
+    try:
+        world.reset(tasks)
+    except ValueError as error:  # trajectories of another making of the world
+        raise InputError(str(error), "plan") from None
     rng = np.random.Generator(np.random.Philox(key=[seed, 1 << 43]))
     done, success = np.zeros((2, len(tasks)), dtype=bool)
     for _ in range(world.spec.step_budget):

@@ -48,6 +48,7 @@ class FieldCost(CostHead):
         places: leading numbers of a latent that are places, two for each.
         patch: pixels a side of a place, for images.
         hidden: channels of the network that reads the picture.
+        unit: steps of the agent in one of the field's own, in which a move to a neighbour takes 1 or more.
 
     Raises:
         ValueError: a latent without places.
@@ -56,8 +57,9 @@ class FieldCost(CostHead):
     headings = 1
     share: Tensor
 
-    def __init__(self, sight: Sight, places: int, patch: int, hidden: int = 32) -> None:
+    def __init__(self, sight: Sight, places: int, patch: int, hidden: int = 32, unit: float = 1.0) -> None:
         super().__init__()
+        self.unit = unit
         if places < 2:
             raise ValueError("a field needs latents with places; see encoder symbols or image")
         self.maps = places // 2
@@ -96,13 +98,13 @@ class FieldCost(CostHead):
         self.share.copy_(F.one_hot(wanders.argmax(), self.maps))
 
     def costs(self, picture: Tensor) -> Tensor:
-        """Pictures (P, ...) -> moves (P, 4, W, H) to the four neighbours, positive."""
+        """Pictures (P, ...) -> moves (P, 4, W, H) to the four neighbours, positive, in the field's steps."""
         # About a step at first: too near, never too far, so that walls are learned and no way is given up. A wall is as
         # long as the longest way round, so costs grow by factors.
         return self.reader(self.stem(picture)).clamp_max(math.log(FAR)).exp()
 
     def field(self, picture: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
-        """Steps to go everywhere: pictures (P, ...), goals (P, D) -> (P, 1, W, H).
+        """Steps to go everywhere, the field's own: pictures (P, ...), goals (P, D) -> (P, 1, W, H).
 
         Args:
             picture: what the layout is read from.
@@ -137,7 +139,7 @@ class FieldCost(CostHead):
         return field.unsqueeze(1)
 
     def forward(self, latent: Tensor, field: Tensor) -> Tensor:
-        """Steps to go: latents (P, ..., D), field (P, 1, W, H) -> (P, ...).
+        """Steps of the agent to go: latents (P, ..., D), field (P, 1, W, H) -> (P, ...).
 
         Between places the four around are weighed; those behind a wall count as `CLIFF` further than the nearest.
         """
@@ -161,7 +163,7 @@ class FieldCost(CostHead):
         )
         nearest = found.gather(-1, weight.argmax(-1, keepdim=True))
         read = torch.minimum(found, nearest + CLIFF)
-        return (weight * read).sum(-1).view(latent.shape[:-1])
+        return self.unit * (weight * read).sum(-1).view(latent.shape[:-1])
 
     def loss(
         self,
@@ -197,13 +199,13 @@ class FieldCost(CostHead):
         with torch.no_grad():
             apart = (self.where(latent) - self.where(aim)[:, None, None]).abs().amax(-1)
             taken = times_taken(apart < SAME)
-            known = taken.isfinite() & (estimate < FAR / 2)
+            known = taken.isfinite() & (estimate < self.unit * FAR / 2)
             if farthest is not None:
                 known &= taken <= farthest
             # The goal itself, or a mean of nothing would be no number.
             known[layout, trajectory, moment] = True
             taken[layout, trajectory, moment] = 0.0
-        total = hindsight_loss(estimate[known], taken[known], under)
+        total = hindsight_loss(estimate[known] / self.unit, taken[known] / self.unit, under)
         terms = {"steps": (estimate[known] - taken[known]).detach().abs().mean()}
         if ahead is not None:
             now, later, share = ahead
@@ -221,7 +223,7 @@ class FieldCost(CostHead):
         """
         with torch.no_grad():
             best = self(later, field).amin(-1) + LOOK_AHEAD
-        return claim_loss(self(now.detach(), field), best)
+        return claim_loss(self(now.detach(), field) / self.unit, best / self.unit)
 
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what reading the picture takes comes on top."""
@@ -236,4 +238,4 @@ def make_field(given: Given) -> FieldCost:
     """
     if given.world.sight is None:
         raise ValueError("critic kind field of a level that is told; choose grid")
-    return FieldCost(given.world.sight, given.places, given.patch, given.hidden)
+    return FieldCost(given.world.sight, given.places, given.patch, given.hidden, given.unit)

@@ -27,6 +27,7 @@ class Given:
         places: leading numbers of a latent that are places on the picture, two for each.
         patch: pixels a side of a place, for images.
         hidden: width of its networks.
+        unit: steps of the agent that a move to a neighbouring place takes at least.
     """
 
     world: World
@@ -34,6 +35,7 @@ class Given:
     places: int
     patch: int
     hidden: int
+    unit: float = 1.0
 
 
 def _fits(part: Any) -> bool:

@@ -96,6 +96,27 @@ def test_it_learns_a_wall_from_trajectories_that_walk_around_it() -> None:
     assert read[0] > 7 and read[0] > read[1] > read[2]
 
 
+def test_a_unit_of_several_steps_measures_a_slow_world_as_one_step_does_a_fast_one() -> None:
+    torch.manual_seed(0)
+    fast = sure(FieldCost(SIGHT, 2, 1, hidden=16))
+    slow = sure(FieldCost(SIGHT, 2, 1, hidden=16, unit=8.0))
+    slow.load_state_dict(fast.state_dict())
+    picture = torch.randint(0, 2, (1, WIDTH, HEIGHT, 1), dtype=torch.uint8)
+    goal = latent_at((1, 1))[:, 0]
+    field = fast.field(picture, goal, 16)
+    assert torch.equal(slow.field(picture, goal, 16), field)
+    ends = latent_at((0, 0), (4, 3))
+    assert torch.allclose(slow(ends, field), 8 * fast(ends, field))
+    way = latent_at(*[(1, y / 8) for y in range(33)])[None]  # an eighth of a place a step
+    optimiser = torch.optim.Adam(slow.parameters(), lr=1e-2)
+    for _ in range(150):
+        loss, terms = slow.loss(way, picture, (torch.tensor([0]), torch.tensor([32])), 16, 0.1)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert terms["steps"] < 4, "of 16 on average"
+
+
 def test_gradients_never_reach_the_latents() -> None:
     latent = latent_at((0, 0), (1, 0), (2, 0))[None].requires_grad_(True)
     head = sure(FieldCost(SIGHT, 2, 1))
