@@ -66,6 +66,7 @@ def check(config: RunConfig, where: str = "configuration") -> None:
         )
     _check_limits(plan, len(config.levels), refuse)
     _check_flat(plan, FARTHER * config.levels[0].rollout, refuse)
+    _check_deep(config, refuse)
 
 
 def _check_levels(config: RunConfig, refuse: Refuse) -> None:
@@ -112,15 +113,20 @@ def _check_counts(config: RunConfig, refuse: Refuse) -> None:
     ):
         if len(values) != count:
             refuse(f"{name} has {len(values)} numbers for {count} levels", f"give {count}")
-    for number, (horizon, level) in enumerate(zip(plan.horizon, config.levels), 1):
+    _check_horizons(config, "plan.horizon", plan.horizon, refuse)
+
+
+def _check_horizons(config: RunConfig, name: str, horizons: tuple[int, ...], refuse: Refuse) -> None:
+    """Refuse horizons that levels have not learned to imagine, or that are shorter than what the next level asks."""
+    for number, (horizon, level) in enumerate(zip(horizons, config.levels), 1):
         if horizon > level.rollout:
             refuse(
-                f"plan.horizon of level {number} is {horizon}, trained on rollouts of {level.rollout}",
+                f"{name} of level {number} is {horizon}, trained on rollouts of {level.rollout}",
                 f"choose from 1 to {level.rollout} or set levels.{number - 1}.rollout={horizon}",
             )
-        if number < count and horizon < config.levels[number].stride:
+        if number < len(config.levels) and horizon < config.levels[number].stride:
             refuse(
-                f"plan.horizon of level {number} is {horizon}, shorter than level {number + 1}'s stride",
+                f"{name} of level {number} is {horizon}, shorter than level {number + 1}'s stride",
                 f"choose at least {config.levels[number].stride}",
             )
 
@@ -222,3 +228,17 @@ def _check_flat(plan: PlanSettings, farthest: int, refuse: Refuse) -> None:
             refuse(f"plan.flat.{metric}.horizon is {alone.horizon[0]}", f"choose from 1 to {farthest}")
         _check_plan(alone, f"plan.flat.{metric}", refuse)
         _check_limits(alone, 1, refuse)
+
+
+def _check_deep(config: RunConfig, refuse: Refuse) -> None:
+    """Refuse settings of several levels that cannot work, or imagine farther than was learned."""
+    for metric in config.plan.deep:
+        together, where = replace(config.plan, metric=metric).together(), f"plan.deep.{metric}"
+        if len(together.horizon) != len(config.levels):
+            refuse(
+                f"{where}.horizon has {len(together.horizon)} numbers, and there are {len(config.levels)} levels",
+                "give one per level",
+            )
+        _check_horizons(config, f"{where}.horizon", together.horizon, refuse)
+        _check_plan(together, where, refuse)
+        _check_limits(together, len(config.levels), refuse)

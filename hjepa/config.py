@@ -27,6 +27,9 @@ from levels.metrics_names import METRICS
 from levels.ranges import shown
 from levels.registry import module_of
 
+PER_METRIC = ("flat", "deep")
+"""Settings of planning that hold values per metric."""
+
 PRESETS = Path(__file__).parent / "presets"
 
 DEEPEST = 8
@@ -40,7 +43,7 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> RunConfig:
         name: of a file in ``hjepa/presets``, or in its folder ``methods``, or a path to a YAML file; see
             `hjepa.places.shipped_or_here`.
         overrides: ``"key.below=value"``; list entries by number, as ``levels.1.stride=4``. A value of planning
-            replaces that of `PlanSettings.flat` as well.
+            replaces those of `PlanSettings.flat` and `PlanSettings.deep` as well.
 
     Raises:
         InputError: unknown preset or key, a value of the wrong type, or a configuration that cannot work.
@@ -123,14 +126,15 @@ def override(content: Any, overrides: Sequence[str]) -> Any:
             raise InputError(
                 f"{shown(text)} names something inside a plain value", "override", "shorten the key"
             )
-        if parents == ["plan"] and last != "flat":
-            _replace_flat(place.get("flat"), last)
+        if parents == ["plan"] and last not in PER_METRIC:
+            for part in PER_METRIC:
+                _replace_under(place.get(part), last)
     return content
 
 
-def _replace_flat(flat: Any, name: str) -> None:
-    """Drop what one level that plans alone has instead of a value that is replaced."""
-    for own in flat.values() if isinstance(flat, dict) else ():
+def _replace_under(metrics: Any, name: str) -> None:
+    """Drop what stands per metric instead of a value that is replaced."""
+    for own in metrics.values() if isinstance(metrics, dict) else ():
         if isinstance(own, dict):
             own.pop(name, None)
             if name == "horizon":
@@ -148,29 +152,30 @@ def parse_config(content: Any, where: str) -> RunConfig:
         InputError: a key or value that cannot work.
     """
     config: RunConfig = build(RunConfig, content, where)
-    if config.plan.flat:
-        flat = {metric: _flat(metric, values, where) for metric, values in config.plan.flat.items()}
-        config = replace(config, plan=replace(config.plan, flat=flat))
+    for part in PER_METRIC:
+        under: dict[str, dict[str, Any]] = getattr(config.plan, part)
+        built: Any = {metric: _under(part, metric, values, where) for metric, values in under.items()}
+        config = replace(config, plan=replace(config.plan, **{part: built}))
     check(config, where)
     return config
 
 
-def _flat(metric: str, values: dict[str, Any], where: str) -> dict[str, Any]:
-    """The values of one level that plans alone, each of the type and range of the setting that it replaces."""
+def _under(part: str, metric: str, values: dict[str, Any], where: str) -> dict[str, Any]:
+    """The values under a metric, each of the type and range of the setting that it replaces."""
     if metric not in METRICS and module_of(metric) is None:
-        raise InputError(f"plan.flat of metric {shown(metric)}", where, nearest(metric, METRICS))
-    known = [item.name for item in fields(PlanSettings) if item.name not in ("metric", "share", "flat")]
+        raise InputError(f"plan.{part} of metric {shown(metric)}", where, nearest(metric, METRICS))
+    known = [item.name for item in fields(PlanSettings) if item.name not in ("metric", "share", *PER_METRIC)]
     walks = [item.name for item in fields(WalkSettings)]
     built: dict[str, Any] = {}
     for name, value in values.items():
-        key = f"plan.flat.{metric}.{name}"
+        key = f"plan.{part}.{metric}.{name}"
         if name not in known:
             raise InputError(f"there is no setting {shown(key)}", where, nearest(name, known))
         if name == "walks":
             if not isinstance(value, dict) or not set(value) <= set(walks):
                 raise InputError(f"{key} is {shown(value)}", where, f"give {', '.join(walks)}")
             built[name] = {n: build_field(WalkSettings, n, v, where, f"{key}.{n}") for n, v in value.items()}
-        elif name == "horizon":
+        elif name == "horizon" and part == "flat":
             (built[name],) = build_field(PlanSettings, name, [value], where, key)
         else:
             built[name] = build_field(PlanSettings, name, value, where, key)
@@ -184,8 +189,18 @@ def with_levels(config: RunConfig, count: int) -> RunConfig:
         config,
         levels=config.levels[:count],
         train=replace(train, steps=train.steps[:count]),
-        plan=replace(plan, horizon=plan.horizon[:count], share=plan.share[:count]),
+        plan=replace(
+            plan,
+            horizon=plan.horizon[:count],
+            share=plan.share[:count],
+            deep={metric: _shortened(values, count) for metric, values in plan.deep.items()},
+        ),
     )
+
+
+def _shortened(values: dict[str, Any], count: int) -> dict[str, Any]:
+    """Values of `PlanSettings.deep` for fewer levels."""
+    return {name: value[:count] if name == "horizon" else value for name, value in values.items()}
 
 
 def with_plan(config: RunConfig, overrides: Sequence[str]) -> RunConfig:

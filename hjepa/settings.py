@@ -229,6 +229,7 @@ class PlanSettings(_Ranged):
         risk: how level 1 weighs several futures; None: the likeliest one counts.
         flat: per metric, values that replace the ones above where one level plans alone, as `hjepa tune` finds
             them; its horizon is one number, and of its walks only what differs need be given.
+        deep: the same where several levels plan; its horizon has one number per level.
     """
 
     horizon: tuple[int, ...] = ranged((8, 6, 4), 1, 10_000)
@@ -268,20 +269,28 @@ class PlanSettings(_Ranged):
     intrinsic: IntrinsicSettings = field(default_factory=IntrinsicSettings)
     risk: RiskSettings | None = None
     flat: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deep: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def own_distances(self) -> list[str]:
         """The distances named here beside `levels.metrics_names.DISTANCES`, each once."""
-        return [name for name in dict.fromkeys((self.metric, *self.flat)) if name not in METRICS]
+        named = dict.fromkeys((self.metric, *self.flat, *self.deep))
+        return [name for name in named if name not in METRICS]
 
     def alone(self) -> PlanSettings:
         """The settings of one level that plans alone."""
         values = dict(self.flat.get(self.metric, {}))
         if "horizon" in values:
             values["horizon"] = (values["horizon"], *self.horizon[1:])
-        if "walks" in values:
-            values["walks"] = replace(self.walks, **values["walks"])
-        return replace(self, **values, flat={})
+        return self._with(values)
+
+    def together(self) -> PlanSettings:
+        """The settings of several levels."""
+        return self._with(self.deep.get(self.metric, {}))
+
+    def _with(self, values: dict[str, Any]) -> PlanSettings:
+        walks = replace(self.walks, **values.get("walks", {}))
+        return replace(self, **{**values, "walks": walks}, flat={}, deep={})
 
 
 @dataclass(frozen=True)

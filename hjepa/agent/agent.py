@@ -72,8 +72,7 @@ class Agent:
         check_floats(stack)
         self.stack = stack.truncate(options.levels or stack.depth)
         self.settings = options.settings or stack.config.plan
-        if self.stack.depth == 1:
-            self.settings = self.settings.alone()
+        self.settings = self.settings.alone() if self.stack.depth == 1 else self.settings.together()
         self.budget_tflops = DEFAULT_TFLOPS if options.budget_tflops is None else options.budget_tflops
         self.step_budget = step_budget
         self.record = options.record

@@ -253,7 +253,7 @@ def _try(asked: tuple[Any, ...], metric: str, changes: Trial) -> Trial:
     fix_threads()
     checkpoint, task, levels, episodes, seed, tasks, budget = asked
     stack = load_stack(checkpoint)
-    settings = replace(stack.config.plan, metric=metric, flat={}, **changes)
+    settings = replace(stack.config.plan, metric=metric, flat={}, deep={}, **changes)
     agent = AgentOptions(levels, budget, settings)
     record = evaluate(stack, Evaluation(task_spec(task), agent, episodes, seed, "validation", tasks))
     return {key: record[key] for key in MEASURED}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hjepa import settings
 from hjepa.builder import build
-from hjepa.config import load_preset, parse_config, to_plain, with_plan
+from hjepa.config import load_preset, parse_config, to_plain, with_levels, with_plan
 from hjepa.errors import InputError
 from hjepa.settings import (
     CollectSettings,
@@ -167,6 +167,8 @@ def test_every_section_is_looked_at() -> None:
         "plan.learning_rate=null", "plan.learning_rate=-1", "plan.support=.nan", "levels.1.hidden=1000000000",
         "plan.flat={l2: {learning_rate: .nan}}", "plan.flat={l2: {horizon: 0}}", "plan.flat={l2: {walks: {lag: 0}}}",
         "plan.flat={l2: {walks: 3}}", "plan.flat={l2: 3}", "plan.flat={none: {}}", "plan.flat={l2: {reached: 0.3}}",
+        "plan.deep={l2: {learning_rate: .nan}}", "plan.deep={l2: {horizon: 4}}", "plan.deep={l2: {horizon: [4]}}",
+        "plan.deep={l2: {horizon: [4, 4, 999]}}", "plan.deep={none: {}}", "plan.deep={l2: {share: [1.0]}}",
     ],
 )  # fmt: skip
 def test_numbers_that_cannot_be_are_refused_by_name(override: str) -> None:
@@ -253,3 +255,18 @@ def test_a_grid_of_plain_values(tmp_path: Path) -> None:
     assert read_grid(str(file)) == Grid(
         (2,), budget_tflops=(1.0, 0.01), overrides={"plan.iterations": ("2", "4")}, episodes=7
     )
+
+
+def test_several_levels_have_settings_of_their_own_under_a_metric() -> None:
+    deep = "plan.deep={l2: {planner: sampling, haste: 0.1, horizon: [2, 3, 1], walks: {lag: 2}}}"
+    flat = "plan.flat={l2: {planner: cem, horizon: 2}}"
+    config = load_preset(TINY, [flat, deep])
+    plan = replace(config.plan, metric="l2")
+    together, alone = plan.together(), plan.alone()
+    assert (together.planner, together.haste, together.horizon) == ("sampling", 0.1, (2, 3, 1))
+    assert (together.walks.lag, together.walks.steps) == (2, plan.walks.steps)
+    assert (alone.planner, alone.horizon) == ("cem", (2, 3, 2)), "one level has its own"
+    assert replace(config.plan, metric="commute").together().planner == config.plan.planner
+    assert with_levels(config, 2).plan.deep["l2"]["horizon"] == (2, 3)
+    asked = load_preset(TINY, [deep, "plan.planner=adam"]).plan
+    assert replace(asked, metric="l2").together().planner == "adam", "what is asked for counts everywhere"
