@@ -197,6 +197,7 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         first_step: tells the step to begin with.
         stack: in training, if it sees; None: it is told.
         share: of every batch.
+        progress: whether to show how far the first look at all observations is.
     """
 
     def __init__(
@@ -207,10 +208,11 @@ class Batches(IterableDataset[list[Batch | CriticBatch]]):
         first_step: Callable[[], int],
         stack: Stack | None = None,
         share: Share = ALL,
+        progress: bool = False,
     ) -> None:
         self.source, self.config, self.lengths, self.first_step = source, config, lengths, first_step
         self.stack, self.share = stack, share
-        self.table = None if stack is None or not stack.sees else LatentTable(stack, source)
+        self.table = None if stack is None or not stack.sees else LatentTable(stack, source, progress)
 
     def __iter__(self) -> Iterator[list[Batch | CriticBatch]]:
         for step in range(self.first_step(), total_steps(self.config)):
@@ -234,10 +236,16 @@ class TrajectoryData(L.LightningDataModule):
     """Whole batches from a trajectory store; see `Batches`."""
 
     def __init__(
-        self, source: Source, config: RunConfig, lengths: list[int], stack: Stack | None = None
+        self,
+        source: Source,
+        config: RunConfig,
+        lengths: list[int],
+        stack: Stack | None = None,
+        progress: bool = False,
     ) -> None:
         super().__init__()
         self.source, self.config, self.lengths, self.stack = source, config, lengths, stack
+        self.progress = progress
 
     def train_dataloader(self) -> DataLoader[list[Batch | CriticBatch]]:
         def first_step() -> int:
@@ -245,7 +253,8 @@ class TrajectoryData(L.LightningDataModule):
 
         share = ALL if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
         # Loading is far faster than a training step: no worker processes.
-        batches = Batches(self.source, self.config, self.lengths, first_step, self.stack, share)
+        progress = self.progress and share == ALL
+        batches = Batches(self.source, self.config, self.lengths, first_step, self.stack, share, progress)
         return DataLoader(batches, batch_size=None)
 
     def transfer_batch_to_device(

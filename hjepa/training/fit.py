@@ -243,7 +243,7 @@ def _train(
             "logger": logs or False,
         },
         processes=devices,
-        datamodule=TrajectoryData(source, config, lengths, stack),
+        datamodule=TrajectoryData(source, config, lengths, stack, progress),
         ckpt_path=resume if resume.exists() else None,
         weights_only=True,
     )

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from hjepa.model.stack import Stack
 from hjepa.training.sources import Source
@@ -25,10 +26,11 @@ class LatentTable:
     Args:
         stack: whose level 1 sees.
         source: of what is seen.
+        progress: whether to show how far the first look is; on large worlds it takes minutes.
     """
 
-    def __init__(self, stack: Stack, source: Source) -> None:
-        self.stack, self.source = stack, source
+    def __init__(self, stack: Stack, source: Source, progress: bool = False) -> None:
+        self.stack, self.source, self.progress = stack, source, progress
         self._table: Tensor | None = None
 
     def look_up(self, rows: np.ndarray) -> Tensor:
@@ -45,8 +47,12 @@ class LatentTable:
         known: dict[bytes, int] = {}
         number = torch.empty(count, dtype=torch.int64)
         latents = []
+        bar = tqdm(
+            total=count, desc="seeing", unit="picture", leave=False, delay=2, disable=not self.progress
+        )
         for first in range(0, count, BLOCK):
             rows = np.arange(first, min(first + BLOCK, count))
+            bar.update(len(rows))
             frames = np.ascontiguousarray(self.source.show(rows))
             new = []
             for row, frame in zip(rows, frames):
@@ -57,4 +63,5 @@ class LatentTable:
                 number[row] = known[mark]
             if new:
                 latents.append(level.encode(torch.from_numpy(frames[new])[None].to(device), None)[0].cpu())
+        bar.close()
         return torch.cat(latents)[number]
