@@ -43,6 +43,7 @@ def collect_world(
     seed: int = 0,
     split: str = "train",
     layouts: int | None = None,
+    linger: int = 0,
     described: WorldSpec | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ObservationStore:
@@ -63,6 +64,8 @@ def collect_world(
         seed: key of everything drawn.
         split: ``train``, ``validation`` or ``test``, whose range of seeds the world is reset with.
         layouts: different seeds, each for as many episodes; None: one for every episode.
+        linger: rows that are kept of an episode after the world has ended it: it stays as it is, whatever is done. What
+            cannot be left, such as lava, is learned from them.
         described: what the store says that it is of, where data are longer than episodes of the task; None: the world.
         progress: called with (finished, all) episodes at the start and after every block.
 
@@ -73,7 +76,8 @@ def collect_world(
     spec = world.spec
     length = spec.step_budget + 1 if length is None else length
     layouts = episodes if layouts is None else layouts
-    for name, value, least in (("episodes", episodes, 1), ("length", length, 2), ("layouts", layouts, 1)):
+    given = {"episodes": (episodes, 1), "length": (length, 2), "layouts": (layouts, 1), "linger": (linger, 0)}
+    for name, (value, least) in given.items():
         if value < least:
             raise ValueError(f"{name} is {value}; at least {least} is needed")
     if episodes % layouts:
@@ -86,10 +90,19 @@ def collect_world(
         "layouts": int(layouts),
         "split": split,
         "seed": int(seed),
+        **({"linger": int(linger)} if linger else {}),
     }
     _check_split(spec, split, layouts)
     plan = _Plan(
-        world, acting, split, layouts, episodes, length, seed, progress or (lambda finished, total: None)
+        world,
+        acting,
+        split,
+        layouts,
+        episodes,
+        length,
+        linger,
+        seed,
+        progress or (lambda finished, total: None),
     )
     return write_store(
         out,
@@ -170,6 +183,7 @@ class _Plan:
     layouts: int
     episodes: int
     length: int
+    linger: int
     seed: int
     progress: Callable[[int, int], None]
 
@@ -183,7 +197,7 @@ class _Plan:
         for block in range(done, -(-total // size)):
             part = slice(block * size, min((block + 1) * size, total))
             rng = keyed_generator("collect world", spec.id, self.policy.name, int(self.seed), block)
-            yield play(self.world, self.policy, seeds[part], group[part], self.length, rng)
+            yield play(self.world, self.policy, seeds[part], group[part], self.length, rng, self.linger)
             self.progress(part.stop, total)
 
     def state_bytes(self) -> int:
@@ -199,9 +213,18 @@ def block_episodes(spec: WorldSpec, length: int) -> int:
 
 
 def play(
-    world: World, policy: Policy, seeds: np.ndarray, group: np.ndarray, length: int, rng: np.random.Generator
+    world: World,
+    policy: Policy,
+    seeds: np.ndarray,
+    group: np.ndarray,
+    length: int,
+    rng: np.random.Generator,
+    linger: int = 0,
 ) -> EpisodeRows:
-    """Play one episode for each of the seeds (E,), ``length`` observations at most."""
+    """Play one episode for each of the seeds (E,), ``length`` observations at most.
+
+    Of those that the world ends, ``linger`` more rows are kept, in which they stay as they are.
+    """
     count = len(seeds)
     seen = world.reset(replace(plain_tasks(seeds), group=group))
     act = policy.begin(count, rng)
@@ -215,17 +238,20 @@ def play(
     }
     lengths = np.ones(count, dtype=np.int64)
     terminated, truncated = np.zeros((2, count), dtype=bool)
+    left = np.full(count, linger)
     _keep(rows, 0, seen, world.state())
     for time in range(1, length):
         running = ~(terminated | truncated)
-        if not running.any():
+        if not (running | (terminated & (left > 0))).any():
             break
         chosen = act(seen)
         action[:, time - 1] = chosen
         step = world.step(chosen)
         seen = step.observation
         _keep(rows, time, seen, world.state())
-        lengths += running
+        stays = terminated & (left > 0)
+        left -= stays
+        lengths += running | stays
         terminated |= running & step.terminated
         truncated |= running & step.truncated
     kept = np.arange(length) < lengths[:, None]

@@ -17,7 +17,7 @@ from hjepa.places import output_folder
 
 EPISODES = 500
 
-_ENV_ALONE = ("policy", "episodes", "length", "layouts", "seed", "observe", "split")
+_ENV_ALONE = ("policy", "episodes", "length", "layouts", "linger", "seed", "observe", "split")
 
 
 def add_arguments(parser: Any) -> None:
@@ -39,6 +39,8 @@ def add_arguments(parser: Any) -> None:
         "with --env: different seeds to reset with, each for as many episodes; default: one for every episode"
     )
     parser.add_argument("--layouts", type=whole(1), metavar="N", help=text)
+    text = "with --env: rows kept of an episode after the world has ended it, in which it stays as it is; default: 0"
+    parser.add_argument("--linger", type=whole(0), metavar="N", help=text)
     parser.add_argument("--seed", type=seeds, metavar="S", help="with --env: of all draws; default: 0")
     text = "with --env: image, symbols or vector; default: what the environment shows"
     parser.add_argument("--observe", choices=["image", "symbols", "vector"], help=text)
@@ -107,6 +109,7 @@ def _from_environment(options: Any) -> None:
                 seed=options.seed or 0,
                 split=split,
                 layouts=options.layouts,
+                linger=options.linger or 0,
                 progress=progress,
             )
         world.close()

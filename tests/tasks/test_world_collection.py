@@ -372,3 +372,23 @@ def test_arguments_that_cannot_work_are_refused(
     with pytest.raises(ValueError, match=message):
         collect_world(Counter(), tmp_path / "s", **({"episodes": 4} | arguments))
     assert not [*tmp_path.iterdir()]
+
+
+def test_what_the_world_has_ended_stays_as_it_is_for_so_many_rows(tmp_path: Path) -> None:
+    world = make_world("MiniGrid-LavaGapS5-v0")
+    plain = collect_world(world, tmp_path / "plain", "random", episodes=40, length=50, seed=3)
+    longer = collect_world(world, tmp_path / "longer", "random", episodes=40, length=50, seed=3, linger=4)
+    assert plain.terminated.any() and not plain.terminated.all()
+    ended = plain.terminated
+    wanted = np.where(ended, np.minimum(plain.lengths + 4, 50), plain.lengths)
+    assert np.array_equal(longer.lengths, wanted)
+    assert np.array_equal(longer.terminated, ended), "and how they ended is kept"
+    name = next(iter(longer.observation))
+    for episode in np.flatnonzero(ended).tolist():
+        rows = slice(longer.start[episode], longer.start[episode] + longer.lengths[episode])
+        seen, count = longer.observation[name][rows], int(plain.lengths[episode])
+        assert (seen[count:] == seen[count - 1]).all(), "whatever was done"
+        first = slice(plain.start[episode], plain.start[episode] + count)
+        assert np.array_equal(seen[:count], plain.observation[name][first])
+    with pytest.raises(ValueError, match="linger is -1"):
+        collect_world(world, tmp_path / "none", "random", episodes=4, linger=-1)
