@@ -203,6 +203,8 @@ class LevelSettings:
             ``mlp`` (own latent space) or ``shared`` (the latent of the level below, unchanged). Or a class of one's own
             as ``module:Name``, see `levels.encoders.kinds`.
         encoder_reads: whether the encoder reads the floor plan; only encoder mlp does.
+        carried: what the places that encoder mlp carries along from the level below count in this level's plain
+            distance, as a factor of their squares; 0 leaves it to what the level has learned itself.
         macro_action: ``primitive`` (level 1), ``outcome`` (a code inferred from the two end latents),
             ``chunk`` (numbers encoded from the actions of the level below) or ``stochastic`` (the same with a spread).
         codes: number of outcome codes.
@@ -231,6 +233,7 @@ class LevelSettings:
     head: int = ranged(64, 1, 16_384)
     encoder: str = "mlp"
     encoder_reads: bool = False
+    carried: float = ranged(1.0, 0, 1e6)
     macro_action: str = "outcome"
     codes: int = ranged(32, 1, 65_536)
     macro_dim: int = ranged(4, 1, 4096)
@@ -273,6 +276,10 @@ class LevelSettings:
             raise ValueError(
                 f"level latent_dim is {self.latent_dim} with {self.maps} maps, two numbers each;"
                 f" give {2 * self.maps + 1} or more"
+            )
+        if self.carried != 1 and self.encoder in ENCODERS and self.encoder != "mlp":
+            raise ValueError(
+                f"level carried is {self.carried} but encoder is {self.encoder!r}; choose encoder mlp"
             )
         if self.encoder_reads and self.memory is None:
             raise ValueError("level encoder_reads is true but memory is null; give the level a memory")

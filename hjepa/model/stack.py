@@ -368,7 +368,16 @@ class Stack(nn.Module):
             raise InputError(
                 f"metric {name} is no linear map", "metric", f"choose from {', '.join(METRICS)} for this"
             )
-        return getattr(self, f"commute_{k}") if distance_of(name) == "commute" else None
+        return getattr(self, f"commute_{k}") if distance_of(name) == "commute" else self._carried(k)
+
+    def _carried(self, k: int) -> Tensor | None:
+        """The map of plain L2 where places that level k + 1 carries along count differently; None: they do not."""
+        settings, places = self.config.levels[k], self.level(k).places
+        if settings.encoder != "mlp" or settings.carried == 1 or not places:
+            return None
+        weights = torch.ones(settings.latent_dim, device=self.step_distance.device)
+        weights[:places] = settings.carried**0.5
+        return torch.diag(weights)
 
     def distance(self, name: str, k: int) -> Callable[..., Tensor]:
         """How a metric measures between latents of level k + 1, see `planners.level_planner.LevelPlanner`.
