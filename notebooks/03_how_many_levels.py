@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -203,7 +205,7 @@ ROWS = [
     ("2x2 rooms, symbols: l2", published("nested-d2", metric="l2"), ROOMS_2, True),
     ("2x2 rooms, symbols: imagined", published("nested-d2", metric="imagined"), ROOMS_2, True),
     ("2x2 rooms, symbols: critic", published("nested-d2", metric="critic"), ROOMS_2, True),
-    ("demo, one 4x4 plan, symbols: l2 (levels not tuned)", published("demo", metric="l2"), "level 1 of the stack, rollouts of 16 steps, plans of 32, tuned", True),
+    ("demo, one 4x4 plan, symbols: l2", published("demo", metric="l2"), "level 1 of the stack, rollouts of 16 steps, plans of 32, tuned", True),
     ("demo, one 4x4 plan, symbols: critic", published("demo", metric="critic"), ROOMS_4, False),
     ("4x4 rooms, symbols: critic", published("nested-d3"), ROOMS_4, False),
     ("4x4 rooms, images: critic", published("nested-d3-images"), ROOMS_4, False),
