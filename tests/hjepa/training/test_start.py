@@ -128,8 +128,8 @@ def test_a_run_goes_on_only_from_the_same_start(data: Path, earlier: Path, tmp_p
 
 
 def test_what_a_kept_encoder_is_normalised_by_comes_along(data: Path, tmp_path: Path) -> None:
-    own = ["train.keep_encoder=false", "levels.0.memory=null", "levels.0.normalize=true"]
-    flat = replace(config(*own, "levels.1.memory=null", "levels.2.memory=null"), critic=None)
+    own = [f"levels.{k}.memory=null" for k in range(3)] + ["levels.0.normalize=true", "plan.metric=l2"]
+    flat = replace(config(*own, "train.steps=[2,1,1]"), critic=None)
     before = fit(flat, data, tmp_path / "run", "cpu", progress=False).level(0)
     kept = replace(flat, train=replace(flat.train, keep_encoder=True, steps=(2, 1, 1)))
     kept = replace(kept, levels=(replace(kept.levels[0], head=48), *kept.levels[1:]))
