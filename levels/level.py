@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from levels.anti_collapse.kinds import make_anti_collapse
 from levels.encoders.given import Given, make_encoder
+from levels.encoders.normal import Normal
 from levels.encoders.picture import PictureEncoder
 from levels.grid.memory import MemoryReader
 from levels.latent_variable import LatentVariable, categorical_divergence, code_by_chance
@@ -64,7 +65,8 @@ class Level(nn.Module):
         dim = settings.latent_dim
         self.writer = make_writer(world, settings)
         self.encoder = make_encoder(Given(settings, world, below_dim, below_places))
-        self.places = int(getattr(self.encoder, "places", 0))
+        self.normal = Normal(dim) if settings.normalize else None
+        self.places = 0 if settings.normalize else int(getattr(self.encoder, "places", 0))
         prior_dim = 2 * self.action_dim if self.continuous else self.action_dim
         unsaid = settings.latent_variable
         taken = self.action_dim + (0 if unsaid is None else unsaid.codes)
@@ -93,6 +95,8 @@ class Level(nn.Module):
         axes = self._seen_axes
         flat = below.reshape(below.shape[0], -1, *below.shape[-axes:])
         latent: Tensor = encoder(flat, memory)
+        if self.normal is not None:
+            latent = self.normal(latent)
         return latent.reshape(*below.shape[:-axes], -1)
 
     def see(self, below: Tensor, memory: Tensor | None) -> Tensor:

@@ -214,6 +214,8 @@ class LevelSettings:
         anti_collapse: a name of `levels.anti_collapse.kinds`, or a class of one's own as ``module:Name``.
         anti_collapse_with: numbers that it takes beside its weights, such as ``momentum`` or ``temperature``.
         expander: width of the expander that anti-collapse looks through; 0: none.
+        normalize: whether latents pass a batch normalisation without weights of its own, see
+            `levels.encoders.normal`: their spread cannot shrink. They have no places then, so the level has no memory.
         channels: of the features that encoders symbols and image look at.
         maps: places that they find in a picture.
         patch: pixels a side of the patch that one place stands for; 1 for symbols.
@@ -242,6 +244,7 @@ class LevelSettings:
     anti_collapse: str = "vicreg"
     anti_collapse_with: dict[str, float] = field(default_factory=dict)
     expander: int = ranged(0, 0, 16_384)
+    normalize: bool = False
     channels: int = ranged(32, 1, 4096)
     maps: int = ranged(2, 1, 256)
     patch: int = ranged(1, 1, 1024)
@@ -280,6 +283,14 @@ class LevelSettings:
         if self.carried != 1 and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(
                 f"level carried is {self.carried} but encoder is {self.encoder!r}; choose encoder mlp"
+            )
+        if self.normalize and self.encoder in ("shared", "agent"):
+            raise ValueError(
+                f"level normalize is true but encoder is {self.encoder!r}; choose another, or set false"
+            )
+        if self.normalize and self.memory is not None:
+            raise ValueError(
+                "level normalize is true with a memory, which is read at the places of a latent; set memory null"
             )
         if self.encoder_reads and self.memory is None:
             raise ValueError("level encoder_reads is true but memory is null; give the level a memory")

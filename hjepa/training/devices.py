@@ -32,6 +32,12 @@ def check_devices(count: int, device: str, config: RunConfig) -> None:
     batches = {"train.plans": config.train.plans}
     if config.critic is not None:
         batches["critic.plans"] = config.critic.plans
+    if count > 1 and any(level.normalize for level in config.levels):
+        raise InputError(
+            f"{count} devices, but latents are normalised over the batch of one",
+            "levels.normalize",
+            "set false, or train on one device",
+        )
     for key, plans in batches.items():
         if plans % count:
             raise InputError(

@@ -10,6 +10,7 @@ from torch import nn
 
 from hjepa.errors import InputError
 from hjepa.model.stack import Stack
+from levels.level import Level
 
 PACE = "pace"
 """Of `levels.encoders.picture.PictureEncoder`: the one weight that it has for several moments and not for one."""
@@ -37,7 +38,7 @@ def start_from(stack: Stack, earlier: Stack, name: str) -> int:
         if not _copied(mine, theirs):
             break
         alike += 1
-    if not alike and not _copied(stack.level(0).encoder, earlier.level(0).encoder):
+    if not alike and not _copied(_eyes(stack.level(0)), _eyes(earlier.level(0))):
         raise InputError(
             "has an encoder of other parts, or for another kind of observation",
             f"start {name}",
@@ -56,6 +57,12 @@ def start_from(stack: Stack, earlier: Stack, name: str) -> int:
     for mine, theirs in zip(stack.critics, earlier.critics):
         _copied(mine, theirs)
     return alike
+
+
+def _eyes(level: Level) -> nn.ModuleList:
+    """What a level encodes with."""
+    parts = (level.encoder, level.normal)
+    return nn.ModuleList(part for part in parts if part is not None)
 
 
 def _copied(mine: nn.Module, theirs: nn.Module) -> bool:

@@ -5,7 +5,8 @@ characteristic function with that of the standard normal distribution:
 
     mean over directions u of  ∫ |mean over n of exp(i t u·z_n) - exp(-t² / 2)|² exp(-t² / 2) dt.
 
-One weight, and cost linear in samples and dimensions.
+One weight, and cost linear in samples and dimensions. The paper's statistic is N times this, with N the latents that it
+is measured on: its weight of 0.1 over 128 latents is one of 13 here.
 """
 
 from __future__ import annotations

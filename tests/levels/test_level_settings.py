@@ -39,6 +39,12 @@ def test_defaults_work_and_do_not_change() -> None:
             "encoder is 'agent'; choose encoder mlp",
         ),
         ({"encoder_reads": True, "encoder": "shared"}, "choose encoder mlp"),
+        (
+            {"normalize": True, "encoder": "shared", "memory": None},
+            "normalize is true but encoder is 'shared'",
+        ),
+        ({"normalize": True, "encoder": "agent", "memory": None}, "normalize is true but encoder is 'agent'"),
+        ({"normalize": True}, "normalize is true with a memory, .*; set memory null"),
         *[
             ({name: 0}, f"level {name} is 0; give a whole number from 1 to ")
             for name in ("stride", "latent_dim", "hidden", "head", "codes", "macro_dim", "rollout")

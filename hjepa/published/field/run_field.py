@@ -7,7 +7,7 @@ Composes `hjepa collect`, `fit`, `distill` (of presets that clone) and `plan`, a
 than its preset. One training a method and training seed, where levels that methods have in common are trained once;
 every evaluation seed draws tasks of its own, the same for all methods. Whatever is finished under --out is kept, and
 the same command goes on: stores and runs by themselves, evaluations batch by batch. Lists are
-``OUT/<task>/results/<method>-t<training seed>-offset<steps>.json``, records of
+``OUT/<task>/results/<method>-t<training seed>-offset<steps>.json``, records of `hjepa plan`.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def results(options: argparse.Namespace) -> Iterator[tuple[str, list[Record]]]:
             run = folder / "runs" / f"{method}-t{seed}"
             trained(config, data, run, known)
             known[run] = config
-            for offset in options.offsets:
+            for offset in () if options.train else options.offsets:
                 name = f"{method}-t{seed}-offset{offset}"
                 yield name, evaluated(run, held_out, offset, options, folder / "results" / f"{name}.json")
 
@@ -138,6 +138,7 @@ def read_options(words: list[str] | None = None) -> argparse.Namespace:
     add("--episodes", type=int, default=200, help="tasks of each seed; default: 200")
     add("--budget-tflops", type=float, help="per episode; default: as hjepa plan")
     add("--steps", type=int, help="of training of each level; default: as the preset says")
+    add("--train", action="store_true", help="train alone: what is expected is written before the first task")
     add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="of every preset")
     add("--out", type=Path, required=True)
     options = parser.parse_args(words)

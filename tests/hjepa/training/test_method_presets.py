@@ -87,6 +87,8 @@ def test_what_methods_are_made_of() -> None:
         load_preset(name) for name in ("flat-lewm", "flat-pldm", "hwm", "dual-wm", "h-jepa-3")
     )
     assert (lewm.levels[0].anti_collapse, lewm.plan.planner) == ("sigreg", "cem")
+    for regularised in (lewm, dual, deep):
+        assert all(level.normalize and level.anti_collapse == "sigreg" for level in regularised.levels)
     assert lewm.levels[0].loss.inverse == 0 == lewm.levels[0].loss.similarity
     assert (pldm.levels[0].anti_collapse, pldm.plan.planner) == ("vicreg", "mppi")
     assert pldm.levels[0].loss.inverse == 1

@@ -136,6 +136,8 @@ def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
         check_devices(0, "cpu", config)
     with pytest.raises(InputError, match=r"critic.plans 1 cannot be divided among 2 devices"):
         check_devices(2, "cpu", small("critic.plans=1"))
+    with pytest.raises(InputError, match=r"2 devices, but latents are normalised over the batch of one"):
+        check_devices(2, "cpu", load_preset("dual-wm", ["levels.0.normalize=true"]))
     assert not list(tmp_path.iterdir())
 
 

@@ -125,3 +125,16 @@ def test_a_run_goes_on_only_from_the_same_start(data: Path, earlier: Path, tmp_p
     fit(again, data, tmp_path / "run", "cpu", progress=False, start=earlier)  # loads what is there
     with pytest.raises(InputError, match="another configuration or data"):
         fit(replace(again), data, tmp_path / "run", "cpu", progress=False)
+
+
+def test_what_a_kept_encoder_is_normalised_by_comes_along(data: Path, tmp_path: Path) -> None:
+    own = [f"levels.{k}.memory=null" for k in range(3)] + ["levels.0.normalize=true", "plan.metric=l2"]
+    flat = replace(config(*own, "train.steps=[2,1,1]"), critic=None)
+    before = fit(flat, data, tmp_path / "run", "cpu", progress=False).level(0)
+    kept = replace(flat, train=replace(flat.train, keep_encoder=True, steps=(2, 1, 1)))
+    kept = replace(kept, levels=(replace(kept.levels[0], head=48), *kept.levels[1:]))
+    made = fit(kept, data, tmp_path / "other", "cpu", progress=False, start=tmp_path / "run").level(0)
+    assert made.normal is not None and before.normal is not None
+    assert before.normal.mean.abs().min() > 0
+    assert torch.equal(made.normal.mean, before.normal.mean)
+    assert torch.equal(made.normal.variance, before.normal.variance)
