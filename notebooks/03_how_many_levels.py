@@ -198,6 +198,7 @@ ROOMS_2 = "trained on rollouts of 16 steps, tuned under this cost"
 ROOMS_4 = "level 1 of the stack, rollouts of 16 steps, plans of 8, not tuned"
 TWO_ROOM = "trained on rollouts of 64 steps, tuned 100 steps away"
 LAYOUT = "level 1 of the stack, plans of 8 steps, not tuned for these layouts"
+rooms_4 = published("nested-d3", "flat.json") + [one for one in published("nested-d3") if one["levels"] > 1]
 ROWS = [
     ("TwoRoom, 100 steps, images: commute", published("two-room"), TWO_ROOM, True),
     ("TwoRoom, 50 steps, images: commute", published("two-room", "offset-50.json"), TWO_ROOM, True),
@@ -207,7 +208,7 @@ ROWS = [
     ("2x2 rooms, symbols: critic", published("nested-d2", metric="critic"), ROOMS_2, True),
     ("demo, one 4x4 plan, symbols: l2", published("demo", metric="l2"), "level 1 of the stack, rollouts of 16 steps, plans of 32, tuned", True),
     ("demo, one 4x4 plan, symbols: critic", published("demo", metric="critic"), ROOMS_4, False),
-    ("4x4 rooms, symbols: critic", published("nested-d3"), ROOMS_4, False),
+    ("4x4 rooms, symbols: critic", rooms_4, "level 1 of the stack, rollouts of 16 steps, plans of 16, tuned", True),
     ("4x4 rooms, images: critic", published("nested-d3-images"), ROOMS_4, False),
     ("braids, symbols: critic", published("nested-d2", "layouts-veto.json", **braids["braid"]), LAYOUT, False),
     ("combs, symbols: critic", published("nested-d2", "layouts-veto.json", **braids["comb"]), LAYOUT, False),
