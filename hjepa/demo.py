@@ -118,11 +118,12 @@ def draw(stack: Stack, task: str, records: list[Record], out: Path) -> None:
     """The demo's figures: subgoals of one episode at every level, success by levels and by distance."""
     folder = out / "figures"
     folder.mkdir(exist_ok=True)
-    best = max(records, key=lambda record: (record["levels"] > 1, record["success_rate"], record["spl"]))
+    # Of all levels, under the metric in which the top one plans most, so that every level has something to show.
+    best = max(records, key=lambda record: (record["levels"], record["active_share"][-1]))
     settings = replace(stack.config.plan, metric=best["metric"])
     trace = watch(stack, task, episodes=8, seed=SEED, settings=settings, budget_tflops=BUDGET)
-    solved = np.flatnonzero(trace.results.success)
-    episode = int(solved[0]) if len(solved) else 0
+    shown = trace.results.success * (1 + (trace.results.planned > 0).sum(1))
+    episode = int(np.argmax(shown))
     pictures = {
         "subgoals": figures.subgoals(trace, episode=episode),
         "success_by_levels": figures.success_by_levels(records),

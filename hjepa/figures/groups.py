@@ -63,8 +63,16 @@ def planner_note(records: Sequence[Record]) -> str:
     if len(planners) < 2 or "planner" in varying(records, ("planner",)):
         return ""
     usual = max(sorted(planners), key=[record["planner"] for record in records].count)
-    others = sorted({(r["levels"], r["metric"], r["planner"]) for r in records if r["planner"] != usual})
-    named = [f"{planner} for {levels_name(levels)} under {metric}" for levels, metric, planner in others]
+    named = []
+    for metric, planner in sorted({(r["metric"], r["planner"]) for r in records if r["planner"] != usual}):
+        under = [record for record in records if record["metric"] == metric]
+        levels = sorted({record["levels"] for record in under if record["planner"] == planner})
+        whose = (
+            ""
+            if {r["planner"] for r in under} == {planner}
+            else f" for {' and '.join(map(levels_name, levels))}"
+        )
+        named.append(f"{planner}{whose} under {metric}")
     return f"planner: {usual}, but {'; '.join(named)}"
 
 

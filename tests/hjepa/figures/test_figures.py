@@ -21,9 +21,9 @@ from hjepa import figures
 from hjepa.errors import InputError
 from hjepa.evaluation.comparison import Measured
 from hjepa.evaluation.evaluate import Results, Trace
-from hjepa.evaluation.records import build_record
+from hjepa.evaluation.records import Record, build_record
 from hjepa.evaluation.statistics import wilson
-from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS
+from hjepa.figures.groups import METRIC_COLOURS, METRIC_MARKERS, planner_note
 from hjepa.figures.measured import Row, rows_figure
 from hjepa.figures.routes import Route, Scene, route_panels
 from hjepa.figures.style import GOAL
@@ -452,3 +452,16 @@ def test_a_title_of_ways_fits_on_a_phone() -> None:
         title = figure.subfigs[0]._suptitle
         assert title.get_window_extent().x1 < figure.bbox.width
         assert ("\n" in title.get_text()) == (width < 400)
+
+
+def test_who_plans_differently_is_said_once_per_metric() -> None:
+    def rows(metric: str, planners: dict[int, str]) -> list[Record]:
+        same = {"task": "t", "split": "test", "tasks": "far", "depth": "trained", "train_seed": 0}
+        return [same | {"metric": metric, "levels": n, "planner": name} for n, name in planners.items()]
+
+    critic = rows("critic", {1: "adam", 2: "adam", 3: "adam"}) + rows("commute", {1: "adam"})
+    assert planner_note(critic) == ""
+    all_other = critic + rows("l2", {1: "sampling", 2: "sampling", 3: "sampling"})
+    assert planner_note(all_other) == "planner: adam, but sampling under l2"
+    some = critic + rows("l2", {1: "cem", 2: "adam", 3: "cem"})
+    assert planner_note(some) == "planner: adam, but cem for 1 level and 3 levels under l2"
