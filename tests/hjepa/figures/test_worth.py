@@ -27,7 +27,7 @@ def records_of(card: str, file: str, metric: str) -> list[Record]:
         ("TwoRoom, 100 steps, images", "two-room", "results.json", "commute", "commute"),
         ("TwoRoom, 50 steps, images", "two-room", "offset-50.json", "commute", "commute"),
         ("rooms 2x2, seen", "nested-d2", "results.json", "imagined", "commute"),
-        ("rooms 4x4, seen", "nested-d3", "results.json", "critic", "critic"),
+        ("rooms 4x4, images", "nested-d3-images", "results.json", "critic", "critic"),
         ("demo, seen", "demo", "results.json", "l2", "l2"),
     ],
 )
