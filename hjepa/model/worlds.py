@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from levels.settings import Sight, World
-from tasks.store_layout import described
-from tasks.worlds import Actions, Sense, WorldSpec
+from tasks.store_layout import described, senses_of
+from tasks.worlds import Actions, WorldSpec
 
 
 def seen_world(spec: WorldSpec, name: str, patch: int) -> World:
@@ -64,10 +64,7 @@ def world_played_in(content: Mapping[str, Any]) -> tuple[WorldSpec, str, dict[st
     """
     try:
         given, name = content["world"], str(content["sense"])
-        senses = {
-            key: Sense(sense["kind"], tuple(sense["shape"]), tuple(sense["codes"]), sense.get("frames", 1))
-            for key, sense in given["senses"].items()
-        }
+        senses = senses_of(given)
         actions = Actions(
             given["actions"]["count"], *(tuple(given["actions"][end]) for end in ("low", "high"))
         )

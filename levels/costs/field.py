@@ -223,8 +223,7 @@ class FieldCost(CostHead):
         """
         with torch.no_grad():
             best = self(later, field).amin(-1) + LOOK_AHEAD
-            moved = (self.where(later) - self.where(now).unsqueeze(-2)).abs().amax((-2, -1))
-        return claim_loss(self(now.detach(), field) / self.unit, best / self.unit, moved < SAME)
+        return claim_loss(self(now.detach(), field) / self.unit, best / self.unit)
 
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what reading the picture takes comes on top."""

@@ -31,7 +31,7 @@ def hindsight_loss(estimate: Tensor, taken: Tensor, under: float) -> Tensor:
     return mean_of((error.square() / (HINDSIGHT + taken)) * torch.where(error > 0, 1.0, under))
 
 
-def claim_loss(claimed: Tensor, best: Tensor, stuck: Tensor | None = None) -> Tensor:
+def claim_loss(claimed: Tensor, best: Tensor) -> Tensor:
     """The loss of claiming to be nearer to the goal than imagined actions bear out (half of Bellman's equation).
 
     Trajectories say that a way is no longer than the time they took, and not that there is none through a wall;
@@ -41,15 +41,10 @@ def claim_loss(claimed: Tensor, best: Tensor, stuck: Tensor | None = None) -> Te
     Args:
         claimed: (P, M) steps to go.
         best: (P, M) the least steps to go, by `LOOK_AHEAD` imagined steps and from where they lead; without gradient.
-        stuck: (P, M) bool, states that no imagined action leads out of; None: none. Their claims are tested also near
-            the goal, where those of others are not told from steps to the goal itself.
 
     Returns:
         scalar, the mean over states that are no step from the goal.
     """
-    known = claimed > 2 * LOOK_AHEAD
-    if stuck is not None:
-        known = known | (stuck & (claimed > 1))
-    known = known & (best < FAR / 2)
+    known = (claimed > 2 * LOOK_AHEAD) & (best < FAR / 2)
     short = (best - claimed).clamp_min(0).square() / (HINDSIGHT + best)
     return (short * known).sum() / averaged(known.sum().float()).clamp_min(1)

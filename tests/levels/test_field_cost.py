@@ -117,16 +117,6 @@ def test_a_unit_of_several_steps_measures_a_slow_world_as_one_step_does_a_fast_o
     assert terms["steps"] < 4, "of 16 on average"
 
 
-def test_what_cannot_be_left_is_no_way_even_beside_the_goal() -> None:
-    field = torch.arange(float(WIDTH))[None, None, :, None].expand(1, 1, WIDTH, HEIGHT).clone()
-    head = sure(FieldCost(SIGHT, 2, 1))
-    here, left = latent_at((3, 1)), latent_at((2, 1))
-    stays = torch.stack([here, here], 2)
-    leaves = torch.stack([here, left], 2)
-    assert head.claims(here, stays, field) > 0.4, "three steps are claimed, and none is ever made"
-    assert head.claims(here, leaves, field) == 0, "so near to the goal claims of others are not tested"
-
-
 def test_gradients_never_reach_the_latents() -> None:
     latent = latent_at((0, 0), (1, 0), (2, 0))[None].requires_grad_(True)
     head = sure(FieldCost(SIGHT, 2, 1))
