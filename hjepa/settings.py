@@ -207,7 +207,8 @@ class PlanSettings(_Ranged):
         front: how many times as much compute a step gets at the start of the step budget as at its end; 1: the same.
             Most episodes end long before their step budget does.
         max_candidates: most candidates of one call.
-        block: episodes per planner call.
+        block: episodes per planner call. With fewer than 8, pictures are read one by one, which is quicker for a single
+            episode and has other last bits.
         veto: cost of a level's best plan to a subgoal above which it leaves the subgoal and aims at the goal itself, in
             median distances of one stride of the level that set it; None: never.
         critic_veto: the same under the metric ``critic``, where it pays: a goal told in steps to go is worth aiming at.

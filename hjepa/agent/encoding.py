@@ -16,7 +16,8 @@ from planners.rollouts import ALIGNED
 
 ENCODED = 64
 """Observations per call of the encoder, padded: the same bits whatever the number of episodes. One size alone, unlike
-planners' calls: which kernel a convolution takes, and so its bits, depends on how many pictures there are."""
+planners' calls: which kernel a convolution takes, and so its bits, depends on how many pictures there are. An agent
+that plans for few episodes at a time reads them one by one: of 64 pictures, 63 would be read for the bits of one."""
 
 
 class Reader:
@@ -28,7 +29,8 @@ class Reader:
         searches: of the levels.
 
     Attributes:
-        size: observations and floor plans per call, padded: the same bits in any company.
+        size: latents and floor plans per call, padded: the same bits in any company.
+        seen: observations per call of level 1's encoder, padded, see `ENCODED`.
     """
 
     def __init__(self, stack: Stack, settings: PlanSettings, searches: Searches) -> None:
@@ -36,6 +38,7 @@ class Reader:
         # Kernels of convolutions and products treat what is left over behind whole vectors otherwise, and so the last
         # picture of a block, unless its places fill whole vectors.
         self.size = -(-settings.block // ALIGNED) * ALIGNED
+        self.seen = ENCODED if settings.block >= ALIGNED else 1
 
     @torch.no_grad()
     def write(self, grid: np.ndarray) -> list[Tensor | None]:
@@ -56,7 +59,7 @@ class Reader:
         level = self.stack.level(0)
         parts = [
             level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]
-            for padded, kept in blocks(agent.to(self._device), ENCODED, ENCODED)
+            for padded, kept in blocks(agent.to(self._device), self.seen, self.seen)
         ]
         return torch.cat(parts)
 

@@ -14,9 +14,12 @@ KINDS = Registry(
     "benchmark",
     {
         "tasks": "hjepa.bench.worlds:rows",
+        "peers": "hjepa.bench.peers:rows",
         "windows": "hjepa.bench.windows:rows",
         "training": "hjepa.bench.training:rows",
         "plan": "hjepa.bench.planning:rows",
+        "shared": "hjepa.bench.shared:rows",
+        "solvers": "hjepa.bench.solvers:rows",
         "actor": "hjepa.bench.actor:rows",
         "growth": "hjepa.bench.growth:rows",
         "memory": "hjepa.bench.memory:rows",

@@ -37,8 +37,8 @@ def opened(options: Options) -> tuple[Stack, TaskSpec]:
 def rows(options: Options) -> Iterator[Row]:
     """See above.
 
-    Episodes alone are planned by an agent whose blocks hold one episode, so that no search is padded with copies: that
-    would make the batch look good. Pictures are read in calls of the same size either way, for their bits' sake.
+    Episodes alone are planned by an agent whose blocks hold one episode, so that nothing is padded with copies, no
+    search and no picture: that would make the batch look good.
     """
     stack, spec = opened(options)
     clock, episodes = clock_of(options.device), options.amount(TOGETHER, 2)

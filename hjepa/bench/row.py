@@ -10,12 +10,18 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from hjepa.errors import InputError
+
 T = TypeVar("T")
 
 REPEATS = 3
 """How often everything is measured, by turns, so that what else the machine does meets both alike."""
 
 CPU = torch.device("cpu")
+
+
+class Missing(InputError):
+    """What a row is measured beside is not installed."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Row:
         least, most: of those ratios.
         floor: what the ratio should not be below; None: no bar was set.
         command: that measures it anew.
+        points: of a growth, amounts and the median seconds that each took; () elsewhere.
     """
 
     work: str
@@ -66,6 +73,7 @@ class Row:
     most: float
     floor: float | None
     command: str
+    points: tuple[tuple[float, float], ...] = ()
 
     @property
     def met(self) -> bool | None:

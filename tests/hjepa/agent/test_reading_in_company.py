@@ -30,7 +30,29 @@ def test_memories_do_not_depend_on_the_place_in_a_block(block: int) -> None:
             assert torch.equal(together[row], own[0])
 
 
-@pytest.mark.parametrize("block", [4, 16])
+@pytest.mark.parametrize(("block", "calls"), [(1, [1] * 5), (3, [1] * 5), (8, [64]), (16, [64])])
+def test_few_episodes_are_read_one_by_one_and_many_together(
+    block: int, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = hjepa.load_stack("nested-d2")
+    agent = make_agent(stack, task_spec(TASK), AgentOptions(settings=replace(stack.config.plan, block=block)))
+    batch = sample_episodes(TASK, "validation", episodes=5, seed=0)
+    pictures = agent.perception.see(batch.start_observation)[1]
+    level, asked = stack.level(0), []
+    read = type(level).encode
+
+    def encode(self: object, observation: torch.Tensor, memory: torch.Tensor | None) -> torch.Tensor:
+        asked.append(len(observation))
+        return read(level, observation, memory)
+
+    monkeypatch.setattr(type(level), "encode", encode)
+    together = agent.reader.encode(pictures)
+    assert asked == calls and together.shape == (5, level.settings.latent_dim)
+    for row in range(5):
+        assert torch.equal(agent.reader.encode(pictures[row : row + 1])[0], together[row])
+
+
+@pytest.mark.parametrize("block", [1, 4, 16])
 def test_plans_of_an_agent_that_sees_have_the_same_bits_in_blocks_of_all_sizes(block: int) -> None:
     stack = hjepa.load_stack("nested-d2")
     settings = replace(stack.config.plan, block=block, metric="critic")

@@ -5,21 +5,40 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
+import torch
 
-from hjepa.bench import growth, planning
+from hjepa.bench import growth, planning, shared, solvers
 from hjepa.bench.kinds import KINDS, measured
-from hjepa.bench.row import Options, Row, row, timed
+from hjepa.bench.row import Missing, Options, Row, row, timed
 from hjepa.cli import main
+from hjepa.figures.growth import Growth, growth_panel
+from hjepa.figures.style import new_figure
 from hjepa.json_files import plain
+from planners.refiners import AdamRefiner
 
 LITTLE = Options(checkpoint="nested-d2", task="hjepa/NestedRooms-d2-v0", repeats=2, scale=0.03)
-FIELDS = {"work", "against", "unit", "ours", "theirs", "ratio", "least", "most", "floor", "command", "met"}
+FIELDS = {
+    "work",
+    "against",
+    "unit",
+    "ours",
+    "theirs",
+    "ratio",
+    "least",
+    "most",
+    "floor",
+    "command",
+    "points",
+    "met",
+}
 
 
-LONG = [pytest.param(kind, 3, marks=pytest.mark.slow) for kind in ("training", "growth")]
-LONG.append(pytest.param("plan", 2, marks=pytest.mark.slow))
+LONG = [pytest.param(kind, 3, marks=pytest.mark.slow) for kind in ("training",)]
+LONG += [pytest.param(*pair, marks=pytest.mark.slow) for pair in (("plan", 2), ("growth", 6), ("shared", 1))]
 
 
 @pytest.mark.parametrize(("kind", "count"), [("tasks", 3), ("windows", 1), *LONG])
@@ -33,6 +52,87 @@ def test_rows_are_complete(kind: str, count: int) -> None:
         assert found["command"].startswith(f"hjepa bench {kind}")
         if kind != "growth":
             assert found["ours"] > 0 and found["theirs"] > 0 and found["least"] > 0
+
+
+@pytest.mark.parametrize(("kind", "package"), [("peers", "navix"), ("solvers", "stable_worldmodel")])
+def test_rows_beside_packages_that_are_not_installed_are_left_out(
+    kind: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["bench", kind]) == 2
+    assert f"bench {kind}: " in (said := capsys.readouterr().err) and "pip install" in said
+    monkeypatch.setattr("hjepa.commands.bench.KINDS", replace(KINDS, ours={kind: KINDS.ours[kind]}))
+    assert main(["bench"]) == 0
+    assert f"left out: bench {kind}: " in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_rows_beside_environments_in_jax() -> None:
+    pytest.importorskip("navix")
+    found = list(measured("peers", LITTLE))
+    assert len(found) >= 2 and all(each.ours > 0 and each.theirs > 0 for each in found)
+
+
+@pytest.mark.slow
+def test_rows_beside_their_solvers() -> None:
+    try:
+        solvers.theirs()
+    except Missing as error:
+        pytest.skip(str(error))
+    found = list(measured("solvers", LITTLE))
+    assert len(found) == 4 and all(each.ours > 0 and each.theirs > 0 for each in found)
+
+
+class Near:
+    """In place of a solver of theirs: takes the same steps as the space has numbers for, and counts."""
+
+    asked: ClassVar[list[int]] = []
+
+    def __init__(self, model: Any, batch_size: int, n_steps: int, **rest: Any) -> None:
+        self.asked.append(n_steps)
+        self.steps = n_steps
+
+    def configure(self, *, action_space: Any, n_envs: int, config: Any) -> None:
+        self.shape = n_envs, config.horizon, 2
+
+    def solve(self, info: dict[str, Any]) -> dict[str, torch.Tensor]:
+        return {"actions": torch.zeros(self.shape)}
+
+
+def test_both_sides_plan_for_the_same_by_the_same_cost() -> None:
+    given = solvers.opened(*solvers.CONTINUOUS, replace(LITTLE, scale=0.05))
+    assert len(given.seen) == len(given.goal) == 3 and not torch.equal(given.seen, given.goal)
+    idle = solvers.others(given, Near, {"n_steps": 1})
+    distance = given.model.stack.distance("l2", 0)
+    now, goal = (
+        given.model.stack.encode(picture.unsqueeze(1), given.model.stack.write(given.seen), upto=1)[0][:, 0]
+        for picture in (given.seen, given.goal)
+    )
+    assert idle.shape == (3,) and torch.allclose(idle, distance(now, goal), rtol=0.3, atol=0.3), (
+        "stands still"
+    )
+    found = solvers.ours(given, AdamRefiner(3, 0.1))
+    assert found.shape == (3,) and (found <= idle + 1e-4).all()
+
+
+def test_the_picture_of_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = ((1.0, 0.1), (2.0, 0.2), (4.0, 0.4))
+    grown = row(
+        "growth of processor time in episodes", "x", "exponent", [(1.0, 1.0)], 0.9, "hjepa bench growth"
+    )
+    monkeypatch.setattr("hjepa.bench.kinds.measured", lambda kind, options: [replace(grown, points=points)])
+    assert main(["bench", "growth", "--figure", str(tmp_path / "a" / "b.png")]) == 0
+    assert (tmp_path / "a" / "b.png").stat().st_size > 10_000
+    assert main(["bench", "plan", "--figure", str(tmp_path / "c.png")]) == 2
+    with pytest.raises(ValueError, match="give two or more positive ones"):
+        growth_panel(new_figure(2, 2).add_subplot(), Growth("levels", points[:1], 1.0, 1.0, 1.0))
+
+
+def test_a_first_step_that_changes_plans_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = iter(range(9))
+    monkeypatch.setattr(shared, "walked", lambda *given: np.full((2, 3), next(ways)))
+    with pytest.raises(RuntimeError, match="other ways"):
+        next(shared.rows(LITTLE))
 
 
 @pytest.mark.slow
