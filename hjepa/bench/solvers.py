@@ -191,6 +191,7 @@ def theirs() -> ModuleType:
             return importlib.import_module(f"{package}.{place}")
         # Its package imports everything that it has; a bare one in its place leads to the solvers alone.
         bare = ModuleType(package)
+        bare.__spec__ = folder
         bare.__path__ = list(folder.submodule_search_locations or [])
         kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == package}
         sys.modules[package] = bare
