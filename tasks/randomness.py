@@ -9,6 +9,7 @@ from keying each item by its own index.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -16,9 +17,20 @@ BUCKETS = 10
 """Number of hash buckets that held-out content is divided into (see :func:`bucket`)."""
 
 
+def _text(key: tuple[str | int, ...]) -> str:
+    return "\x1f".join(f"{type(part).__name__}:{part}" for part in key)
+
+
 def _digest(key: tuple[str | int, ...]) -> int:
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in key)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+    return int.from_bytes(hashlib.sha256(_text(key).encode()).digest(), "big")
+
+
+def digests(*key: str | int, last: Iterable[str | int], after: tuple[str | int, ...] = ()) -> np.ndarray:
+    """Hashes (N, 32) uint8, highest byte first, of the N keys ``(*key, each of last, *after)``."""
+    head, tail = f"{_text(key)}\x1f", "".join(f"\x1f{_text((part,))}" for part in after)
+    texts = (f"{head}{type(each).__name__}:{each}{tail}" for each in last)
+    found = b"".join([hashlib.sha256(text.encode()).digest() for text in texts])
+    return np.frombuffer(found, dtype=np.uint8).reshape(-1, 32)
 
 
 def keyed_generator(*key: str | int) -> np.random.Generator:
@@ -29,6 +41,13 @@ def keyed_generator(*key: str | int) -> np.random.Generator:
 def bucket(*key: str | int) -> int:
     """Hash of ``key`` as a bucket number 0..9; used to hold out content whatever seed made it."""
     return _digest(key) % BUCKETS
+
+
+def buckets(*key: str | int, last: Iterable[str | int]) -> np.ndarray:
+    """(N,) int64, the `bucket` of each of the keys ``(*key, each of last)``."""
+    found = digests(*key, last=last)
+    # All powers of 256 but the zeroth leave the same remainder as 256, as 6 * 6 ends with 6.
+    return (found[:, :-1].sum(1, dtype=np.int64) * 256 + found[:, -1]) % BUCKETS
 
 
 def fingerprint(*key: str | int) -> str:
