@@ -33,8 +33,10 @@ from tasks.observations import (
     grid_to_barriers,
     grid_to_lava,
     grid_to_walls,
+    walls_to_grid,
     world_grid,
 )
+from tasks.together import draw_together, drawn_together
 from tasks.views import partial_views
 
 __all__ = ["BatchedGridWorld", "BatchedMiniGrid", "BatchedNestedRooms", "step_agents"]
@@ -198,6 +200,13 @@ class BatchedNestedRooms(BatchedGridWorld):
     def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:
         episode = draw_episode(rng, **self._world, split=self.split, tasks=self.tasks, **options)
         return episode.grid, episode.start_agent, episode.goal_agent, episode.plan.seed
+
+    def _draw_all(self, slots: np.ndarray, **options: Any) -> None:
+        if not drawn_together(self._world, options):
+            return super()._draw_all(slots, **options)
+        seeds, walls, start, goal = draw_together(self._streams, slots, self._world, self.split, self.tasks)
+        self._floor[slots], self._plan_seed[slots] = walls_to_grid(walls), seeds
+        self._agent[slots], self._goal[slots] = start, goal
 
     def _begin(self, slots: np.ndarray) -> None:
         if self.show_goal:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import Space, spaces
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -16,6 +16,7 @@ from tasks.episode_batches import EpisodeBatch
 from tasks.episodes import check_tasks, reset_options
 from tasks.floorplans import split_seeds
 from tasks.observations import compose_image
+from tasks.streams import Streams
 
 Observation = dict[str, np.ndarray]
 
@@ -87,7 +88,8 @@ class BatchedWorld(VectorEnv, ABC):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
-        self._rngs: list[np.random.Generator | None] = [None] * num_envs
+        self._streams = Streams(np.zeros((num_envs, 4)))  # what episodes are drawn from
+        self._seeded = np.zeros(num_envs, dtype=bool)
         self._rows = np.arange(num_envs)
         self._floor = np.zeros((num_envs, *size, 3), dtype=np.uint8)
         self._agent = np.repeat(agent[None], num_envs, 0)
@@ -101,6 +103,16 @@ class BatchedWorld(VectorEnv, ABC):
     @abstractmethod
     def _draw(self, rng: np.random.Generator, **options: Any) -> tuple[np.ndarray, Any, Any, int]:
         """One episode: floor plan (W, H, 3), start and goal (A,), floor-plan seed."""
+
+    def _draw_all(self, slots: np.ndarray, **options: Any) -> None:
+        """Draw an episode in each slot, from its stream."""
+        for slot in slots.tolist():
+            rng = self._streams.generator(slot)
+            try:
+                drawn = self._draw(rng, **options)
+            finally:
+                self._streams.keep(slot, rng)
+            self._floor[slot], self._agent[slot], self._goal[slot], self._plan_seed[slot] = drawn
 
     @abstractmethod
     def _begin(self, slots: np.ndarray) -> None:
@@ -183,13 +195,8 @@ class BatchedWorld(VectorEnv, ABC):
                 raise ValueError(f"give either episodes or {', '.join(options)} to reset, not both")
             self._load(slots, batch)
         else:
-            for slot in slots:
-                rng = self._rngs[slot]
-                if rng is None:
-                    rng, _ = seeding.np_random()
-                    self._rngs[slot] = rng
-                drawn = self._draw(rng, **options)
-                self._floor[slot], self._agent[slot], self._goal[slot], self._plan_seed[slot] = drawn
+            self._seed_anyhow(slots)
+            self._draw_all(slots, **options)
         self._begin(slots)
         self._steps[slots] = 0
         self._terminated[slots] = self._truncated[slots] = False
@@ -249,9 +256,21 @@ class BatchedWorld(VectorEnv, ABC):
             seed = [seed + i for i in range(self.num_envs)]
         if len(seed) != self.num_envs:
             raise ValueError(f"{len(seed)} seeds given for {self.num_envs} environments; give one each")
-        for slot in slots:
-            if seed[slot] is not None:
-                self._rngs[slot], _ = seeding.np_random(int(seed[slot]))
+        given = [(slot, seed[slot]) for slot in slots.tolist() if seed[slot] is not None]
+        self._seed_with([slot for slot, _ in given], [int(each) for _, each in given if each is not None])
+
+    def _seed_anyhow(self, slots: np.ndarray) -> None:
+        """Seed those of the slots that never were, with whatever the operating system draws."""
+        unseeded = slots[~self._seeded[slots]].tolist()
+        self._seed_with(unseeded, [secrets.randbits(128) for _ in unseeded])
+
+    def _seed_with(self, slots: list[int], seeds: list[int]) -> None:
+        for seed in seeds:
+            if seed < 0:
+                raise gymnasium.error.Error(f"seed {seed} is negative; give a non-negative integer")
+        if slots:
+            self._streams.seed(np.array(slots), seeds)
+            self._seeded[slots] = True
 
     def _load(self, slots: np.ndarray, batch: EpisodeBatch) -> None:
         if len(batch) != len(slots):

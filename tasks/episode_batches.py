@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from tasks.observations import (
     grid_to_lava,
     grid_to_walls,
 )
+from tasks.on_demand import OnDemand, given
 from tasks.randomness import fingerprint
 
 
@@ -34,14 +36,15 @@ class EpisodeBatch:
             image: doors and key are as a shortest path from the start leaves them.
         oracle_steps: (E,) int64, shortest path from the start to the goal cell at any heading, turns,
             opened doors and the key counted; in a continuous world the least number of steps, see
-            :mod:`tasks.point_oracles`.
+            :mod:`tasks.point_oracles`. May be given as a function of the batch, to be called when it is first
+            read: whoever only steps through the episodes needs no shortest paths.
     """
 
     plan_seed: np.ndarray
     grid: np.ndarray
     start: np.ndarray
     goal: np.ndarray
-    oracle_steps: np.ndarray
+    oracle_steps: OnDemand = OnDemand()  # noqa: RUF009 (a descriptor, not a default)
 
     def __post_init__(self) -> None:
         count = len(self.plan_seed)
@@ -50,8 +53,9 @@ class EpisodeBatch:
             "plan_seed": (count,),
             "start": (count, size),
             "goal": (count, size),
-            "oracle_steps": (count,),
         }
+        if not callable(given(self, "oracle_steps")):
+            shapes["oracle_steps"] = (count,)
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(
@@ -123,7 +127,8 @@ class EpisodeBatch:
 
     def select(self, index: np.ndarray | slice | list[int]) -> EpisodeBatch:
         """The episodes at ``index`` (integers, a mask or a slice), in that order."""
-        return EpisodeBatch(**{item.name: getattr(self, item.name)[index] for item in fields(self)})
+        parts: dict[str, Any] = {item.name: given(self, item.name) for item in fields(self)}
+        return EpisodeBatch(**{name: part if callable(part) else part[index] for name, part in parts.items()})
 
 
 def observation_of(image: np.ndarray, agent: np.ndarray) -> dict[str, np.ndarray]:

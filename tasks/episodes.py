@@ -71,7 +71,12 @@ def check_tasks(tasks: str, kinds: tuple[str, ...] = ("far", "uniform")) -> str:
 
 def quadrant(plan: FloorPlan, cells: np.ndarray) -> np.ndarray:
     """Outermost quadrant of each cell (..., 2): 0 NW, 1 NE, 2 SW, 3 SE; -1 for a door between quadrants."""
-    middle = plan.side // 2
+    return quadrants(plan.side, cells)
+
+
+def quadrants(side: int, cells: np.ndarray) -> np.ndarray:
+    """`quadrant` of the cells (..., 2) of a grid with this side."""
+    middle = side // 2
     found = (cells[..., 0] > middle) + 2 * (cells[..., 1] > middle)
     return np.where((cells[..., :2] == middle).any(-1), -1, found)
 
@@ -236,14 +241,20 @@ def _draw_pair(
         allowed = allowed & (cells == goal[:2]).all(-1)[None, :]
     pairs = np.flatnonzero(allowed)
     if not len(pairs):
-        raise ValueError(
-            f"tasks={tasks!r} allows no episode with start {start} and goal {goal};"
-            " give both, or tasks='uniform'"
-        )
+        raise ValueError(no_pair(tasks, start, goal))
     first, second = divmod(int(pairs[rng.integers(len(pairs))]), len(cells))
     headings = rng.integers(0, 4, 2)
     drawn = [(int(x), int(y), int(h)) for (x, y), h in zip(cells[[first, second]], headings, strict=True)]
     return start or drawn[0], goal or drawn[1]
+
+
+def no_pair(
+    tasks: str, start: tuple[int, int, int] | None = None, goal: tuple[int, int, int] | None = None
+) -> str:
+    """Says that ``tasks`` allows no pair with what is given."""
+    return (
+        f"tasks={tasks!r} allows no episode with start {start} and goal {goal}; give both, or tasks='uniform'"
+    )
 
 
 def _check_place(plan: FloorPlan, name: str, place: tuple[int, int, int]) -> None:

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tasks.randomness import bucket, keyed_generator
+from tasks.randomness import bucket, buckets, keyed_generator
+from tasks.streams import keyed_streams
 
 SPLITS: dict[str, range] = {
     "train": range(0, 1_000_000_000),
@@ -155,16 +156,13 @@ def floor_plan(seed: int, depth: int = 3, room: int = 3) -> FloorPlan:
             none is set aside for the seed's split.
     """
     seed = operator.index(seed)
-    buckets = SPLIT_BUCKETS[split_of(seed)]
+    owned = SPLIT_BUCKETS[split_of(seed)]
     rng = keyed_generator("floor plan", depth, room, seed)
     for _ in range(MAX_DRAWS):
         doors = draw_doors(rng, depth, room)
-        if layout_bucket(depth, room, doors) in buckets:
+        if layout_bucket(depth, room, doors) in owned:
             return plan_of(doors, depth, room, seed)
-    raise ValueError(
-        f"depth {depth} with room {room} has too few layouts: none of the {split_of(seed)} split came up"
-        f" for floor-plan seed {seed}; use a larger depth or room"
-    )
+    raise ValueError(_too_few(depth, room, seed))
 
 
 def draw_doors(rng: np.random.Generator, depth: int, room: int) -> np.ndarray:
@@ -216,9 +214,41 @@ def flood(free: np.ndarray, reached: np.ndarray) -> np.ndarray:
 
 
 def plan_walls(seeds: np.ndarray, depth: int, room: int) -> np.ndarray:
-    """Walls (P, W, H) bool of the plans with these seeds (P,)."""
-    side = grid_side(depth, room)
-    walls = np.empty((len(seeds), side, side), dtype=bool)
-    for i, seed in enumerate(seeds):
-        walls[i] = floor_plan(int(seed), depth, room).walls
-    return walls
+    """Walls (P, W, H) bool of the plans with these seeds (P,), those of `floor_plan`, drawn all at once.
+
+    Raises:
+        ValueError: what `floor_plan` refuses.
+    """
+    if not len(seeds):
+        return np.empty((0, *_template(depth, room).walls.shape), dtype=bool)
+    numbers, template = [operator.index(seed) for seed in np.asarray(seeds).tolist()], _template(depth, room)
+    allowed = [SPLIT_BUCKETS[split_of(seed)] for seed in numbers]
+    low, high = (
+        np.array([getattr(each, end) for each in allowed], dtype=np.int64) for end in ("start", "stop")
+    )
+    streams = keyed_streams("floor plan", depth, room, last=numbers)
+    walls = np.repeat(template.walls[None], len(numbers), 0)
+    waiting = np.arange(len(numbers))
+    for _ in range(MAX_DRAWS):
+        drawn = streams.integers(template.counts, waiting)
+        doors = template.options[np.arange(len(template.counts)), drawn]
+        found = _layout_buckets(depth, room, doors)
+        mine = (low[waiting] <= found) & (found < high[waiting])
+        walls[waiting[mine, None], doors[mine, :, 0], doors[mine, :, 1]] = False
+        waiting = waiting[~mine]
+        if not len(waiting):
+            return walls
+    raise ValueError(_too_few(depth, room, numbers[waiting[0]]))
+
+
+def _layout_buckets(depth: int, room: int, doors: np.ndarray) -> np.ndarray:
+    """(P,) int64, the `layout_bucket` of each of P plans with doors (P, D, 2)."""
+    whole, size = doors.astype("<i4").tobytes().hex(), 2 * doors[0].size * 4
+    return buckets("layout", depth, room, last=[whole[i * size : (i + 1) * size] for i in range(len(doors))])
+
+
+def _too_few(depth: int, room: int, seed: int) -> str:
+    return (
+        f"depth {depth} with room {room} has too few layouts: none of the {split_of(seed)} split came up"
+        f" for floor-plan seed {seed}; use a larger depth or room"
+    )

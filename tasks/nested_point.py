@@ -17,7 +17,8 @@ from tasks.episodes import draw_episode
 from tasks.floorplans import grid_side
 from tasks.observations import grid_to_walls, walls_to_grid
 from tasks.point_dynamics import RADIUS, check_point_actions, step_points
-from tasks.point_oracles import GOAL_RADIUS, at_goal, place_in_cells
+from tasks.point_oracles import GOAL_RADIUS, at_goal, place_in_cells, place_many_in_cells
+from tasks.together import draw_together, drawn_together
 
 
 class BatchedNestedPoint(BatchedWorld):
@@ -79,6 +80,14 @@ class BatchedNestedPoint(BatchedWorld):
         episode = draw_episode(rng, **self._world, split=self.split, tasks=self.tasks, **options)
         start, goal = place_in_cells(rng, np.array([episode.start, episode.goal]))
         return walls_to_grid(episode.plan.walls), start, goal, episode.plan.seed
+
+    def _draw_all(self, slots: np.ndarray, **options: Any) -> None:
+        if not drawn_together(self._world, options):
+            return super()._draw_all(slots, **options)
+        seeds, walls, start, goal = draw_together(self._streams, slots, self._world, self.split, self.tasks)
+        places = place_many_in_cells(self._streams, np.stack([start, goal], 1), slots)
+        self._floor[slots], self._plan_seed[slots] = walls_to_grid(walls), seeds
+        self._agent[slots], self._goal[slots] = places.swapaxes(0, 1)
 
     def _begin(self, slots: np.ndarray) -> None:
         self._walls[slots] = grid_to_walls(self._floor[slots])

@@ -18,6 +18,7 @@ import numpy as np
 
 from tasks.breadth_first import UNREACHABLE, breadth_first
 from tasks.point_dynamics import RADIUS, SPEED, step_points
+from tasks.streams import Streams
 
 GOAL_RADIUS = 0.5
 """The goal is reached when both coordinates are within this of the goal's, in cells."""
@@ -39,6 +40,18 @@ def place_in_cells(rng: np.random.Generator, cells: np.ndarray) -> np.ndarray:
     """A random lattice point in each of the free cells (N, 2 or more): (N, 2) float32."""
     steps = rng.integers(-1, 2, (len(cells), 2))
     return (cells[:, :2] + 0.5 + steps * UNIT).astype(np.float32)
+
+
+def place_many_in_cells(streams: Streams, cells: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """`place_in_cells` of the cells (R, N, 2 or more) of every row: (R, N, 2) float32.
+
+    Args:
+        streams: what is drawn from.
+        cells: free ones.
+        rows: (R,) of the streams; None: all.
+    """
+    steps = streams.integers(np.full((1, 2 * cells.shape[1]), 3), rows).reshape(*cells.shape[:2], 2) - 1
+    return (cells[..., :2] + 0.5 + steps * UNIT).astype(np.float32)
 
 
 def lattice_distances(walls: np.ndarray, goal: np.ndarray) -> np.ndarray:

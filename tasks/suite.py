@@ -23,11 +23,13 @@ from tasks.locks import locked_floors
 from tasks.minigrid_suite import floors, layout_seeds, minigrid_spec, sample_layout_episodes, stock_spec
 from tasks.named import Registration
 from tasks.nested_point import BatchedNestedPoint
-from tasks.observations import ACTIONS, grid_to_barriers, grid_to_lava, grid_to_walls, walls_to_grid
+from tasks.observations import ACTIONS, grid_to_barriers, walls_to_grid
 from tasks.oracles import arrival
-from tasks.point_oracles import least_steps, place_in_cells
+from tasks.pairs import draw_pairs
+from tasks.point_oracles import least_steps, place_many_in_cells
 from tasks.randomness import keyed_generator, spread
 from tasks.specs import TaskSpec
+from tasks.streams import keyed_streams
 
 FIXED_PLAN_SEED = 7
 """Floor-plan seed of the task with one plan for ever."""
@@ -225,43 +227,54 @@ def sample_episodes(
     if spec.family == "minigrid":
         return sample_layout_episodes(spec, split, tasks, episodes, seed)
     key = ("episodes", spec.drawn_as, split, tasks, int(seed))
-    ends = None if spec.fixed_plan is None else _fixed_ends(spec, split, tasks, episodes, key)
     plan_seed = plan_seeds(task_id, split, episodes, *key)
-    grid = np.empty((episodes, spec.width, spec.height, 3), dtype=np.uint8)
-    start, goal = np.zeros((2, episodes, 3 + spec.doors + spec.keys), dtype=np.int64)
-    for i in range(episodes):
-        rng = keyed_generator(*key, i)
-        given: dict[str, Any] = {}
-        if ends is not None:
-            given = {
-                name: (*cell, int(rng.integers(4))) for name, cell in zip(("start", "goal"), ends[i].tolist())
-            }
+    if spec.keys or spec.lava:
+        return _one_by_one(spec, split, tasks, plan_seed, key)
+    grid, walls = floor_plans(task_id, plan_seed)
+    streams = keyed_streams(*key, last=range(episodes))
+    if spec.fixed_plan is None:
+        start, goal = draw_pairs(streams, walls, tasks)
+    else:
+        ends, headings = _fixed_ends(spec, split, tasks, episodes, key), streams.integers(np.full((1, 2), 4))
+        start, goal = np.concatenate([ends, headings[..., None]], -1).swapaxes(0, 1)
+    if not spec.continuous:
+        return EpisodeBatch(plan_seed, grid, start, goal, _ways)
+    places = keyed_streams(*key, last=range(episodes), after=("places",))
+    first, last = place_many_in_cells(places, np.stack([start, goal], 1)).swapaxes(0, 1)
+    return EpisodeBatch(plan_seed, grid, first, last, _ways)
+
+
+def _ways(episodes: EpisodeBatch) -> np.ndarray:
+    """Steps (E,) of shortest ways where no door is in them."""
+    if episodes.continuous:
+        return least_steps(episodes.walls, episodes.start, episodes.goal)
+    return arrival(episodes.walls, episodes.start, episodes.goal)[0]
+
+
+def _one_by_one(
+    spec: TaskSpec, split: str, tasks: str, plan_seed: np.ndarray, key: tuple[str | int, ...]
+) -> EpisodeBatch:
+    """Episodes with locked doors or lava, whose draws are searches of their own."""
+    grid = np.empty((len(plan_seed), spec.width, spec.height, 3), dtype=np.uint8)
+    start, goal = np.zeros((2, len(plan_seed), 3 + spec.doors + spec.keys), dtype=np.int64)
+    for i, floor in enumerate(plan_seed.tolist()):
         episode = draw_episode(
-            rng,
+            keyed_generator(*key, i),
             depth=spec.depth,
             room=spec.room,
             split=split,
             tasks=tasks,
-            fixed_plan=spec.fixed_plan,
-            plan_seed=int(plan_seed[i]),
+            plan_seed=floor,
             lava=spec.lava,
             step_budget=spec.step_budget,
             keys=spec.keys,
-            layout=spec.layout,
-            **given,
         )
         grid[i], start[i], goal[i, :3] = episode.grid, episode.start_agent, episode.goal
-    if spec.keys:
-        steps, arrived = key_arrival(grid_to_barriers(grid, spec.doors, spec.keys), start, goal)
-        goal[:, 3:] = arrived[:, 3:]
-        return EpisodeBatch(plan_seed, grid, start, goal, steps)
-    walls = grid_to_walls(grid) | grid_to_lava(grid)
-    if spec.continuous:
-        cells = np.stack([start, goal], 1)
-        places = [place_in_cells(keyed_generator(*key, i, "places"), cells[i]) for i in range(episodes)]
-        first, last = np.stack(places, 1)
-        return EpisodeBatch(plan_seed, grid, first, last, least_steps(walls, first, last))
-    return EpisodeBatch(plan_seed, grid, start, goal, arrival(walls, start, goal)[0])
+    if not spec.keys:
+        return EpisodeBatch(plan_seed, grid, start, goal, _ways)
+    steps, arrived = key_arrival(grid_to_barriers(grid, spec.doors, spec.keys), start, goal)
+    goal[:, 3:] = arrived[:, 3:]
+    return EpisodeBatch(plan_seed, grid, start, goal, steps)
 
 
 def _fixed_ends(
