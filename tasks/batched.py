@@ -29,6 +29,7 @@ from tasks.observations import (
     IN_HAND,
     KEY_CELL,
     RED,
+    cell_items,
     compose_image,
     grid_to_barriers,
     grid_to_lava,
@@ -38,6 +39,8 @@ from tasks.observations import (
 )
 from tasks.together import draw_together, drawn_together
 from tasks.views import partial_views
+
+_AGENT_ITEMS = cell_items(np.array([(AGENT, RED, heading) for heading in range(4)], dtype=np.uint8))
 
 __all__ = ["BatchedGridWorld", "BatchedMiniGrid", "BatchedNestedRooms", "step_agents"]
 
@@ -82,6 +85,9 @@ class BatchedGridWorld(BatchedWorld):
         self._image = self._floor.copy()
         self._barriers = grid_to_barriers(self._floor, doors, keys)
         self._lava = grid_to_lava(self._floor)
+        self._deadly = False
+        self._first = self._rows * size[0] * size[1]  # the first cell of each episode, all cells counted through
+        self._grid_cells, self._image_cells = cell_items(self._grid), cell_items(self._image)
 
     @property
     def walls(self) -> np.ndarray:
@@ -97,6 +103,7 @@ class BatchedGridWorld(BatchedWorld):
         floor, agent = self._floor[slots], self._agent[slots]
         self._barriers[slots] = grid_to_barriers(floor, self.doors, self.keys)
         self._lava[slots] = grid_to_lava(floor)
+        self._deadly = bool(self._lava.any())
         self._image[slots] = compose_image(floor, agent)
         self._grid[slots] = world_grid(floor, agent)
 
@@ -104,8 +111,8 @@ class BatchedGridWorld(BatchedWorld):
         return step_agents(self._barriers, self._agent, check_actions(actions))
 
     def _show(self, before: np.ndarray) -> None:
-        x, y, after = before[:, 0], before[:, 1], self._agent
-        self._image[self._rows, x, y] = self._grid[self._rows, x, y]
+        after, left = self._agent, self._cells(before)
+        self._image_cells[left] = self._grid_cells.take(left)
         if self.doors and (changed := (after[:, 3:] != before[:, 3:]).any(-1)).any():
             rows = np.flatnonzero(changed)
             ahead_x, ahead_y = (before[rows, :2] + HEADINGS[before[rows, 2]]).T
@@ -115,15 +122,17 @@ class BatchedGridWorld(BatchedWorld):
             shown[door, 2] = after[rows[door], what[door] - FIRST_DOOR + 3]
             shown[~door] = EMPTY_CELL  # where the key lay
             self._grid[rows, ahead_x, ahead_y] = self._image[rows, ahead_x, ahead_y] = shown
-        drawn = np.empty((self.num_envs, 3), dtype=np.uint8)
-        drawn[:, 0], drawn[:, 1], drawn[:, 2] = AGENT, RED, after[:, 2]
-        self._image[self._rows, after[:, 0], after[:, 1]] = drawn
+        self._image_cells[self._cells(after)] = _AGENT_ITEMS.take(after[:, 2])
+
+    def _cells(self, agent: np.ndarray) -> np.ndarray:
+        """Which of all cells (E,) agents are on."""
+        return self._first + agent[:, 0] * self._floor.shape[2] + agent[:, 1]
 
     def _arrived(self) -> np.ndarray:
         return (self._agent[:, 0] == self._goal[:, 0]) & (self._agent[:, 1] == self._goal[:, 1])
 
     def _lost(self) -> np.ndarray:
-        return self._lava[self._rows, self._agent[:, 0], self._agent[:, 1]]
+        return self._lava.reshape(-1).take(self._cells(self._agent)) if self._deadly else super()._lost()
 
     def _goal_observation(self, slots: np.ndarray) -> np.ndarray:
         return self._goal[slots] if self.view else super()._goal_observation(slots)

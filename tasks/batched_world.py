@@ -225,7 +225,7 @@ class BatchedWorld(VectorEnv, ABC):
         running = ~(self._terminated | self._truncated)
         before, after = self._agent, self._advance(actions)
         if not running.all():
-            after[~running] = before[~running]
+            np.copyto(after, before, where=~running[:, None])
         self._steps += running
         self._agent = after
         self._show(before)

@@ -93,6 +93,9 @@ def _in_front(agent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _look_up(walls: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if walls.ndim == 2:
         return walls[x, y]
+    if x.shape == walls.shape[:1] and walls.flags.c_contiguous:  # one plan each, the common case
+        _, width, height = walls.shape
+        return walls.reshape(-1).take((np.arange(len(x)) * width + x) * height + y)
     rows = np.ogrid[tuple(slice(n) for n in x.shape)]
     return np.broadcast_to(walls, (*x.shape, *walls.shape[-2:]))[(*rows, x, y)]
 

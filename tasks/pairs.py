@@ -31,26 +31,41 @@ def draw_pairs(
         ValueError: walls that allow no pair.
     """
     count, side, _ = walls.shape
-    free, at, cells = ~walls.reshape(count, -1), np.arange(count), np.arange(side**2)
+    free, cells = ~walls.reshape(count, -1), np.arange(side**2)
     if tasks == "far":
         where = quadrants(side, np.stack(np.divmod(cells, side), -1))
-        opposite = np.where(where >= 0, 3 - where, 4)
-        members = np.stack([*((free & (where == each)).sum(1) for each in range(4)), np.zeros(count, int)], 1)
-        goals = free * members[:, opposite]
+        # As products of matrices, exact far beyond the numbers there are: free cells of each quadrant, and of these
+        # the goals of each cell, which are those of the quadrant opposite.
+        inside = (where[:, None] == np.arange(4)).astype(float)
+        goals = free * (free.astype(float) @ inside @ inside[:, ::-1].T)
     else:
-        goals = free * (free.sum(1)[:, None] - 1)
-    until = goals.cumsum(1)
-    if not until[:, -1].all():
+        goals = free * (np.count_nonzero(free, axis=1) - 1.0)[:, None]
+    pairs = goals.sum(1).astype(np.int64)
+    if not pairs.all():
         raise ValueError(no_pair(tasks))
-    drawn = streams.integers(np.stack([until[:, -1], *np.full((2, count), 4)], 1), rows)
-    first = (until <= drawn[:, :1]).sum(1)
-    left = drawn[:, 0] - until[at, first] + goals[at, first]
-    fits = free & (where == opposite[first, None] if tasks == "far" else cells != first[:, None])
-    second = (fits.cumsum(1) <= left[:, None]).sum(1)
-    start, goal = (
-        np.stack([*np.divmod(cell, side), drawn[:, i]], 1) for i, cell in ((1, first), (2, second))
-    )
-    return start, goal
+    drawn = streams.integers(np.stack([pairs, *np.full((2, count), 4)], 1), rows)
+    first, left = _numbered(goals.reshape(walls.shape), drawn[:, 0])
+    begun = first[:, 0] * side + first[:, 1]
+    fits = free & (where == 3 - where[begun, None] if tasks == "far" else cells != begun[:, None])
+    second, _ = _numbered(fits.reshape(walls.shape).astype(float), left)
+    return np.concatenate([first, drawn[:, 1:2]], 1), np.concatenate([second, drawn[:, 2:]], 1)
+
+
+def _numbered(weights: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cells (R, 2) that hold these numbers (R,), where each cell holds as many as its weight (R, W, H) says.
+
+    Returns:
+        the cells, and how many numbers (R,) of a cell's own are below the one that it was looked up for.
+    """
+    rows = np.arange(len(weights))
+    found, line = [], weights @ np.ones(weights.shape[2])
+    for _ in range(2):  # in which column, and in which cell of it
+        until = line.cumsum(1)
+        at = (until <= number[:, None]).sum(1)
+        number = number - (until[rows, at] - line[rows, at]).astype(np.int64)
+        found.append(at)
+        line = weights[rows, at]
+    return np.stack(found, 1), number
 
 
 def draw_fixed_pairs(
