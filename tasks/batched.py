@@ -17,6 +17,7 @@ from tasks.batched_world import BatchedWorld, Observation
 from tasks.dynamics import check_actions, step_agents
 from tasks.episodes import draw_episode
 from tasks.floorplans import grid_side, split_seeds
+from tasks.frames import Frames
 from tasks.layouts import check_layout
 from tasks.minigrid_suite import KINDS, MAX_MISSES, draw_ends, minigrid_spec, owned, why_none_is_owned
 from tasks.observations import (
@@ -37,6 +38,7 @@ from tasks.observations import (
     walls_to_grid,
     world_grid,
 )
+from tasks.rendering import TILE
 from tasks.together import draw_together, drawn_together
 from tasks.views import partial_views
 
@@ -86,7 +88,10 @@ class BatchedGridWorld(BatchedWorld):
         self._barriers = grid_to_barriers(self._floor, doors, keys)
         self._lava = grid_to_lava(self._floor)
         self._deadly = False
-        self._first = self._rows * size[0] * size[1]  # the first cell of each episode, all cells counted through
+        self._pictures: Frames | None = None
+        self._first = (
+            self._rows * size[0] * size[1]
+        )  # the first cell of each episode, all cells counted through
         self._grid_cells, self._image_cells = cell_items(self._grid), cell_items(self._image)
 
     @property
@@ -98,6 +103,16 @@ class BatchedGridWorld(BatchedWorld):
     def barriers(self) -> np.ndarray:
         """(E, W, H) what :func:`tasks.dynamics.step_agents` takes, a copy."""
         return self._barriers.copy()
+
+    def frames(self, tile: int = TILE) -> np.ndarray:
+        """Those of :func:`tasks.rendering.render_frames`; only what has changed since the last call is drawn.
+
+        Args, returns and raises: see :class:`tasks.batched_world.BatchedWorld`.
+        """
+        if self._pictures is None or self._pictures.tile != tile:
+            self._pictures = Frames(tile)
+        shown = self._pictures.draw(self._grid, self._agent[:, :3])
+        return shown.copy() if self.copy else shown
 
     def _begin(self, slots: np.ndarray) -> None:
         floor, agent = self._floor[slots], self._agent[slots]

@@ -16,6 +16,7 @@ from tasks.episode_batches import EpisodeBatch
 from tasks.episodes import check_tasks, reset_options
 from tasks.floorplans import split_seeds
 from tasks.observations import compose_image
+from tasks.rendering import TILE
 from tasks.streams import Streams
 
 Observation = dict[str, np.ndarray]
@@ -30,7 +31,7 @@ class BatchedWorld(VectorEnv, ABC):
     and its terminated / truncated flags stay as they were until it is reset through
     ``options["reset_mask"]``.
 
-    A subclass sets the class attributes and has the four methods that are empty here.
+    A subclass sets the class attributes and has the methods that are empty here.
 
     Args:
         num_envs: E.
@@ -133,6 +134,21 @@ class BatchedWorld(VectorEnv, ABC):
     @abstractmethod
     def _observation(self) -> Observation:
         """What is observed now."""
+
+    @abstractmethod
+    def frames(self, tile: int = TILE) -> np.ndarray:
+        """Pictures of all episodes as they are now, of the whole world also where only a view is observed.
+
+        Args:
+            tile: pixels a side of one cell.
+
+        Returns:
+            (E, H * tile, W * tile, 3) uint8; without ``copy`` they may be the environment's own memory, valid until the
+            next call, as observations are.
+
+        Raises:
+            ValueError: no pixels.
+        """
 
     def _show(self, before: np.ndarray) -> None:
         """Called after agents have moved from ``before`` (E, A)."""

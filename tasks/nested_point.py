@@ -18,6 +18,8 @@ from tasks.floorplans import grid_side
 from tasks.observations import grid_to_walls, walls_to_grid
 from tasks.point_dynamics import RADIUS, check_point_actions, step_points
 from tasks.point_oracles import GOAL_RADIUS, at_goal, place_in_cells, place_many_in_cells
+from tasks.point_pictures import draw_points
+from tasks.rendering import TILE
 from tasks.together import draw_together, drawn_together
 
 
@@ -88,6 +90,13 @@ class BatchedNestedPoint(BatchedWorld):
         places = place_many_in_cells(self._streams, np.stack([start, goal], 1), slots)
         self._floor[slots], self._plan_seed[slots] = walls_to_grid(walls), seeds
         self._agent[slots], self._goal[slots] = places.swapaxes(0, 1)
+
+    def frames(self, tile: int = TILE) -> np.ndarray:
+        """Those of :func:`tasks.point_pictures.draw_points`.
+
+        Args, returns and raises: see :class:`tasks.batched_world.BatchedWorld`.
+        """
+        return draw_points(self._floor, self._agent, tile)
 
     def _begin(self, slots: np.ndarray) -> None:
         self._walls[slots] = grid_to_walls(self._floor[slots])

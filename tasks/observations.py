@@ -151,12 +151,7 @@ def compose_image(grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
     width, height = grid.shape[-3:-1]
     image = np.array(np.broadcast_to(grid, (*lead, width, height, 3)), dtype=np.uint8, order="C")
     place = np.broadcast_to(agent, (*lead, agent.shape[-1])).reshape(-1, agent.shape[-1]).astype(np.int64)
-    outside = (place[:, :3] < 0) | (place[:, :3] >= np.array([width, height, 4]))
-    if outside.any():
-        x, y, heading = place[outside.any(-1)][0, :3]
-        raise ValueError(
-            f"agent (x={x}, y={y}, heading={heading}) lies outside a {width}x{height} grid with headings 0..3"
-        )
+    check_inside(place, width, height)
     flat = image.reshape(-1, width, height, 3)
     _draw_states(flat, place[:, 3:])
     rows = np.arange(len(place))
@@ -164,6 +159,18 @@ def compose_image(grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
     flat[rows, place[:, 0], place[:, 1], 1] = RED
     flat[rows, place[:, 0], place[:, 1], 2] = place[:, 2]
     return image
+
+
+def check_inside(agent: np.ndarray, width: int, height: int) -> None:
+    """ValueError unless agents (N, 3 or more) are in a grid of this size and have headings."""
+    if agent.shape[-1] < 3:
+        raise ValueError(f"agent has shape {agent.shape}; pass (N, 3) with x, y, heading")
+    outside = (agent[:, :3] < 0) | (agent[:, :3] >= np.array([width, height, 4]))
+    if outside.any():
+        x, y, heading = agent[outside.any(-1)][0, :3]
+        raise ValueError(
+            f"agent (x={x}, y={y}, heading={heading}) lies outside a {width}x{height} grid with headings 0..3"
+        )
 
 
 def world_grid(floor: np.ndarray, agent: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import functools
 
 import numpy as np
 
-from tasks.observations import AGENT, compose_image, world_grid
+from tasks.observations import AGENT, check_inside, world_grid
 
 TILE = 8
 """Pixels a side of one cell, as in MiniGrid's own wrapper."""
@@ -41,29 +41,95 @@ def render_frames(grid: np.ndarray, agent: np.ndarray, tile: int = TILE) -> np.n
     grid, agent = np.asarray(grid), np.asarray(agent)
     if grid.ndim != 4 or agent.ndim != 2 or len(grid) != len(agent):
         raise ValueError(f"grids {grid.shape} and agents {agent.shape}; pass (E, W, H, 3) and (E, 3 + M)")
-    if tile < 1:
-        raise ValueError(f"tile is {tile}; give the pixels a side of one cell")
-    compose_image(grid, agent)  # for its checks
-    if (grid >= np.array(SYMBOLS)).any() or (grid[..., 0] == AGENT).any():
-        wrong = np.argwhere((grid >= np.array(SYMBOLS)).any(-1) | (grid[..., 0] == AGENT))[0]
+    check_inside(agent, *grid.shape[1:3])
+    code = tile_codes(world_grid(grid, agent) if agent.shape[1] > 3 else grid)
+    code[np.arange(len(code)), agent[:, 0], agent[:, 1]] += with_agent(agent)
+    return tiles_of(tile).frames(code)
+
+
+def tile_codes(grid: np.ndarray) -> np.ndarray:
+    """Which of `Tiles` each cell of grids (E, W, H, 3) shows, (E, W, H) int16.
+
+    Raises:
+        ValueError: symbols that MiniGrid does not have, or an agent in a grid.
+    """
+    things, colours, states = (grid[..., channel] for channel in range(3))
+    wrong = (things >= AGENT) | (colours >= SYMBOLS[1]) | (states >= SYMBOLS[2])
+    if wrong.any():
+        row, x, y = np.argwhere(wrong)[0]
         raise ValueError(
-            f"the grid holds {grid[tuple(wrong)].tolist()} at {wrong[1:].tolist()}; pass MiniGrid's symbols, without"
-            " the agent"
+            f"the grid holds {grid[row, x, y].tolist()} at {[int(x), int(y)]}; pass MiniGrid's symbols, without the"
+            " agent"
         )
-    shown = world_grid(grid, agent).astype(np.int64)
-    code = np.ravel_multi_index(tuple(np.moveaxis(shown, -1, 0)), SYMBOLS) * VIEWS
-    code[np.arange(len(grid)), agent[:, 0], agent[:, 1]] += 1 + agent[:, 2]
-    tiles = np.zeros((int(np.prod(SYMBOLS)) * VIEWS, tile, tile, 3), dtype=np.uint8)
-    used = np.unique(code)
-    tiles[used] = [_tile(int(each), tile) for each in used]
-    episodes, width, height = code.shape
-    frames = tiles[code].transpose(
-        0, 2, 3, 1, 4, 5
-    )  # rows of pixels are y, and tiles are drawn that way round
-    return frames.reshape(episodes, height * tile, width * tile, 3)
+    code = things.astype(np.int16)
+    for numbers, values in ((SYMBOLS[1], colours), (SYMBOLS[2], states)):
+        code *= numbers
+        code += values
+    code *= VIEWS
+    return code
 
 
-@functools.lru_cache(maxsize=4096)
+def with_agent(agent: np.ndarray) -> np.ndarray:
+    """What agents (E, 3 or more) add to the codes of the cells that they stand on, (E,) int16."""
+    return (1 + agent[:, 2]).astype(np.int16)
+
+
+class Tiles:
+    """What every symbol looks like, drawn when it first occurs.
+
+    Args:
+        tile: pixels a side.
+
+    Raises:
+        ValueError: no pixels.
+    """
+
+    def __init__(self, tile: int) -> None:
+        if tile < 1:
+            raise ValueError(f"tile is {tile}; give the pixels a side of one cell")
+        self.tile = tile
+        count = int(np.prod(SYMBOLS)) * VIEWS
+        self._pixels = np.zeros((count, tile, tile, 3), dtype=np.uint8)
+        self._rows = pixel_rows(self._pixels, tile).reshape(-1, tile)
+        self._drawn = np.zeros(count, dtype=bool)
+
+    def rows(self, code: np.ndarray) -> np.ndarray:
+        """The rows of pixels (N, tile) of tiles (N,), each row one item as in `pixel_rows`."""
+        self._draw(code)
+        return self._rows.take(code, axis=0)
+
+    def frames(self, code: np.ndarray) -> np.ndarray:
+        """Frames (E, H * tile, W * tile, 3) uint8 of codes (E, W, H)."""
+        self._draw(code)
+        episodes, width, height = code.shape
+        # Rows of pixels are y, and tiles are drawn that way round.
+        first = code.swapaxes(1, 2).astype(np.int64)[:, :, None] * self.tile
+        rows = self._rows.reshape(-1).take(first + np.arange(self.tile)[:, None])
+        return rows.view(np.uint8).reshape(episodes, height * self.tile, width * self.tile, 3)
+
+    def _draw(self, code: np.ndarray) -> None:
+        drawn = self._drawn.take(code)
+        if drawn.all():
+            return
+        for each in np.unique(code[~drawn]):
+            self._pixels[each], self._drawn[each] = _tile(int(each), self.tile), True
+
+
+@functools.lru_cache(maxsize=8)
+def tiles_of(tile: int) -> Tiles:
+    """`Tiles` of this size, shared.
+
+    Raises:
+        ValueError: no pixels.
+    """
+    return Tiles(tile)
+
+
+def pixel_rows(pictures: np.ndarray, tile: int) -> np.ndarray:
+    """Contiguous pictures as a flat array of their own memory, one item for each row of pixels in a tile."""
+    return pictures.reshape(-1, 3 * tile).view(f"V{3 * tile}")[:, 0]
+
+
 def _tile(code: int, tile: int) -> np.ndarray:
     """(tile, tile, 3) uint8 of one symbol and view, as MiniGrid draws it."""
     from minigrid.core.grid import Grid

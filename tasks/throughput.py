@@ -13,7 +13,7 @@ import numpy as np
 
 from tasks.observations import ACTIONS
 from tasks.randomness import keyed_generator
-from tasks.rendering import TILE, render_frames
+from tasks.rendering import TILE
 from tasks.suite import make_batched, sample_episodes, task_spec
 from tasks.trajectories import TrajectoryStore
 
@@ -81,7 +81,7 @@ def batched_steps(
         for action in actions:
             env.step(action)
             if seen != "symbols":
-                render_frames(episodes.grid, env.agent, TILE)
+                env.frames(TILE)
         spent += time.process_time() - begin
         steps += spec.step_budget * num_envs
     return steps / spent

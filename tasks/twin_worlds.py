@@ -19,16 +19,13 @@ from tasks.gymnasium_world import check_prefixes, checked_actions
 from tasks.minigrid_goals import HEADING
 from tasks.minigrid_suite import draw_ends
 from tasks.named import has_twin as is_unchanged
-from tasks.observations import compose_image, grid_to_walls
-from tasks.point_dynamics import RADIUS
+from tasks.observations import compose_image
+from tasks.point_pictures import draw_points
 from tasks.randomness import keyed_generator
 from tasks.rendering import SYMBOLS, TILE, render_frames
 from tasks.specs import TaskSpec
 from tasks.suite import list_tasks, make_batched, sample_episodes, task_spec
 from tasks.worlds import Actions, Observation, Sense, Step, TaskBatch, WorldSpec, check_start
-
-WALL_GREY, BODY_RED = (100, 100, 100), (255, 0, 0)
-"""Colours of a point's picture; floor is black."""
 
 _TAKEN = ("tile", "split", "tasks")
 
@@ -125,7 +122,7 @@ class TwinWorld:
 
     def __init__(self, spec: WorldSpec) -> None:
         self.spec, self._task = spec, task_spec(spec.id)
-        tile = spec.arguments.get("tile", TILE)
+        self._tile = tile = spec.arguments.get("tile", TILE)
         self._draw: Callable[[np.ndarray, np.ndarray], np.ndarray] = compose_image
         if spec.observe == "image":
             draw = draw_points if self._task.continuous else render_frames
@@ -153,7 +150,7 @@ class TwinWorld:
         self._given, self._episodes = tasks, episodes
         self._agent = self._world.agent
         self._succeeded, self._terminated, self._truncated = np.zeros((3, len(tasks)), dtype=bool)
-        self._last = self._shown(seen)
+        self._last = self._shown(seen).copy()
         check_start(self.spec.id, {"image": self._last}, tasks)
         return {"image": self._last.copy()}
 
@@ -198,10 +195,11 @@ class TwinWorld:
         return make_batched(self._task, count, step_budget=step_budget, copy=False)
 
     def _shown(self, seen: Observation) -> np.ndarray:
+        """What is observed now, valid until the next step."""
         assert self._world is not None
         if self.spec.observe == "symbols":
-            return seen["image"].copy()
-        return self._draw(self._episodes.grid, self._world.agent)
+            return seen["image"]
+        return self._world.frames(self._tile)
 
     def _walked(self, episodes: EpisodeBatch, tasks: TaskBatch) -> np.ndarray:
         """Agents (E, A) after the prefixes."""
@@ -239,30 +237,3 @@ def drawn_episodes(task: TaskSpec, seeds: np.ndarray, arguments: Mapping[str, An
     return EpisodeBatch(
         info["plan_seed"], world.floor, world.agent, world.goal, np.zeros(len(seeds), dtype=np.int64)
     )
-
-
-def draw_points(floor: np.ndarray, agent: np.ndarray, tile: int = TILE) -> np.ndarray:
-    """Pictures of floor plans (E, W, H, 3) and points (E, 2), (E, H * tile, W * tile, 3) uint8.
-
-    Each pixel is mixed from floor and body by the share of it that the body covers, so that places closer together than
-    a pixel look different.
-    """
-    walls = grid_to_walls(floor).swapaxes(1, 2)
-    cells = np.array([(0, 0, 0), WALL_GREY], dtype=np.uint8)[walls.astype(np.intp)]
-    picture = np.repeat(np.repeat(cells, tile, 1), tile, 2)
-    columns, across = _covered(agent[:, 0], picture.shape[2], tile)
-    rows, down = _covered(agent[:, 1], picture.shape[1], tile)
-    around = np.arange(len(picture))[:, None, None], rows[:, :, None], columns[:, None, :]
-    under = picture[around].astype(np.float64)
-    share = (down[:, :, None] * across[:, None, :])[..., None]
-    picture[around] = np.rint(under + share * (np.array(BODY_RED) - under)).astype(np.uint8)
-    return picture
-
-
-def _covered(places: np.ndarray, pixels: int, tile: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels (E, K) of a row that bodies at places (E,), in cells, may touch, and the share they cover of each."""
-    low, high = ((places.astype(np.float64) + side * RADIUS)[:, None] * tile for side in (-1, 1))
-    touched = int(np.ceil(2 * RADIUS * tile)) + 1
-    first = np.clip(np.floor(low).astype(np.int64), 0, max(pixels - touched, 0))
-    edges = first + np.arange(min(touched, pixels))
-    return edges, np.clip(np.minimum(high, edges + 1) - np.maximum(low, edges), 0, 1)

@@ -45,7 +45,8 @@ def test_windows_are_counted_in_transitions(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.slow
 def test_the_twin_and_the_windows_are_as_fast_as_promised(tmp_path: Path) -> None:
-    own = throughput.minigrid_steps("hjepa/NestedRooms-d3-v0")
-    assert throughput.batched_steps("hjepa/NestedRooms-d3-v0", ahead=True) >= 300 * own
+    for seen, count in (("symbols", 1024), ("RGB", 64)):
+        own = throughput.minigrid_steps("hjepa/NestedRooms-d3-v0", seen=seen)
+        assert throughput.batched_steps("hjepa/NestedRooms-d3-v0", count, seen=seen) >= 300 * own
     store = collect("hjepa/NestedRooms-d3-v0", tmp_path / "store", 2500, 4, 100, 0)
     assert throughput.window_transitions(store) > 5_000_000

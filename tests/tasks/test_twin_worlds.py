@@ -12,7 +12,8 @@ from tasks.gymnasium_world import draw_actions
 from tasks.key_oracles import key_actions, key_distances
 from tasks.observations import FORWARD, TOGGLE
 from tasks.oracles import distances
-from tasks.twin_worlds import draw_points, has_twin
+from tasks.point_pictures import draw_points
+from tasks.twin_worlds import has_twin
 from tasks.worlds import World
 
 # Layouts have tests of their own.
