@@ -39,7 +39,7 @@ _AHEAD_X, _AHEAD_Y = np.ascontiguousarray(HEADINGS[:, 0]), np.ascontiguousarray(
 def check_actions(action: np.ndarray) -> np.ndarray:
     """``action`` as an integer array; ValueError unless every entry is one of MiniGrid's 0..6."""
     action = np.asarray(action)
-    if not np.issubdtype(action.dtype, np.integer):
+    if action.dtype.kind not in "iu":
         raise ValueError(f"actions have dtype {action.dtype}; pass integers 0..{len(ACTIONS) - 1}")
     if action.size and (action.min() < 0 or action.max() >= len(ACTIONS)):
         wrong = action[(action < 0) | (action >= len(ACTIONS))].flat[0]
@@ -69,8 +69,12 @@ def step_agents(walls: np.ndarray, agent: np.ndarray, action: np.ndarray) -> np.
         (..., 3 + M + K) int64, a new array.
     """
     agent, action = np.asarray(agent), np.asarray(action)
-    lead = np.broadcast_shapes(walls.shape[:-2], agent.shape[:-1], action.shape)
-    agent = np.broadcast_to(agent, (*lead, agent.shape[-1]))
+    lead = action.shape
+    if (
+        not walls.shape[:-2] == agent.shape[:-1] == lead
+    ):  # nothing to broadcast where each agent has its own plan
+        lead = np.broadcast_shapes(walls.shape[:-2], agent.shape[:-1], action.shape)
+        agent = np.broadcast_to(agent, (*lead, agent.shape[-1]))
     x, y, heading = agent[..., 0], agent[..., 1], agent[..., 2]
     ahead_x, ahead_y = _in_front(agent)
     blocked = _look_up(walls, ahead_x, ahead_y)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tasks.randomness import bucket, buckets, keyed_generator
+from tasks.randomness import BUCKETS, bucket, buckets, keyed_generator
 from tasks.streams import keyed_streams
 
 SPLITS: dict[str, range] = {
@@ -219,13 +219,8 @@ def plan_walls(seeds: np.ndarray, depth: int, room: int) -> np.ndarray:
     Raises:
         ValueError: what `floor_plan` refuses.
     """
-    if not len(seeds):
-        return np.empty((0, *_template(depth, room).walls.shape), dtype=bool)
     numbers, template = [operator.index(seed) for seed in np.asarray(seeds).tolist()], _template(depth, room)
-    allowed = [SPLIT_BUCKETS[split_of(seed)] for seed in numbers]
-    low, high = (
-        np.array([getattr(each, end) for each in allowed], dtype=np.int64) for end in ("start", "stop")
-    )
+    owned = _owned_buckets(numbers)
     streams = keyed_streams("floor plan", depth, room, last=numbers)
     walls = np.repeat(template.walls[None], len(numbers), 0)
     waiting = np.arange(len(numbers))
@@ -233,7 +228,7 @@ def plan_walls(seeds: np.ndarray, depth: int, room: int) -> np.ndarray:
         drawn = streams.integers(template.counts, waiting)
         doors = template.options[np.arange(len(template.counts)), drawn]
         found = _layout_buckets(depth, room, doors)
-        mine = (low[waiting] <= found) & (found < high[waiting])
+        mine = owned[waiting, found]
         walls[waiting[mine, None], doors[mine, :, 0], doors[mine, :, 1]] = False
         waiting = waiting[~mine]
         if not len(waiting):
@@ -241,9 +236,20 @@ def plan_walls(seeds: np.ndarray, depth: int, room: int) -> np.ndarray:
     raise ValueError(_too_few(depth, room, numbers[waiting[0]]))
 
 
+def _owned_buckets(seeds: list[int]) -> np.ndarray:
+    """(P, 10) bool, the hash buckets that are those of each seed's split."""
+    numbers, owned = np.array(seeds, dtype=np.int64), np.zeros((len(seeds), BUCKETS), dtype=bool)
+    for split, span in SPLITS.items():
+        mine = SPLIT_BUCKETS[split]
+        owned[(span.start <= numbers) & (numbers < span.stop), mine.start : mine.stop] = True
+    for seed in numbers[~owned.any(1)].tolist():
+        split_of(seed)  # refuses it
+    return owned
+
+
 def _layout_buckets(depth: int, room: int, doors: np.ndarray) -> np.ndarray:
     """(P,) int64, the `layout_bucket` of each of P plans with doors (P, D, 2)."""
-    whole, size = doors.astype("<i4").tobytes().hex(), 2 * doors[0].size * 4
+    whole, size = doors.astype("<i4").tobytes().hex(), 8 * doors.shape[1] * doors.shape[2]
     return buckets("layout", depth, room, last=[whole[i * size : (i + 1) * size] for i in range(len(doors))])
 
 
