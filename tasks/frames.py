@@ -21,7 +21,7 @@ class Frames:
     def __init__(self, tile: int = TILE) -> None:
         self._tiles, self.tile = tiles_of(tile), tile
         self._grid = np.empty((0, 0, 0, 3), dtype=np.uint8)
-        self._cells = np.empty(0, dtype=np.int64)  # where agents were drawn
+        self._cells: tuple[np.ndarray, ...] = ()  # where agents were drawn
 
     def draw(self, grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
         """What `tasks.rendering.render_frames` draws, in memory that the next call draws into, too.
@@ -38,23 +38,20 @@ class Frames:
         if grid.shape != self._grid.shape:
             self._grid, self._code = grid.copy(), tile_codes(grid)
             self._frames = self._tiles.frames(self._code)
-            self._rows = pixel_rows(self._frames, self.tile)
+            self._rows, self._down = pixel_rows(self._frames, self.tile), np.arange(self.tile) * width
         elif (grid != self._grid).any():
             code = tile_codes(grid)
-            self._paint(np.flatnonzero(code != self._code), code)
+            self._paint(np.nonzero(code != self._code), code)
             self._grid, self._code = grid.copy(), code
             self._paint(self._cells, code)
         else:
             self._paint(self._cells, self._code)
-        self._cells = (np.arange(count) * width + agent[:, 0]) * height + agent[:, 1]
+        self._cells = np.arange(count), agent[:, 0].copy(), agent[:, 1].copy()
         self._paint(self._cells, self._code, with_agent(agent))
         return self._frames
 
-    def _paint(self, cells: np.ndarray, code: np.ndarray, more: np.ndarray | int = 0) -> None:
-        """Draw cells (N,), counted through all episodes: what ``code`` says and ``more`` is added to."""
-        _, width, height = code.shape
-        column, y = np.divmod(cells, height)
-        row, x = np.divmod(column, width)
-        first = ((row * height + y) * self.tile) * width + x
-        at = first[:, None] + np.arange(self.tile) * width
-        self._rows[at] = self._tiles.rows(code.reshape(-1).take(cells) + more)
+    def _paint(self, cells: tuple[np.ndarray, ...], code: np.ndarray, more: np.ndarray | int = 0) -> None:
+        """Draw cells, given as episodes, x and y: what ``code`` (E, W, H) says and ``more`` is added to."""
+        (row, x, y), (_, width, height) = cells, code.shape
+        first = (row * height + y) * (self.tile * width) + x
+        self._rows[first[:, None] + self._down] = self._tiles.rows(code[cells] + more)

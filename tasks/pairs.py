@@ -57,15 +57,16 @@ def _numbered(weights: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.n
     Returns:
         the cells, and how many numbers (R,) of a cell's own are below the one that it was looked up for.
     """
-    rows = np.arange(len(weights))
-    found, line = [], weights @ np.ones(weights.shape[2])
-    for _ in range(2):  # in which column, and in which cell of it
-        until = line.cumsum(1)
-        at = (until <= number[:, None]).sum(1)
-        number = number - (until[rows, at] - line[rows, at]).astype(np.int64)
-        found.append(at)
-        line = weights[rows, at]
-    return np.stack(found, 1), number
+    x, left = _place(weights @ np.ones(weights.shape[2]), number)
+    y, left = _place(weights[np.arange(len(weights)), x], left)
+    return np.stack([x, y], 1), left
+
+
+def _place(weights: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`_numbered` in a row of places (R, N): which place (R,), and how many of its numbers (R,) are below."""
+    rows, until = np.arange(len(weights)), weights.cumsum(1)
+    at = (until <= number[:, None]).sum(1)
+    return at, number - (until[rows, at] - weights[rows, at]).astype(np.int64)
 
 
 def draw_fixed_pairs(

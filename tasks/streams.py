@@ -8,6 +8,7 @@ compare them row by row. What is rare, a number that Lemire's method rejects, is
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from tasks.wide_integers import Wide, add, multiply, wide
 _LOW = np.uint64(0xFFFFFFFF)
 _MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 """Of PCG64's steps."""
+_WHOLE = 1 << 128
 
 
 class Streams:
@@ -34,16 +36,15 @@ class Streams:
         self._inc: Wide = (inc_high << one | inc_low >> np.uint64(63), inc_low << one | one)
         self._state = _stepped(add(self._inc, (high, low)), self._inc)
         self._buffered = np.zeros(len(words), dtype=bool)
-        self._buffer = np.zeros(
-            len(words), dtype=np.uint64
-        )  # the upper half of a word whose lower one was used
+        # The upper half of a word whose lower one was used.
+        self._buffer = np.zeros(len(words), dtype=np.uint64)
 
     def __len__(self) -> int:
         return len(self._buffered)
 
     def seed(self, rows: np.ndarray, seeds: Sequence[int]) -> None:
         """Begin rows (R,) anew with these seeds, integers of at least 0 that may be of any size."""
-        small = all(seed < 1 << 128 for seed in seeds)
+        small = all(seed < _WHOLE for seed in seeds)
         fresh = Streams(_words_of(seeds) if small else np.zeros((len(seeds), 4)))
         for mine, theirs in zip(self._arrays(), fresh._arrays(), strict=True):
             mine[rows] = theirs
@@ -66,11 +67,8 @@ class Streams:
         bound, draws = high.astype(np.uint64), high.shape[1]
         states, words = self._words(rows, (draws + 1) // 2)
         halves = np.empty((len(rows), 2 * words.shape[1] + 1), dtype=np.uint64)
-        halves[:, 0], halves[:, 1::2], halves[:, 2::2] = (
-            self._buffer[rows],
-            words & _LOW,
-            words >> np.uint64(32),
-        )
+        halves[:, 0] = self._buffer[rows]
+        halves[:, 1::2], halves[:, 2::2] = words & _LOW, words >> np.uint64(32)
         begin = np.where(self._buffered[rows], 0, 1)
         product = np.where(self._buffered[rows, None], halves[:, :draws], halves[:, 1 : draws + 1]) * bound
         # numpy draws nothing where there is one possibility, and again where the remainder would favour some.
@@ -114,11 +112,8 @@ class Streams:
     def _words(self, rows: np.ndarray, count: int) -> tuple[Wide, np.ndarray]:
         """The next states, and the words (R, count) uint64 that PCG64 makes of them (XSL-RR)."""
         state, inc = ((part[0][rows, None], part[1][rows, None]) for part in (self._state, self._inc))
-        power, total = [_MULTIPLIER], [1]  # n steps are one: state * m^n + inc * (1 + m + ... + m^(n-1))
-        for _ in range(count - 1):
-            total.append(total[-1] + power[-1])
-            power.append(power[-1] * _MULTIPLIER)
-        high, low = add(multiply(state, wide(power)), multiply(inc, wide(total)))
+        powers, sums = _jumps(count)
+        high, low = add(multiply(state, powers), multiply(inc, sums))
         mixed, turn = high ^ low, high >> np.uint64(58)
         return (high, low), mixed >> turn | mixed << (-turn & np.uint64(63))
 
@@ -142,6 +137,16 @@ def _words_of(seeds: Sequence[int]) -> np.ndarray:
     """(N, 4) uint32 of integers below 2^128, lowest first."""
     data = b"".join(int(seed).to_bytes(16, "little") for seed in seeds)
     return np.frombuffer(data, dtype="<u4").reshape(-1, 4)
+
+
+@functools.lru_cache(maxsize=64)
+def _jumps(count: int) -> tuple[Wide, Wide]:
+    """What 1 to ``count`` steps multiply state and increment by: m^n, and 1 + m + ... + m^(n-1)."""
+    powers, sums = [_MULTIPLIER], [1]
+    for _ in range(count - 1):
+        sums.append((sums[-1] + powers[-1]) % _WHOLE)
+        powers.append(powers[-1] * _MULTIPLIER % _WHOLE)
+    return wide(powers), wide(sums)
 
 
 def _stepped(state: Wide, inc: Wide) -> Wide:
