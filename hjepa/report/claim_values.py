@@ -26,6 +26,7 @@ from hjepa.json_files import read_json
 from hjepa.report.bars import met, read_bar
 from hjepa.report.chosen import ANY, Array, Chosen, Record, choose
 from hjepa.report.claims import Claim, Placed
+from hjepa.report.measurements import number_at
 from hjepa.report.statements import Pages, Wrong, check
 
 
@@ -86,6 +87,7 @@ class _Lists:
     """Lists of records, each read once, and what was chosen of them: claims about one agent come one after another."""
 
     def __init__(self) -> None:
+        self._contents: dict[Path, Any] = {}
         self._read: dict[Path, list[Record]] = {}
         self._chosen: dict[str, Chosen] = {}
 
@@ -95,10 +97,17 @@ class _Lists:
             self._chosen[known] = choose(self.records(path, where), task, wanted, where)
         return self._chosen[known]
 
+    def content(self, path: Path) -> Any:
+        """Of a file, whatever it is."""
+        path = path.resolve()
+        if path not in self._contents:
+            self._contents[path] = read_json(path)
+        return self._contents[path]
+
     def records(self, path: Path, where: str) -> list[Record]:
         path = path.resolve()
         if path not in self._read:
-            content = read_json(path)
+            content = self.content(path)
             if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
                 raise InputError(
                     f"{path.name} holds no list of records", where, "name a file of hjepa plan --json"
@@ -109,6 +118,10 @@ class _Lists:
 
 def _evaluated(placed: Placed, lists: _Lists, pages: Pages) -> Found:
     claim, where = placed.claim, placed.where
+    if claim.metric == "measurement":
+        content = lists.content(placed.folder / claim.results_file)
+        value, interval = number_at(content, str(claim.of), f"{where}, of")
+        return _compared_with_texts(placed, pages, value, interval, None, 0, None)
     own = _chosen(placed, claim.filter, lists, f"{where}, filter")
     control: float | None = None
     if isinstance(claim.control, Mapping):
@@ -117,23 +130,36 @@ def _evaluated(placed: Placed, lists: _Lists, pages: Pages) -> Found:
     else:
         value, interval = _ALONE[claim.metric](own, claim, where)
         control = _random(own, claim, where)[0] if claim.control == "random" else None
-    low, high = interval or (None, None)
+    return _compared_with_texts(placed, pages, value, interval, control, own.played, own.plans)
+
+
+def _compared_with_texts(
+    placed: Placed,
+    pages: Pages,
+    value: float,
+    interval: tuple[float, float] | None,
+    control: float | None,
+    episodes: int,
+    layouts: int | None,
+) -> Found:
+    """What a claim came to, with the statements of it that say something else."""
+    claim, (low, high) = placed.claim, interval or (None, None)
     numbers = {
         "value": value,
         "low": low,
         "high": high,
         "control": control,
-        "episodes": own.played,
-        "layouts": own.plans,
+        "episodes": episodes,
+        "layouts": layouts,
     }
     wrong = []
     for statement in claim.statements():
-        page = pages.text(placed.folder, statement.file, where)
-        found = None if page is None else check(statement, page, numbers, where)
+        page = pages.text(placed.folder, statement.file, placed.where)
+        found = None if page is None else check(statement, page, numbers, placed.where)
         if found is not None:
             wrong.append(found)
     holds = met(read_bar(claim.bar, claim.control is not None), value, interval, control)
-    return Found(placed, value, interval, control, holds, own.played, own.plans, tuple(wrong))
+    return Found(placed, value, interval, control, holds, episodes, layouts, tuple(wrong))
 
 
 def _chosen(placed: Placed, wanted: Mapping[str, Any], lists: _Lists, where: str) -> Chosen:

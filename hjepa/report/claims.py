@@ -39,6 +39,7 @@ METRICS = {
     "random": "success of random actions on the same episodes",
     "mean": "of a measured field, each record weighted by its episodes",
     "ratio": "of a measured field, filter over control, mean over records",
+    "measurement": "a number in a file of measurements, at the place that `of` names (`hjepa.report.measurements`)",
     "diagnostic": "of a field of the levels' diagnostics, mean over floor plans, at the level where it is lowest",
 }
 """What can be computed, and what it is."""
@@ -47,7 +48,7 @@ MEASURED = ("tflops_per_episode", "seconds_per_episode", "plan_ms", "peak_mb")
 """Fields for `mean` and `ratio`: what no per-episode list holds."""
 
 _PAIRED = ("difference", "path_difference", "ratio")
-_OF_A_FIELD = ("mean", "ratio", "diagnostic")
+_OF_A_FIELD = ("mean", "ratio", "diagnostic", "measurement")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Claim:
         control: what it is compared with: what differs from ``filter`` (``any`` drops a field), and the
             ``results_file`` and ``task`` where they are others; or ``random``, for random actions.
         bar: what had to come out, as ``>= 0.9, control <= 0.5`` (`hjepa.report.bars`).
-        of: for `mean`, `ratio` and `diagnostic`: the field of records.
+        of: for `mean`, `ratio` and `diagnostic`: the field of records; for `measurement`: the place of the number, and
+            there are no records to filter or to compare.
         stated: file -> text that holds the number, or several (`hjepa.report.statements`).
 
     Raises:
@@ -106,6 +108,8 @@ class Claim:
             )
         if self.metric in ("mean", "ratio") and self.of not in MEASURED:
             raise InputError(f"of is {shown(self.of)}", "", nearest(self.of, MEASURED))
+        if self.metric == "measurement" and (self.filter or self.control is not None):
+            raise InputError("a measurement with filter or control", "", "leave them out: it is one number")
         read_bar(self.bar, self.control is not None)
         self.statements()
 
@@ -119,6 +123,8 @@ class Claim:
 
     def words(self) -> str:
         """What is computed of which records, in words."""
+        if self.metric == "measurement":
+            return str(self.of)
         asked = self.metric if self.of is None else f"{self.metric} of {self.of}"
         told = [f"{asked}: {_fields(self.filter)}"]
         if isinstance(self.control, Mapping):

@@ -1,0 +1,67 @@
+"""Numbers that stand in files of measurements, which are no lists of episodes: how they are named and found.
+
+A number is named by the steps that lead to it, as ``planning 64 episodes > ratio``. A step into an object is its key; a
+step into a list is what a text of the one entry that is meant begins with, or ``#3``, the third entry.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hjepa.builder import nearest
+from hjepa.errors import InputError
+from levels.ranges import shown
+
+STEP = " > "
+
+Measured = tuple[float, tuple[float, float] | None]
+
+
+def number_at(content: Any, named: str, where: str) -> Measured:
+    """The number at a place, and what belongs to it as its interval.
+
+    The interval is what stands beside it: of a ``ratio`` its ``least`` and ``most``; of any other the pair ``interval``.
+
+    Args:
+        content: of a file.
+        named: steps, see above.
+        where: named in errors.
+
+    Raises:
+        InputError: a step that leads nowhere or to several places, or to what is no number.
+    """
+    inside, steps = content, named.split(STEP)
+    for step in steps[:-1]:
+        inside = _entered(inside, step, where)
+    value = _entered(inside, steps[-1], where)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{named!r} is {shown(value)}", where, "name a number")
+    beside = inside if isinstance(inside, dict) else {}
+    pair = (beside.get("least"), beside.get("most")) if steps[-1] == "ratio" else beside.get("interval")
+    if isinstance(pair, (list, tuple)) and len(pair) == 2 and None not in pair:
+        return float(value), (float(pair[0]), float(pair[1]))
+    return float(value), None
+
+
+def _entered(content: Any, step: str, where: str) -> Any:
+    if isinstance(content, dict):
+        if step not in content:
+            raise InputError(f"no {shown(step)} there", where, nearest(step, list(content)))
+        return content[step]
+    if not isinstance(content, list):
+        raise InputError(f"{shown(step)} of {shown(content)}", where, "name fewer steps")
+    if step.startswith("#") and step[1:].isdigit():
+        number = int(step[1:])
+        if not 1 <= number <= len(content):
+            raise InputError(f"entry {number} of {len(content)}", where, "count from 1")
+        return content[number - 1]
+    found = [entry for entry in content if isinstance(entry, dict) and _tells(entry, step)]
+    if len(found) != 1:
+        raise InputError(
+            f"{len(found)} entries have a text that begins {step!r}", where, "name the one that is meant"
+        )
+    return found[0]
+
+
+def _tells(entry: dict[str, Any], step: str) -> bool:
+    return any(isinstance(text, str) and text.startswith(step) for text in entry.values())
