@@ -20,7 +20,7 @@ Measured = tuple[float, tuple[float, float] | None]
 def number_at(content: Any, named: str, where: str) -> Measured:
     """The number at a place, and what belongs to it as its interval.
 
-    The interval is what stands beside it: of a ``ratio`` its ``least`` and ``most``; of any other the pair ``interval``.
+    The interval stands beside it: of a ``ratio`` its ``least`` and ``most``, of any other the pair ``interval``.
 
     Args:
         content: of a file.

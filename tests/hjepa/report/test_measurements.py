@@ -1,4 +1,4 @@
-"""Numbers in files of measurements: found by the steps that lead to them, held to bars, compared with what is printed."""
+"""Numbers in files of measurements: found by the steps that lead to them, held to bars, compared with texts."""
 
 from __future__ import annotations
 
