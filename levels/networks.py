@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def mlp(inputs: int, hidden: int, outputs: int, layers: int = 1) -> nn.Sequential:
+class Perceptron(nn.Sequential):
+    """Linear layers with GELU units between them; `mlp` makes it.
+
+    The same as its parts one after another. For an episode alone calling each of them would take as long as what it
+    computes.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(..., inputs) -> (..., outputs)."""
+        *hidden, last = list(self._modules.values())[::2]
+        for layer in hidden:
+            values = F.gelu(F.linear(values, layer.weight, layer.bias))  # type: ignore[arg-type]
+        return F.linear(values, last.weight, last.bias)  # type: ignore[arg-type]
+
+
+def mlp(inputs: int, hidden: int, outputs: int, layers: int = 1) -> Perceptron:
     """``layers`` hidden layers of GELU units and a linear output: (..., inputs) -> (..., outputs)."""
     widths = [inputs] + [hidden] * layers
     parts: list[nn.Module] = []
     for before, after in pairwise(widths):
         parts += [nn.Linear(before, after), nn.GELU()]
-    return nn.Sequential(*parts, nn.Linear(widths[-1], outputs))
+    return Perceptron(*parts, nn.Linear(widths[-1], outputs))
 
 
 def begin_normal(weight: Tensor, std: float = 1.0) -> None:

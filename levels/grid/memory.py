@@ -131,8 +131,8 @@ class MemoryReader(nn.Module):
     def forward(self, latent: Tensor, memory: Tensor) -> Tensor:
         """Latent (P, N, D), memory (P, W, H, C) -> (P, N, heads * C)."""
         width, height = self.size
-        query = rearrange(self.query(latent), "p n (head cell) -> p (n head) cell", head=self.heads)
+        plans, channels = len(memory), memory.shape[-1]
+        query = self.query(latent).reshape(plans, -1, width + height)
         along_x, along_y = query[..., :width].softmax(-1), query[..., width:].softmax(-1)
-        columns = torch.bmm(along_x, rearrange(memory, "p w h c -> p w (h c)"))
-        seen = (along_y.unsqueeze(-1) * rearrange(columns, "p q (h c) -> p q h c", h=height)).sum(2)
-        return rearrange(seen, "p (n head) c -> p n (head c)", head=self.heads)
+        columns = torch.bmm(along_x, memory.reshape(plans, width, -1)).view(plans, -1, height, channels)
+        return (along_y.unsqueeze(-1) * columns).sum(2).reshape(plans, latent.shape[1], -1)

@@ -62,6 +62,18 @@ def test_inference_of_codes_is_for_outcome_levels(toys: SimpleNamespace) -> None
         level.infer(latent, latent, None)
 
 
+def test_a_perceptron_is_its_parts_one_after_another() -> None:
+    torch.manual_seed(0)
+    layers, values = mlp(5, 8, 3, layers=2), torch.randn(4, 7, 5)
+    found, parts = [], torch.nn.Sequential(*layers)
+    for made in (layers, parts):
+        layers.zero_grad()
+        made(values).square().sum().backward()
+        found.append([made(values), *(weight.grad.clone() for weight in layers.parameters())])
+    assert list(layers.state_dict()) == list(parts.state_dict())
+    assert all(torch.equal(first, second) for first, second in zip(*found))
+
+
 def test_the_width_and_depth_of_a_perceptron() -> None:
     layers = mlp(3, 8, 2, layers=2)
     shapes = [tuple(layer.weight.shape) for layer in layers if isinstance(layer, torch.nn.Linear)]
