@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from planners import noise
 from planners.noise import combine, mix, uniform
 
 WORD = (1 << 64) - 1
@@ -28,6 +29,16 @@ def test_mix_is_splitmix64() -> None:
     assert mixed.tolist() == [signed(splitmix(state)) for state in states]
     # The first output of the published generator for seed 0.
     assert mixed[0].item() & WORD == 0xE220A8397B1DCDAF
+
+
+def test_numbers_are_the_same_on_every_device() -> None:
+    """On the CPU numpy computes them, elsewhere torch: here both on the CPU."""
+    keys = torch.tensor([0, -1, 7, signed(1 << 63), (1 << 62) + 5])
+    for value in (keys, keys.view(5, 1).expand(5, 3), keys[::2], keys[3], keys[:0]):
+        assert mix(value).shape == value.shape and mix(value).equal(noise._mixed_elsewhere(value))
+    for parts in ((keys, 2, keys.flip(0)), (keys[:, None], keys), (3, keys), (keys[1], -4), (5, 6)):
+        there = noise._combined_elsewhere(parts, keys.device)
+        assert combine(*parts).shape == there.shape and combine(*parts).equal(there)
 
 
 def test_mix_has_no_collisions() -> None:
