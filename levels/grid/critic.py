@@ -14,6 +14,7 @@ Powell, Econometrica 1987; as in arXiv 2110.06169 for values).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
 from levels.costs.kinds import Given
+from levels.costs.sweeps import swept
 from levels.gathering import anywhere
 from levels.grid.agent_encoders import HEADINGS
 from levels.grid.memory import SYMBOLS
@@ -91,8 +93,9 @@ class Critic(nn.Module):
         """Steps to go (P, C, W, H) from where goals are believed to be, see `field`."""
         moves, turns = self.costs(grid)
         field = repeat((SHARPNESS * doubt).clamp_max(FAR), "p w h -> p heading w h", heading=self.headings)
+        if not (field.requires_grad or moves.requires_grad):
+            return swept(field, moves, turns, sweeps, closed)
         for _ in range(sweeps):
-            before = field
             walled = F.pad(field, (1, 1, 1, 1), value=FAR)
             inner = walled[:, :, 1:-1, 1:-1]
             around = (
@@ -106,9 +109,6 @@ class Critic(nn.Module):
             field = torch.minimum(field, (field[:, None] + turns).amin(2))
             if closed is not None:
                 field = field.masked_fill(closed[:, None], FAR)
-            # What one sweep leaves as it is, all others will. In training their gradients count.
-            if not field.requires_grad and torch.equal(field, before):
-                break
         return field
 
     def forward(self, latent: Tensor, field: Tensor, apart: bool = False) -> Tensor:
@@ -122,9 +122,8 @@ class Critic(nn.Module):
 
     def _read(self, field: Tensor, along_x: Tensor, along_y: Tensor, heading: Tensor) -> Tensor:
         """Steps to go (P, N) where log probabilities (P, N, ...) put a latent."""
-        _, height = self.size
-        columns = torch.bmm(along_x.exp(), rearrange(field, "p heading w h -> p w (h heading)"))
-        cells = rearrange(columns, "p n (h heading) -> p n h heading", h=height)
+        columns = torch.bmm(along_x.exp(), field.permute(0, 2, 3, 1).flatten(2))
+        cells = columns.unflatten(2, (-1, self.headings))
         turned = (along_y.exp().unsqueeze(-1) * cells).sum(2)
         return (turned * heading.exp()).sum(-1)
 
@@ -139,17 +138,17 @@ class Critic(nn.Module):
         Returns:
             (P, N, C (2 radius + 1)^2), in -1..1.
         """
-        column, row, _ = self.head(latent).split([*self.size, self.headings], -1)
-        padded = F.pad(field, (radius,) * 4, value=FAR)
-        height = padded.shape[3]
-        window = torch.arange(2 * radius + 1, device=latent.device)
-        corner = column.argmax(-1) * height + row.argmax(-1)
-        cells = (corner.unsqueeze(-1) + (window[:, None] * height + window).flatten()).flatten(1)
-        index = cells.unsqueeze(1).expand(-1, self.headings, -1)
-        found = padded.flatten(2).gather(2, index).unflatten(2, (latent.shape[1], -1))
+        told = self.head(latent)
+        width, height = self.size
+        side = height + 2 * radius
+        corner = told[..., :width].argmax(-1) * side + told[..., width : width + height].argmax(-1)
+        cells = (corner.unsqueeze(-1) + _window(radius, side, latent.device)).flatten(1)
+        padded = F.pad(field, (radius,) * 4, value=FAR).flatten(2)
+        found = padded.gather(2, cells.unsqueeze(1).expand(-1, self.headings, -1))
+        found = found.unflatten(2, (latent.shape[1], -1))
         middle = found[..., found.shape[-1] // 2].amin(1)[:, None, :, None]
         most = 4.0 * radius
-        return rearrange((found - middle).clamp(-most, most) / most, "p heading n cell -> p n (heading cell)")
+        return ((found - middle).clamp(-most, most) / most).transpose(1, 2).flatten(2)
 
     def loss(
         self,
@@ -249,6 +248,13 @@ class Critic(nn.Module):
         parts = self.head(latent).split([*self.size, self.headings], -1)
         along_x, along_y, heading = (part.log_softmax(-1) for part in parts)
         return along_x, along_y, heading
+
+
+@lru_cache(16)
+def _window(radius: int, side: int, device: torch.device) -> Tensor:
+    """How far the cells of a window lie behind its corner, counted along a flat field with ``side`` cells a column."""
+    window = torch.arange(2 * radius + 1, device=device)
+    return (window[:, None] * side + window).flatten()
 
 
 def hindsight(place: Tensor, goal: Tensor) -> Tensor:
