@@ -46,7 +46,11 @@ class LevelCosts:
     def to_go(self) -> Distance:
         """Of latents from the goal: the critic's, where there is one, and where the goal is more than a place the
         distance of latents with it."""
-        left, exact = self._left(), self.state.exact
+        return self._to_go(self._left())
+
+    def _to_go(self, left: Callable[[Tensor], Tensor] | None) -> Distance:
+        """The same from what the critic says, see `_left`."""
+        exact = self.state.exact
         if left is None:
             return self.distance()
         if exact is None or not bool(exact.any()):
@@ -65,11 +69,12 @@ class LevelCosts:
     def of_goal(self) -> tuple[Objective, int]:
         """The cost of plans to the goal, and how many steps they have."""
         level, horizon = self.level, self.level.horizon
-        judged = self._left() is not None
+        left = self._left()
+        judged = left is not None
         looks = horizon + (judged and level.pace is not None)
         cost = GoalCost(
             self.own.goal[self.index],
-            self.to_go(),
+            self._to_go(left),
             level.step_cost,
             level.haste,
             level.critic_flops * looks,

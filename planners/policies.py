@@ -50,19 +50,22 @@ def follow(
     aim, horizon = problem.aim, horizon or problem.horizon
     noise = uniform(combine(problem.keys, 4), candidates, horizon, model.space.noise_dim)
     latent = problem.start.unsqueeze(1).expand(-1, candidates, -1)
-    actions, latents, surprise = [], [], []
+    actions, latents, conditions = [], [], []
     for step in range(horizon):
         condition = model.condition(latent, problem.memory)
         left = (aim.left - step * aim.share).clamp_min(0.0)
         chosen = policy(condition, latent, aim, left)
         action = model.space.sample(chosen, noise[:, :, step])
         action = torch.cat([model.space.likeliest(chosen[:, :1]), action[:, 1:]], 1)
-        surprise.append(model.space.surprise(model.prior(condition), action))
         latent = model.advance(latent, condition, action)
         actions.append(action)
         latents.append(latent)
-    stacked = (torch.stack(part, 2) for part in (actions, latents, surprise))
-    return Trajectory(problem.start, *stacked)
+        conditions.append(condition)
+    done = torch.stack(actions, 2)
+    # Of all steps at once: nothing on the way asks for it.
+    prior = model.prior(torch.stack(conditions, 2).flatten(1, 2))
+    surprise = model.space.surprise(prior, done.flatten(1, 2)).unflatten(1, (candidates, horizon))
+    return Trajectory(problem.start, done, torch.stack(latents, 2), surprise)
 
 
 class PolicyProposal:

@@ -223,10 +223,16 @@ class Plan:
         parts = {name: value[index] for name, value in vars(self).items() if isinstance(value, Tensor)}
         return Plan(**parts, rollouts=self.rollouts)
 
+    def first(self, count: int) -> Plan:
+        """The plans of the first episodes."""
+        return self if count == len(self.cost) else self.rows(torch.arange(count, device=self.cost.device))
+
     @staticmethod
     def join(plans: list[Plan]) -> Plan:
         """Plans of several blocks of episodes as one; all must have the same horizon."""
         first = plans[0]
+        if len(plans) == 1:
+            return first
         parts = {
             name: torch.cat([getattr(plan, name) for plan in plans])
             for name, value in vars(first).items()

@@ -46,7 +46,7 @@ class Simplex:
         """One-hot draws (..., A) by the inverse of the cumulative distribution of logits (..., A)."""
         cumulative = prior.softmax(-1).cumsum(-1)
         index = (uniform * cumulative[..., -1:] > cumulative).sum(-1).clamp_max(self.action_dim - 1)
-        return F.one_hot(index, self.action_dim).to(prior.dtype)
+        return self._corner(index, prior)
 
     def surprise(self, prior: Tensor, action: Tensor) -> Tensor:
         """Nats (...) by which actions (..., A) are less likely than typical under logits (..., A).
@@ -71,7 +71,11 @@ class Simplex:
 
     def harden(self, free: Tensor) -> Tensor:
         """The corner of the largest logit: (..., A) -> (..., A)."""
-        return F.one_hot(free.argmax(-1), self.action_dim).to(free.dtype)
+        return self._corner(free.argmax(-1), free)
+
+    def _corner(self, index: Tensor, like: Tensor) -> Tensor:
+        """One-hot of actions' numbers (...): (..., A). Not by `one_hot`, which looks at all of them first."""
+        return like.new_zeros(*index.shape, self.action_dim).scatter_(-1, index.unsqueeze(-1), 1.0)
 
     def likeliest(self, prior: Tensor) -> Tensor:
         """The corner of the largest logit: (..., A) -> (..., A)."""

@@ -290,8 +290,9 @@ class TopDownPlanner:
         )
         self._plan_rows(state, k, to_goal, latents, True)
         left = self._plan_rows(state, k, to_subgoal, latents, False)
-        own.aims_at_goal[left] = True
-        self._plan_rows(state, k, left, latents, True)
+        if len(left):
+            own.aims_at_goal[left] = True
+            self._plan_rows(state, k, left, latents, True)
 
     def _plan_rows(
         self, state: PlanState, k: int, rows: Tensor, latents: list[Tensor], at_goal: bool
@@ -303,15 +304,17 @@ class TopDownPlanner:
         own = state.levels[k]
         plan = Plan.join(
             [
-                self._solve(state, k, index, latents, at_goal).rows(torch.arange(kept))
+                self._solve(state, k, index, latents, at_goal).first(kept)
                 for index, kept in blocks(rows, self._block_size(k, at_goal))
             ]
         )
         state.flops[rows] += plan.flops
-        left = torch.zeros_like(rows, dtype=torch.bool) if at_goal else self._leaves(state, k, rows, plan)
-        leaving, rows, plan = rows[left], rows[~left], plan.rows(~left)
-        if not len(rows):
-            return leaving
+        leaving = rows[:0]
+        if not at_goal and self.levels[k].veto < float("inf"):
+            left = self._leaves(state, k, rows, plan)
+            leaving, rows, plan = rows[left], rows[~left], plan.rows(~left)
+            if not len(rows):
+                return leaving
         steps = plan.actions.shape[1]
         own.actions[rows, :steps] = plan.actions
         own.length[rows] = steps
@@ -328,8 +331,6 @@ class TopDownPlanner:
     def _leaves(self, state: PlanState, k: int, rows: Tensor, plan: Plan) -> Tensor:
         """(R,) bool: does it leave its subgoal, because its best plan comes nowhere near, and can it still pay?"""
         level, first = self.levels[k], self.levels[0]
-        if level.veto == float("inf"):
-            return torch.zeros_like(rows, dtype=torch.bool)
         again = level.to_goal.passes(level.model, level.horizon) * level.horizon * level.model.flops
         repair = first.to_subgoal.passes(first.model, self.spans[0]) * self.spans[0] * first.model.flops
         price = max(round(again / repair), 1)
@@ -352,7 +353,7 @@ class TopDownPlanner:
             objective=objective,
             keys=keys,
             warm=self._rest_of_plan(own, index, horizon) if self.warm_start else None,
-            warm_steps=(own.length - own.cursor)[index].clamp_min(0),
+            warm_steps=(own.length - own.cursor)[index].clamp_min(0) if self.warm_start else None,
             aim=costs.aim(None if at_goal else self.spans[k]),
         )
         plan = search(level.model, problem)

@@ -44,8 +44,17 @@ def make_actors(stack: Stack, hidden: int) -> list[Actor]:
 
 def around_dim(stack: Stack, k: int) -> int:
     """Numbers in what level k + 1's actor sees of the critic's field; 0 without a critic over cells."""
+    return _around_dim(_critic_over_cells(stack, k))
+
+
+def _around_dim(critic: Critic | None) -> int:
+    return 0 if critic is None else critic.headings * (2 * RADIUS + 1) ** 2
+
+
+def _critic_over_cells(stack: Stack, k: int) -> Critic | None:
+    """Level k + 1's critic, where its field is over cells; None for others and none."""
     critic = stack.critic(k) if len(stack.critics) else None
-    return critic.headings * (2 * RADIUS + 1) ** 2 if isinstance(critic, Critic) else 0
+    return critic if isinstance(critic, Critic) else None
 
 
 class LevelPolicy:
@@ -67,6 +76,7 @@ class LevelPolicy:
                 "distil them with `hjepa distill`, or choose another planner",
             )
         self.stack, self.k, self.actor = stack, k, stack.actor(k)
+        self.critic = _critic_over_cells(stack, k)
         self.flops = self._count()
 
     def __call__(self, condition: Tensor, latent: Tensor, aim: Aim, left: Tensor) -> Tensor:
@@ -79,7 +89,7 @@ class LevelPolicy:
             )
         else:
             goal = aim.goal.unsqueeze(1).expand(-1, count, -1)
-            around = look_around(self.stack, self.k, latent, aim.field)
+            around = _read_around(self.critic, latent, aim.field)
             described = self.actor.to_goal(condition, latent, goal, around)
         return described
 
@@ -88,9 +98,8 @@ class LevelPolicy:
         latent = torch.zeros(1, PROBED, level.settings.latent_dim, device=device)
         condition = torch.zeros(1, PROBED, level.settings.hidden, device=device)
         field = None
-        critic = self.stack.critic(self.k) if len(self.stack.critics) else None
-        if isinstance(critic, Critic):
-            field = torch.zeros(1, critic.headings, *self.stack.world.size, device=device)
+        if self.critic is not None:
+            field = torch.zeros(1, self.critic.headings, *self.stack.world.size, device=device)
         aim = Aim(latent[:, 0], None, torch.ones(1, device=device), 1.0, field)
         return count_flops(lambda: self(condition, latent, aim, aim.left)) / PROBED
 
@@ -100,9 +109,12 @@ def look_around(stack: Stack, k: int, latent: Tensor, field: Tensor | None) -> T
 
     Zeros for an agent that plans without it, and none where the field is not over cells.
     """
-    critic = stack.critic(k) if len(stack.critics) else None
-    if field is None or not isinstance(critic, Critic):
-        return latent.new_zeros(*latent.shape[:2], around_dim(stack, k))
+    return _read_around(_critic_over_cells(stack, k), latent, field)
+
+
+def _read_around(critic: Critic | None, latent: Tensor, field: Tensor | None) -> Tensor:
+    if field is None or critic is None:
+        return latent.new_zeros(*latent.shape[:2], _around_dim(critic))
     return critic.around(latent, field, RADIUS)
 
 

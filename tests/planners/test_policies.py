@@ -58,6 +58,26 @@ def test_a_policy_is_followed_step_by_step(hand: SimpleNamespace) -> None:
         follow(hand.OpenGrid(), hand.problem(torch.zeros(2, 2), nothing, 4), policy, 8)
 
 
+def test_surprise_is_that_of_every_step(hand: SimpleNamespace) -> None:
+    """It is computed of all steps at once, with the bits of one after another."""
+
+    class Leaning(hand.OpenGrid):  # type: ignore[misc, name-defined]
+        """A prior that depends on where one is."""
+
+        def prior(self, condition: Tensor) -> Tensor:
+            return torch.sin(condition @ torch.arange(1.0, 11.0).view(2, 5))
+
+    goal, model = torch.tensor([[2.0, 1.0], [-1.0, 0.0]]), Leaning()
+    problem = aimed(hand.problem(torch.zeros(2, 2), GoalCost(goal, hand.squared), 4), goal)
+    walked = follow(model, problem, Homing(hand.MOVES), 8)
+    latent = torch.zeros(2, 8, 2)
+    for step in range(4):
+        prior = model.prior(model.condition(latent, None))
+        assert walked.surprise[:, :, step].equal(model.space.surprise(prior, walked.actions[:, :, step]))
+        latent = walked.latents[:, :, step]
+    assert walked.surprise.unique().numel() > 8
+
+
 def test_a_plan_at_a_glance_is_the_best_of_a_few_draws(hand: SimpleNamespace) -> None:
     goal = torch.tensor([[3.0, 0.0]])
     model, policy, objective = hand.OpenGrid(), Homing(hand.MOVES), GoalCost(goal, hand.squared, flops=5.0)
