@@ -15,9 +15,10 @@ from planners.blocks import blocks, pad
 from planners.rollouts import ALIGNED
 
 ENCODED = 64
-"""Observations per call of the encoder, padded: the same bits whatever the number of episodes. One size alone, unlike
-planners' calls: which kernel a convolution takes, and so its bits, depends on how many pictures there are. An agent
-that plans for few episodes at a time reads them one by one: of 64 pictures, 63 would be read for the bits of one."""
+"""Observations per call of the encoder, padded: the same bits whatever the number of episodes. One size alone of
+pictures, unlike planners' calls: which kernel a convolution takes, and so its bits, depends on how many there are. Who
+is told has no convolutions, only products of whole tiles and vectors, so a block may be smaller there. An agent that
+plans for few episodes at a time reads their pictures one by one: of 64, 63 would be read for the bits of one."""
 
 
 class Reader:
@@ -38,7 +39,9 @@ class Reader:
         # Kernels of convolutions and products treat what is left over behind whole vectors otherwise, and so the last
         # picture of a block, unless its places fill whole vectors.
         self.size = -(-settings.block // ALIGNED) * ALIGNED
-        self.seen = ENCODED if settings.block >= ALIGNED else 1
+        self.seen = ENCODED
+        if stack.sees and settings.block < ALIGNED:
+            self.size = self.seen = 1
 
     @torch.no_grad()
     def write(self, grid: np.ndarray) -> list[Tensor | None]:
@@ -57,9 +60,10 @@ class Reader:
     def encode(self, agent: Tensor) -> Tensor:
         """Level 1's latents (E, D) of agents (E, A)."""
         level = self.stack.level(0)
+        least = self.seen if self.stack.sees else ALIGNED
         parts = [
             level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]
-            for padded, kept in blocks(agent.to(self._device), self.seen, self.seen)
+            for padded, kept in blocks(agent.to(self._device), self.seen, least)
         ]
         return torch.cat(parts)
 

@@ -11,6 +11,7 @@ import torch
 import hjepa
 from hjepa.agent.options import AgentOptions
 from hjepa.evaluation.evaluate import make_agent
+from hjepa.evaluation.playing import play
 from tasks import sample_episodes, task_spec
 
 TASK = "hjepa/NestedRooms-d2-v0"
@@ -73,3 +74,24 @@ def test_plans_of_an_agent_that_sees_have_the_same_bits_in_blocks_of_all_sizes(b
     for company in ([3], [9, 2], [10, 0, 5, 6, 1], [8, 7, 6, 5, 4, 3, 2, 1]):
         for whole, part in zip(together, planned(company)):
             assert torch.equal(whole[company], part)
+
+
+def test_latents_of_who_is_told_have_the_same_bits_in_calls_of_all_sizes() -> None:
+    stack = hjepa.load_stack("told-nested-d2")
+    agent = make_agent(stack, task_spec(TASK))
+    told = torch.cartesian_prod(torch.arange(9), torch.arange(9), torch.arange(4))[:150]
+    together = agent.reader.encode(told)
+    for count in (1, 2, 7, 8, 9, 33, 64, 65):
+        alone = torch.cat([agent.reader.encode(part) for part in told.split(count)])
+        assert torch.equal(together, alone)
+
+
+def test_an_actor_alone_is_not_padded_and_walks_as_in_company() -> None:
+    stack, task = hjepa.load_stack("told-nested-d3"), "hjepa/NestedRooms-d3-v0"
+    batch, walked = sample_episodes(task, episodes=2), []
+    for block, most in ((1, 1), (16, 128)):
+        settings = replace(stack.config.plan, planner="actor", block=block)
+        agent = make_agent(stack, task_spec(task), AgentOptions(levels=2, settings=settings))
+        assert agent.planner.block == most
+        walked.append(play(agent, task_spec(task), batch, 0, 0).agent)
+    assert np.array_equal(*walked)
