@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from hjepa.bench import growth, planning, shared, solvers
+from hjepa.bench import actor, growth, planning, shared, solvers
 from hjepa.bench.kinds import KINDS, measured
 from hjepa.bench.row import Missing, Options, Row, row, timed
 from hjepa.cli import main
@@ -136,10 +137,41 @@ def test_a_first_step_that_changes_plans_is_noticed(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["actor", "memory"])
-def test_rows_of_processes_and_actors(kind: str) -> None:
-    for found in measured(kind, replace(LITTLE, repeats=1)):
+def test_rows_of_processes() -> None:
+    for found in measured("memory", replace(LITTLE, repeats=1)):
         assert found.ours > 0 and found.floor == 1.0
+
+
+@pytest.mark.slow
+def test_rows_of_actors() -> None:
+    """A decision has a limit; what is done once an episode is a part of it."""
+    found = list(measured("actor", replace(LITTLE, repeats=1)))
+    assert [row.floor for row in found] == [1.0, None] * 2
+    for whole, once in zip(found[::2], found[1::2]):
+        assert 0 < once.ours < whole.ours == once.theirs
+
+
+def test_the_time_of_a_decision_is_the_agents_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    agent = SimpleNamespace(begin=lambda: passes(0.5), act=lambda: passes(0.25), perception="eyes")
+
+    def replans(watched: Any, spec: object, parts: list[object]) -> int:
+        assert watched.perception == "eyes"
+        for _ in parts:
+            passes(100.0)
+            watched.begin()
+            for _ in range(4):
+                passes(100.0)
+                watched.act()
+        return 3
+
+    monkeypatch.setattr(actor, "replans", replans)
+    whole, once = actor.decision_ms(agent, None, [None, None], lambda: now[0])  # type: ignore[arg-type, list-item]
+    assert whole == pytest.approx(1000.0) and once == pytest.approx(1000 / 3)
 
 
 def test_nobody_is_padded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
