@@ -22,6 +22,17 @@ class InputError(ValueError):
         super().__init__(one_line(message))
 
 
+LONGEST = 1000
+"""Letters of a line that says what is wrong. A name may be longer, and then nobody finds the remedy behind it."""
+
+
 def one_line(message: object) -> str:
-    """The text of ``message`` with every run of white space, line breaks too, made one space."""
-    return " ".join(str(message).split())
+    """The text of ``message`` with every run of white space, line breaks too, made one space.
+
+    Of what is longer than `LONGEST` the middle is left out.
+    """
+    line = " ".join(str(message).split())
+    if len(line) <= LONGEST:
+        return line
+    half = LONGEST // 2
+    return f"{line[:half]} ... {line[-half:]}"

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shutil
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ REMEDY = "restore the file or collect the store again"
 
 class StoreError(ValueError):
     """A store that cannot be read or written: one line that says what, where and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 def read_description(folder: Path, kind: str, form: str, version: int) -> dict[str, Any]:
@@ -82,7 +86,7 @@ def open_array(folder: Path, name: str, described: dict[str, Any], verify: str) 
         found = file.stat().st_size
     except FileNotFoundError:
         raise StoreError(f"{file} is missing; {REMEDY}") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
         raise StoreError(f"{file} is truncated or not an array ({error}); {REMEDY}") from None
     if str(array.dtype) != described["dtype"] or list(array.shape) != list(described["shape"]):
         raise StoreError(
@@ -226,7 +230,12 @@ def reserve(file: Path) -> None:
 
 
 def _describes(described: Any) -> bool:
-    return isinstance(described, dict) and {"dtype", "shape", "sha256"} <= set(described)
+    if not isinstance(described, dict):
+        return False
+    shape, words = described.get("shape"), (described.get("dtype"), described.get("sha256"))
+    return all(isinstance(word, str) for word in words) and (
+        isinstance(shape, list) and all(isinstance(side, int) for side in shape)
+    )
 
 
 def _a(kind: str) -> str:

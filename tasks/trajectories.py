@@ -214,6 +214,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
     meta = read_description(folder, "trajectory store", FORMAT, VERSION)
     if not set(ARRAYS) <= set(meta["arrays"]):
         raise StoreError(f"{folder / META} does not describe every array; collect the store again")
+    if not isinstance(meta.get("task"), str) or not isinstance(meta.get("arguments"), dict):
+        raise StoreError(f"{folder / META} does not say how it was collected; collect the store again")
     return meta
 
 

@@ -54,8 +54,16 @@ def run(options: Any) -> None:
     config = load_preset(options.preset, options.overrides)
     out = output_folder(options.out)
 
+    from hjepa.model.checkpoints import checkpoint_folder
     from hjepa.training.fit import fit
 
+    # Before anything is moved aside, what the run begins with among it.
+    if options.start is not None and checkpoint_folder(options.start).resolve() == out.resolve():
+        raise InputError(
+            f"begin with {options.start}, and write it anew",
+            "--start",
+            "give another --out, or leave --start out",
+        )
     unfinished = out.with_name(f"{out.name}.partial")
     for folder in (out, unfinished):
         if options.fresh and folder.exists():

@@ -98,6 +98,8 @@ class Results:
         Raises:
             ValueError, TypeError: it is something else.
         """
+        if not isinstance(content, dict):
+            raise TypeError(f"results are {type(content).__name__}")
         found = Results(**{name: np.asarray(value) for name, value in content.items()})
         arrays = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
         for name, array in arrays.items():

@@ -105,6 +105,22 @@ _FIELDS: dict[str, tuple[type | None, ...]] = {
     "versions": (dict,),
 }
 
+# The same of fields that not every record has.
+_MORE: dict[str, tuple[type | None, ...]] = {
+    "success_ci95_clustered": (list,),
+    "spec": (dict,),
+    "overrides": (list,),
+    "guardrails": (list,),
+    "memory": (str,),
+    "mission": (str,),
+    "perception": (str,),
+    "perception_sha256": (str, None),
+    "ways": (str,),
+}
+
+_NUMBERS = ("success_ci95", "success_ci95_clustered", "active_share")
+"""Fields that hold numbers alone."""
+
 
 def build_record(
     *,
@@ -339,10 +355,18 @@ def check_record(record: Any, where: str = "record") -> None:
     missing = [name for name in _FIELDS if name not in record]
     if missing:
         refuse(f"the record lacks {', '.join(missing)}")
-    for name, kinds in _FIELDS.items():
-        if not _fits(record[name], kinds):
+    for name, kinds in (_FIELDS | _MORE).items():
+        if name in record and not _fits(record[name], kinds):
             wanted = " or ".join("null" if kind is None else kind.__name__ for kind in kinds)
             refuse(f"{name} is {_shown(record[name])}, not {wanted}")
+    for name in _NUMBERS:
+        if not all(_fits(value, (float,)) for value in record.get(name, ())):
+            refuse(f"{name} holds something that is no number")
+    for name in ("success_ci95", "success_ci95_clustered"):
+        if name in record and len(record[name]) != 2:
+            refuse(f"{name} has {len(record[name])} values, an interval has 2")
+    if not all(isinstance(word, str) for word in record.get("guardrails", ())):
+        refuse(f"guardrails are {_shown(record['guardrails'])}, not names")
     episodes = record["episodes"]
     for name in ("success", "steps", "oracle_steps"):
         values = record[name]

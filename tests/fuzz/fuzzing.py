@@ -82,6 +82,8 @@ def like(rng: Random, value: Any) -> Any:
         )
     if isinstance(value, list):
         return rng.choice((value + value, value[:-1], [value], dict(enumerate(value)), value[:1] * 3, None))
+    if not isinstance(value, dict):  # what YAML makes of a text, such as a date
+        return rng.choice((str(value), [value], None))
     return rng.choice((list(value), list(value.items()), {}, {**value, "x": 1}, None))
 
 
@@ -148,9 +150,13 @@ def changed(rng: Random, array: np.ndarray) -> np.ndarray:
     what = rng.randrange(7)
     if what < 3 and array.size:
         flat = array.reshape(-1)
+        places = kinds.integers(0, len(flat), rng.randint(1, 3))
+        if array.dtype.kind == "b":
+            flat[places] = ~flat[places]
+            return array
         limits = np.iinfo(array.dtype) if array.dtype.kind in "iu" else np.finfo(array.dtype)
         value = rng.choice((limits.max, limits.min, 0, 1, 7, 100))
-        flat[kinds.integers(0, len(flat), rng.randint(1, 3))] = min(max(value, limits.min), limits.max)
+        flat[places] = min(max(value, limits.min), limits.max)
         if array.dtype.kind == "f":
             flat[0] = rng.choice((np.nan, np.inf, -1.0))
         return array

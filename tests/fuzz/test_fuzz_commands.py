@@ -23,7 +23,7 @@ WORK = (
     "hjepa.sweeps.plan_cells.workers", "hjepa.training.fit._train", "hjepa.sweeps.tuning.worker_pool",
     "hjepa.training.actor_distillation.lectures", "hjepa.training.pixel_distillation._train", "hjepa.demo.run",
     "hjepa.sweeps.sweep.ablate", "hjepa.bench.kinds.measured", "tasks.collect",
-    "tasks.collect_world",
+    "tasks.collect_world", "hjepa.report.page.gather",
 )  # fmt: skip
 """Where the work of commands begins."""
 

@@ -161,6 +161,15 @@ def test_an_array_of_another_kind_is_refused(store: TrajectoryStore) -> None:
         TrajectoryStore.open(store.path)
 
 
+@pytest.mark.parametrize("header", [b"{'descr': '<i8', 'shape': (2,", b"{'descr': ))", b"\n" * 30])
+def test_an_array_with_a_broken_header_is_refused(store: TrajectoryStore, header: bytes) -> None:
+    file = store.path / "plan.npy"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:10] + header.ljust(118)[:118] + whole[128:])
+    with pytest.raises(StoreError, match="plan.npy is truncated or not an array"):
+        TrajectoryStore.open(store.path)
+
+
 def test_pickled_arrays_are_never_opened(store: TrajectoryStore) -> None:
     np.save(store.path / "plan.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(StoreError, match="plan.npy"):
@@ -176,10 +185,21 @@ def test_foreign_folders_and_versions_are_refused(store: TrajectoryStore, tmp_pa
         ({"format": "other"}, "is not a trajectory store of this project"),
         ({"version": 99}, "has store version 99, this code reads 1"),
         ({"arrays": {}}, "does not describe every array"),
+        *(
+            (
+                {"arrays": meta["arrays"] | {"plan": meta["arrays"]["plan"] | wrong}},
+                "does not describe every array",
+            )
+            for wrong in ({"shape": None}, {"shape": ["2"]}, {"sha256": 7}, {"dtype": None})
+        ),
+        ({"arguments": None}, "does not say how it was collected"),
+        ({"task": 7}, "does not say how it was collected"),
+        ({"arrays": meta["arrays"] | {"plan": meta["arrays"]["plan"] | {"dtype": "a\n b"}}}, "says a b"),
     ):
         file.write_text(json.dumps(meta | change))
-        with pytest.raises(StoreError, match=message):
+        with pytest.raises(StoreError, match=message) as caught:
             TrajectoryStore.open(store.path)
+        assert "\n" not in str(caught.value)
     for text in ("[1]", "{", ""):
         file.write_text(text)
         with pytest.raises(StoreError):

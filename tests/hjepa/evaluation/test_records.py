@@ -128,6 +128,17 @@ def test_file_round_trip(tmp_path: Path) -> None:
         (lambda r: r.update(steps=[1]), "steps has 1 values for 4 episodes"),
         (lambda r: r.update(levels="2"), "levels is '2', not int"),
         (lambda r: r.update(success=[True, True, False, False]), "no number"),
+        (lambda r: r.update(active_share=[1.0, [0.5]]), "active_share holds something that is no number"),
+        (lambda r: r.update(success_ci95=[0.1, [1]]), "success_ci95 holds something that is no number"),
+        (
+            lambda r: r.update(success_ci95_clustered=[0.1]),
+            "success_ci95_clustered has 1 values, an interval has 2",
+        ),
+        (lambda r: r.update(spec=3), "spec is 3, not dict"),
+        (lambda r: r.update(memory=None), "memory is None, not str"),
+        (lambda r: r.update(memory=["map"]), "memory is .*, not str"),
+        (lambda r: r.update(guardrails=[["lava"]]), "guardrails are .*, not names"),
+        (lambda r: r.update(overrides="plan.block=1"), "overrides is 'plan.block=1', not list"),
     ],
 )
 def test_reading_names_file_and_field(tmp_path: Path, edit: Any, message: str) -> None:
