@@ -108,7 +108,7 @@ _FIELDS: dict[str, tuple[type | None, ...]] = {
 # The same of fields that not every record has.
 _MORE: dict[str, tuple[type | None, ...]] = {
     "success_ci95_clustered": (list,),
-    "spec": (dict,),
+    "spec": (dict, None),
     "overrides": (list,),
     "guardrails": (list,),
     "memory": (str,),

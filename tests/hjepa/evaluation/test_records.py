@@ -117,6 +117,7 @@ def test_file_round_trip(tmp_path: Path) -> None:
     assert records.read_records(path) == [make(), make(levels=1, active_share=[1.0])]
     records.write_json(path, {**make(), "spec": {"preset": "x"}})
     assert records.read_records(path)[0]["spec"] == {"preset": "x"}
+    records.check_record({**make(), "spec": None})
     assert [file.name for file in path.parent.iterdir()] == ["results.json"]
 
 
