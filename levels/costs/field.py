@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from levels.costs.base import Ahead, CostHead
 from levels.costs.hindsight import FAR, LOOK_AHEAD, claim_loss, hindsight_loss, times_taken
 from levels.costs.kinds import Given
+from levels.costs.sweeps import settled
 from levels.encoders.picture import PLACE
 from levels.gathering import gathered
 from levels.pictures import Stem, near
@@ -134,7 +135,7 @@ class FieldCost(CostHead):
             if closed is not None:
                 field = field.masked_fill(closed, FAR)
             # What one sweep leaves as it is, all others will. In training their gradients count.
-            if not field.requires_grad and torch.equal(field, before):
+            if not field.requires_grad and settled(field, before):
                 break
         return field.unsqueeze(1)
 

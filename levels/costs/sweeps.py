@@ -45,10 +45,18 @@ def swept(field: Tensor, moves: Tensor, turns: Tensor, sweeps: int, closed: Tens
         if closed is not None:
             now.masked_fill_(closed[:, None], FAR)
         # What one sweep leaves as it is, all others will.
-        if torch.equal(now, inner):
+        if settled(now, inner):
             break
         inner.copy_(now)
     return torch.cat([now, now[:1].expand(len(field) - own, *now.shape[1:])]) if own < len(field) else now
+
+
+def settled(after: Tensor, before: Tensor) -> bool:
+    """Whether a sweep changed nothing, where asking costs nothing.
+
+    Elsewhere than on the CPU the host would wait for the answer, sweep by sweep; all of them are done sooner.
+    """
+    return after.device.type == "cpu" and torch.equal(after, before)
 
 
 def _least(parts: tuple[Tensor, ...]) -> Tensor:
@@ -61,6 +69,6 @@ def _least(parts: tuple[Tensor, ...]) -> Tensor:
 def _own(*parts: Tensor) -> int:
     """How many of the rows (P, ...) are left without copies of the first at their end, with which blocks are filled."""
     own = len(parts[0])
-    while own > 1 and all(torch.equal(part[own - 1], part[0]) for part in parts):
+    while own > 1 and all(settled(part[own - 1], part[0]) for part in parts):
         own -= 1
     return own
