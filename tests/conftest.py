@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+    parser.addoption("--fuzzed", metavar="FILE", help="write what became of fuzzed cases, by fuzzer, as JSON")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -74,6 +76,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for name, counts in sorted(config.stash.get(FUZZED, {}).items()):
         said = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
         terminalreporter.write_line(f"fuzzed {name}: {sum(counts.values())} cases, {said}")
+    if config.getoption("--fuzzed"):
+        counted = [
+            {"fuzzer": name, "cases": sum(counts.values()), "found": 0, **counts}
+            for name, counts in sorted(config.stash.get(FUZZED, {}).items())
+        ]
+        whole = {"cases": sum(row["cases"] for row in counted), "found": sum(row["found"] for row in counted)}
+        Path(config.getoption("--fuzzed")).write_text(json.dumps({**whole, "fuzzers": counted}, indent=1) + "\n")
 
 
 @pytest.fixture
