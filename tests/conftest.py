@@ -77,7 +77,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         said = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
         terminalreporter.write_line(f"fuzzed {name}: {sum(counts.values())} cases, {said}")
     if config.getoption("--fuzzed"):
-        counted = [
+        counted: list[dict[str, Any]] = [
             {"fuzzer": name, "cases": sum(counts.values()), "found": 0, **counts}
             for name, counts in sorted(config.stash.get(FUZZED, {}).items())
         ]
