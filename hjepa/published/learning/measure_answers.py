@@ -1,6 +1,6 @@
 """One view, several interpretations: where may an agent be that sees just this?
 
-    python hjepa/published/learning/measure_answers.py --json answers.json --figure answers.png
+    python hjepa/published/learning/measure_answers.py --starts 384 --json answers.json --figure answers.png
 
 Level 1 of `nested-d3` reads features of the picture around where its latent is. On test floor plans there are pairs of
 cells around which 5 x 5 cells look the same. The energy of a place is the squared difference between what is read
@@ -138,6 +138,15 @@ def energies(stack: Stack, cases: Cases) -> tuple[ViewEnergy, Places, Problem]:
     return energy, model, Problem(start, memory, 1, energy, torch.arange(count))
 
 
+@torch.no_grad()
+def exact(energy: ViewEnergy, model: Places, problem: Problem, cells: np.ndarray) -> list[float]:
+    """The energy of the cells (E, 2) themselves."""
+    start, place = problem.start[:, None], torch.from_numpy(cells[:, None]).float()
+    latent = model.advance(start, start, place)
+    found = energy(Trajectory(problem.start, place.unsqueeze(2), latent.unsqueeze(2), start[..., :1]))
+    return [float(f"{each:.3g}") for each in found[:, 0].tolist()]
+
+
 def judged(answers: Answers, cases: Cases) -> dict[str, Any]:
     """Per case the energies of the ends nearest to the two places (null: none is near), and how many ends are low."""
     ends, cost = answers.actions[:, :, 0], answers.cost
@@ -186,17 +195,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--figure", type=Path, required=True)
     parser.add_argument("--cases", type=int, default=CASES)
+    parser.add_argument("--starts", type=int, default=STARTS)
     options = parser.parse_args()
     stack = load_stack(WEIGHTS)
     cases = ambiguous(stack.config.task, options.cases)
     energy, model, problem = energies(stack, cases)
     answers = find_answers(
-        model, problem, PriorProposal(STARTS), AdamRefiner(STEPS, RATE), NEAR, 12,
+        model, problem, PriorProposal(options.starts), AdamRefiner(STEPS, RATE), NEAR, 12,
         describe=lambda trajectory: trajectory.actions[:, :, 0],
     )  # fmt: skip
     found = judged(answers, cases)
+    found["exact_there"] = exact(energy, model, problem, cases.cells[:, 1])
     facts = {
-        "weights": WEIGHTS, "weights_sha256": describe(WEIGHTS)["sha256"], "starts": STARTS, "near": NEAR, "low": LOW,
+        "weights": WEIGHTS, "weights_sha256": describe(WEIGHTS)["sha256"], "starts": options.starts, "near": NEAR, "low": LOW,
         "plan": cases.plan.tolist(), "cells": cases.cells.tolist(),
     }  # fmt: skip
     options.json.write_text(re.sub(r",\s+(?=[-\dn])", ", ", json.dumps({**facts, **found}, indent=1)) + "\n")
