@@ -207,7 +207,8 @@ def main() -> None:
     found = judged(answers, cases)
     found["exact_there"] = exact(energy, model, problem, cases.cells[:, 1])
     facts = {
-        "weights": WEIGHTS, "weights_sha256": describe(WEIGHTS)["sha256"], "starts": options.starts, "near": NEAR, "low": LOW,
+        "weights": WEIGHTS, "weights_sha256": describe(WEIGHTS)["sha256"], "starts": options.starts,
+        "near": NEAR, "low": LOW,
         "plan": cases.plan.tolist(), "cells": cases.cells.tolist(),
     }  # fmt: skip
     options.json.write_text(re.sub(r",\s+(?=[-\dn])", ", ", json.dumps({**facts, **found}, indent=1)) + "\n")
