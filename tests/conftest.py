@@ -82,7 +82,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             for name, counts in sorted(config.stash.get(FUZZED, {}).items())
         ]
         whole = {"cases": sum(row["cases"] for row in counted), "found": sum(row["found"] for row in counted)}
-        Path(config.getoption("--fuzzed")).write_text(json.dumps({**whole, "fuzzers": counted}, indent=1) + "\n")
+        Path(config.getoption("--fuzzed")).write_text(
+            json.dumps({**whole, "fuzzers": counted}, indent=1) + "\n"
+        )
 
 
 @pytest.fixture
