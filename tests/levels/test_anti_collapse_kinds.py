@@ -122,6 +122,28 @@ def test_barlow_is_the_correlation_between_views() -> None:
     assert cost("barlow", pairs).item() == pytest.approx(10 * expected.item(), rel=1e-3)
 
 
+@pytest.mark.parametrize("name", WITH_TERMS)
+def test_two_views_are_moments_in_a_row_and_distributions_are_of_the_ends_of_windows(
+    toys: SimpleNamespace, name: str
+) -> None:
+    level = toys.make_level(anti_collapse=name)
+    below, _ = toys.windows(level)
+
+    def terms(moments: Tensor) -> dict[str, float]:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            found = level.losses(moments, None, level.write(toys.grids()), progress=0.5)[1]
+        return {term: found[term].item() for term in made(name)(close(1, 4, 3))}
+
+    looked_at = []
+    for moment in range(toys.MOMENTS):
+        changed = below.clone()
+        changed[:, :, moment] += normal(*below[:, :, moment].shape, seed=moment)
+        looked_at += [moment] * (terms(changed) != terms(below))
+    in_a_row = name in ("rate_reduction", "barlow", "contrastive")
+    assert looked_at == ([0, 1] if in_a_row else [0, toys.MOMENTS - 1])
+
+
 def test_contrastive_pair_by_pair() -> None:
     pairs = close(3, 7, 4)
     losses = []

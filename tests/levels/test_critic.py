@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
-from torch import Tensor
+from torch import Tensor, nn
 
 from levels.costs.hindsight import FAR
 from levels.grid.critic import Critic, hindsight
@@ -150,6 +151,35 @@ def test_a_batch_without_any_estimate_has_a_loss_all_the_same(
     goal = torch.tensor([0, 1]), torch.tensor([4, 3])
     loss, terms = critic.loss(latent, place, toys.grids(2), goal, 3, 0.1)
     assert bool(loss.isfinite()) and bool(terms["steps"].isfinite())
+
+
+@pytest.fixture
+def believing(toys: SimpleNamespace) -> Critic:
+    """Latents are what it believes: a number per column, row and heading."""
+    torch.manual_seed(0)
+    made = Critic(sum(toys.SIZE) + 4, toys.WORLD, hidden=8)
+    made.head = nn.Identity()  # type: ignore[assignment]
+    return made
+
+
+def test_times_teach_only_where_the_belief_is_right(believing: Critic, toys: SimpleNamespace) -> None:
+    """With ``apart``: other beliefs learn from the observations, and long times do not drown it."""
+    width, height = toys.SIZE
+    x, y = torch.arange(5), torch.arange(5) % 3
+    place = torch.stack([x, y, x % 4], -1).expand(1, 3, -1, -1)
+    right = torch.cat([F.one_hot(part, n) for part, n in zip(place.unbind(-1), (width, height, 4))], -1)
+    latent = 20.0 * right
+    latent[:, 1] = latent[:, 1].roll(2, -1)  # this trajectory is believed to be elsewhere
+    goal, grid = (torch.tensor([0]), torch.tensor([4])), toys.grids(1)
+    loss, terms = believing.loss(latent, place, grid, goal, 12, 0.1, apart=True)
+    known, without = believing.loss(latent[:, ::2], place[:, ::2], grid, goal, 12, 0.1, apart=True)
+    assert terms["steps"] == without["steps"] > 0
+    taught = (loss - terms["look"]).item()
+    assert taught == pytest.approx((known - without["look"]).item(), rel=1e-4) and taught > 0
+    _, both = believing.loss(latent, place, grid, goal, 12, 0.1)
+    assert both["steps"] > terms["steps"], "without, the error of the wrong belief counts"
+    lost, look = believing.loss(latent[:, 1:2], place[:, 1:2], grid, goal, 12, 0.1, apart=True)
+    assert lost == look["look"] > 20, "who nowhere knows where he is learns that first"
 
 
 def test_a_field_leads_around_what_is_closed(critic: Critic, toys: SimpleNamespace) -> None:

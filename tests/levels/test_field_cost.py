@@ -117,6 +117,18 @@ def test_a_unit_of_several_steps_measures_a_slow_world_as_one_step_does_a_fast_o
     assert terms["steps"] < 4, "of 16 on average"
 
 
+@pytest.mark.parametrize(("farthest", "error"), [(None, 9 / 7), (4, 4 / 5), (2, 1 / 3), (0, 0.0)])
+def test_times_that_are_longer_than_what_is_learned_from_do_not_count(
+    cost: FieldCost, farthest: int | None, error: float
+) -> None:
+    """A walker who rests at every place is there half as fast as the field says: by 3, 2, 2, 1, 1, 0, 0 steps."""
+    picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    way = latent_at(*[(x, 2) for x in (0, 0, 1, 1, 2, 2, 3)])[None]
+    goal = (torch.tensor([0]), torch.tensor([6]))
+    _, terms = cost.loss(way, picture, goal, 16, 0.1, farthest=farthest)
+    assert terms["steps"].item() == pytest.approx(error, abs=1e-4)
+
+
 def test_gradients_never_reach_the_latents() -> None:
     latent = latent_at((0, 0), (1, 0), (2, 0))[None].requires_grad_(True)
     head = sure(FieldCost(SIGHT, 2, 1))

@@ -69,9 +69,19 @@ def test_features_get_no_gradient_and_unknown_labels_do_not_count(probe: FrozenP
     assert probe.loss(features, torch.full_like(labels, UNKNOWN)) == 0
 
 
+def test_a_label_that_all_moments_share_is_read_and_costs_nothing() -> None:
+    probe = LinearProbe(4, (1, 2))
+    features = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    assert (probe(features)[:, 0] == 0).all()
+    labels = torch.tensor([[0, UNKNOWN]]).expand(5, 2)
+    assert probe.loss(features, labels) == 0
+
+
 def test_what_cannot_be_a_probe_is_refused() -> None:
     with pytest.raises(ValueError, match="classes"):
         LinearProbe(4, ())
+    with pytest.raises(ValueError, match="of 1 class or more"):
+        LinearProbe(4, (2, 0))
     with pytest.raises(ValueError, match="heads"):
         AttentiveProbe(4, (2,), width=10, heads=4)
     with pytest.raises(ValueError, match="3 features with 2 labels"):

@@ -66,6 +66,23 @@ def test_a_block_is_a_box_in_space_and_time() -> None:
         assert large[low[0] : high[0] + 1, low[1] : high[1] + 1, low[2] : high[2] + 1].all()
 
 
+def test_blocks_are_as_large_as_they_are_said_to_be() -> None:
+    """A third to two thirds of the picture's sides, and half of the frames to all of them."""
+    shape = (8, 9, 9)
+    least = 4 * 3 * 3
+    settings = MaskedSettings(share=least / (8 * 9 * 9), blocks=1)
+    # As many tokens as the smallest box holds are all in the box.
+    hidden = hidden_tokens(torch.Generator().manual_seed(0), 200, shape, settings).view(200, *shape)
+    assert (hidden.flatten(1).sum(1) == least).all()
+    spans = []
+    for each in hidden:
+        places = each.nonzero()
+        spans.append(places.max(0).values - places.min(0).values + 1)
+    frames, width, height = torch.stack(spans).unbind(-1)
+    assert set(frames.tolist()) == {4, 5, 6, 7, 8}
+    assert set(width.tolist()) == set(height.tolist()) == {3, 4, 5, 6}
+
+
 def test_patches_are_cut_in_the_order_of_their_places() -> None:
     clip = torch.zeros(1, 2, *PICTURE, dtype=torch.uint8)
     clip[0, 1, 4:8, 8:12] = 255  # frame 1, x 2, y 1

@@ -28,6 +28,21 @@ def test_the_writer_sees_exactly_as_far_as_its_convolutions(dilations: tuple[int
         assert differs.sum() == (2 * radius + 1) ** 2
 
 
+@pytest.mark.parametrize("spacing", [1, 2])
+def test_the_wide_view_sees_twice_its_spacing_further_and_keeps_the_cells(spacing: int) -> None:
+    torch.manual_seed(0)
+    writer = MemoryWriter(MemorySettings(channels=8, dilations=(1,), wide=6, spacing=spacing, local=4))
+    grid = torch.zeros(1, 19, 17, 3, dtype=torch.int64)
+    changed = grid.clone()
+    changed[0, 9, 8, 0] = 2
+    written = writer(grid)
+    assert written.shape == (1, 19, 17, 8)
+    x, y = (written != writer(changed)).any(-1)[0].nonzero().unbind(1)
+    radius = 2 + 2 * spacing
+    assert (x.min(), x.max()) == (9 - radius, 9 + radius)
+    assert (y.min(), y.max()) == (8 - radius, 8 + radius)
+
+
 def test_layers_of_the_writer_add_to_what_is_there(toys: SimpleNamespace) -> None:
     torch.manual_seed(0)
     shallow, deep = (MemoryWriter(MemorySettings(channels=4, dilations=d)) for d in ((1,), (1, 2)))

@@ -49,6 +49,7 @@ def test_defaults_and_the_ends_of_ranges_are_taken() -> None:
         ({"spans": ()}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
         ({"spans": (1, 1, 1, 1)}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
         ({"spans": (1, 9)}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
+        ({"spans": (1, 2.0)}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
         ({"spans": 3}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
     ],
 )

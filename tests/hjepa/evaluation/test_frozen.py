@@ -76,6 +76,10 @@ def test_facts_are_the_worlds_own() -> None:
     outermost = [plan.doors[0, 1], plan.doors[1, 1], plan.doors[2, 0], plan.doors[3, 0]]
     assert (facts["passages"].labels == outermost).all()
     assert right(facts["position"], cells) == 1
+    classes = {name: fact.classes for name, fact in facts.items()}
+    assert classes == {
+        "position": (17, 17), "heading": (4,), "quadrant": (4,), "room": (16,), "passages": (17,) * 4,
+    }, "as many as there are to be told apart"  # fmt: skip
 
 
 def test_a_joint_fact_needs_all_labels_and_the_unknown_do_not_count() -> None:

@@ -110,12 +110,14 @@ def test_a_clone_goes_where_the_goal_is() -> None:
 def test_clones_are_distilled_kept_and_followed(tmp_path: Path) -> None:
     config = load_preset(str(TINY), ["plan.metric=l2", "critic=null"])
     torch.manual_seed(0)
-    save_stack(Stack(config, world_of(task_spec(TASK))), tmp_path, {"task": TASK, "train_seed": 0})
-    data = tmp_path / "data"
+    made, copy, data = tmp_path / "made", str(tmp_path / "copy"), tmp_path / "data"
+    made.mkdir()
+    save_stack(Stack(config, world_of(task_spec(TASK))), made, {"task": TASK, "train_seed": 0})
     collect(TASK, data, **vars(config.collect))
-    distill(str(tmp_path), str(data), questions=32, steps=3, hidden=8, progress=False, source="data")
-    assert json.loads((tmp_path / ACTOR_DESCRIPTION).read_text())["from"] == "data"
-    stack = load_stack(tmp_path)
+    distill(str(made), str(data), questions=32, steps=3, hidden=8, progress=False, out=copy, source="data")
+    assert json.loads((Path(copy) / ACTOR_DESCRIPTION).read_text())["from"] == "data"
+    assert not load_stack(made).actors, "a copy gets them"
+    stack = load_stack(copy)
     assert len(stack.actors) == 3
     settings = replace(stack.config.plan, planner="clone", flat={})
     for levels in (1, 3):
@@ -124,7 +126,7 @@ def test_clones_are_distilled_kept_and_followed(tmp_path: Path) -> None:
         took = [steps if won else None for steps, won in zip(record["steps"], record["success"])]
         assert record["steps_to_success"] == took
     with pytest.raises(InputError, match="actors from 'dreams'; choose from plans, data|dreams"):
-        distill(str(tmp_path), str(data), source="dreams")
+        distill(str(made), str(data), source="dreams")
 
 
 def test_a_told_critic_is_not_cloned() -> None:

@@ -7,9 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from hjepa.config import load_preset
 from hjepa.errors import InputError
+from hjepa.training import fit as fitting
 from hjepa.training import loggers
 from hjepa.training.fit import fit
 from tasks import collect
@@ -36,6 +38,33 @@ def trained(tmp_path: Path, logger: str) -> list[dict[str, str]]:
     assert not (tmp_path / "run.partial").exists()
     with (tmp_path / "run" / "metrics.csv").open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def test_any_logger_gets_the_table_of_levels_and_critics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: dict[tuple[int, str], float] = {}
+
+    class Kept(DummyLogger):
+        def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+            assert step is not None
+            got.update({(step, name): value for name, value in metrics.items()})
+
+    monkeypatch.setattr(fitting, "check_logger", lambda name: None)
+    monkeypatch.setattr(fitting, "make_logger", lambda name, folder, run: Kept())
+    rows = trained(tmp_path, "kept")
+    held = {
+        (int(row["step"]), f"level_{row['level']}/{name}"): float(value)
+        for row in rows
+        for name, value in row.items()
+        if value and name not in ("step", "level")
+    }
+    assert got == pytest.approx(held, rel=1e-5, abs=1e-7)
+    # Levels train one after another, and the critics of their latents last; every second step is kept.
+    assert [(row["step"], row["level"]) for row in rows] == [
+        ("2", "1"), ("4", "1"), ("6", "2"), ("8", "3"), ("10", "1"), ("10", "2"), ("10", "3"),
+    ]  # fmt: skip
+    assert all(float(row["critic"]) > 0 for row in rows[-3:])
 
 
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")

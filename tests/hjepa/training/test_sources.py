@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hjepa.errors import InputError
 from hjepa.model.form import Form
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
-from hjepa.training.batches import draw
+from hjepa.training.batches import Batch, Batches, draw
 from hjepa.training.fit import check_source
 from hjepa.training.latents import LatentTable
 from hjepa.training.sources import SeenSource, StateSource, open_source
@@ -86,6 +87,22 @@ def test_upper_levels_look_up_what_level_1_would_have_seen(states: TrajectorySto
     torch.manual_seed(1)
     other, _ = stack.loss(k, known.agent, known.action, memories, 0.5, state=known.state, form=known.form)
     assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_a_stack_that_sees_is_given_its_own_moments_and_what_probes_ask_for(
+    states: TrajectoryStore, stack: Stack
+) -> None:
+    source, lengths = StateSource(states, stack.world.sight), [stack.window_length(k) for k in range(3)]
+    for k, form in ((0, Form(1)), (1, Form(stack.every(1), encoded=True))):
+        first = sum(stack.config.train.steps[:k])
+        (batch,) = next(iter(Batches(source, stack.config, lengths, partial(int, first), stack)))
+        assert isinstance(batch, Batch)
+        assert batch.level == k and batch.form == form
+        wanted = draw(source, stack.config, k, lengths[k], first, told=False, every=stack.every(k))
+        assert batch.state is not None and wanted.state is not None
+        assert torch.equal(batch.state, wanted.state) and torch.equal(batch.grid, wanted.grid)
+    told = next(iter(Batches(StateSource(states, None), stack.config, lengths, lambda: 0)))[0]
+    assert isinstance(told, Batch) and told.form == Form() and told.state is None
 
 
 def test_observations_of_any_world(tmp_path: Path) -> None:

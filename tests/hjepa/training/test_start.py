@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from hjepa.config import RunConfig, load_preset
 from hjepa.errors import InputError
 from hjepa.model.checkpoints import describe, load_stack
+from hjepa.model.perception import world_of
+from hjepa.model.stack import Stack
 from hjepa.training.fit import fit
+from hjepa.training.start import start_from
 from levels.encoders.picture import SETTLED, PictureEncoder
-from tasks import collect
+from tasks import collect, task_spec
 
 SEEN = [
     "train.batch=24",
@@ -33,6 +37,18 @@ SEEN = [
 
 def config(*more: str) -> RunConfig:
     return load_preset("nested-d2", [*SEEN, *more])
+
+
+def untrained(seed: int, *more: str) -> Stack:
+    made = config(*more)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Stack(made, world_of(task_spec(made.task), "symbols"))
+
+
+def alike(one: nn.Module, other: nn.Module) -> bool:
+    theirs = dict(other.named_parameters())
+    return all(torch.equal(value, theirs[name]) for name, value in one.named_parameters())
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +80,14 @@ def test_a_stack_of_other_upper_levels_begins_with_level_1(data: Path, earlier: 
     made = fit(wider, data, tmp_path / "run", "cpu", progress=False, start=earlier)
     weights, old = made.level(0).state_dict(), load_stack(earlier).level(0).state_dict()
     assert all(torch.equal(weights[name], old[name]) for name in old)
+
+
+def test_probes_and_critics_that_fit_come_along() -> None:
+    """Level 2 is another one, and with it what is read from it; a stack of pictures has one critic."""
+    mine, theirs = (untrained(seed, f"levels.1.codes={codes}") for seed, codes in ((0, 40), (1, 64)))
+    assert start_from(mine, theirs, "theirs") == 1
+    assert alike(mine.probe(0), theirs.probe(0)) and alike(mine.critic(0), theirs.critic(0))
+    assert not alike(mine.probe(1), theirs.probe(1)) and not alike(mine.level(2), theirs.level(2))
 
 
 def test_a_kept_encoder_sees_as_before_while_the_rest_of_level_1_learns(

@@ -1,0 +1,77 @@
+"""What diagnosis says of subgoals and plans, on worlds small enough to count along."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+
+from hjepa.evaluation.diagnostics import _subgoals
+from hjepa.evaluation.true_states import Truth
+from planners.plan_state import Decision
+
+GOAL = 6
+
+
+def ring(rows: int) -> Truth:
+    """Places 0 to 9 on a ring, a step from each to the next; the latent of a place is its number; strides of 3."""
+    number = torch.arange(10)
+    around = (number[:, None] - number).abs()
+    steps = torch.minimum(around, 10 - around).expand(rows, -1, -1)
+
+    def locate(k: int, latent: Tensor, rows: Tensor) -> Tensor:
+        return latent.squeeze(-1).round().long()
+
+    parts = {"spans": (1, 3), "steps": steps, "goal": torch.full((rows,), GOAL), "locate": locate}
+    return cast(Truth, SimpleNamespace(**parts, within=lambda span: steps <= span))
+
+
+def set_at_once(subgoals: list[int], skipped: list[bool] | None = None) -> Decision:
+    """A decision of level 2 at the start of as many episodes."""
+    count = len(subgoals)
+    plan: Any = SimpleNamespace(latents=torch.tensor(subgoals).float().view(count, 1, 1))
+    rows, passed = torch.arange(count), torch.tensor(skipped or [False] * count)
+    return Decision(2, rows, torch.zeros_like(rows), True, plan, plan.latents[:, 0], passed)
+
+
+@pytest.mark.parametrize(
+    ("subgoal", "stands", "feasible", "gain", "reached", "stale"),
+    [
+        (5, 5, 1.0, 1.0, 1.0, 0.0),
+        (5, 4, 1.0, 1.0, 0.0, 0.0),  # missed, but still closer to the goal
+        (5, 6, 1.0, 1.0, 0.0, 1.0),  # missed, and the agent is past it
+        (5, 7, 1.0, 1.0, 0.0, 1.0),  # missed, and as far from the goal on its other side
+        (8, 4, 0.0, 2 / 3, 0.0, 1.0),  # too far from where it was set, and as far from the goal as the agent
+        (1, 1, 1.0, -1 / 3, 1.0, 0.0),
+    ],
+)
+def test_what_becomes_of_a_subgoal(
+    subgoal: int, stands: int, feasible: float, gain: float, reached: float, stale: float
+) -> None:
+    path = torch.tensor([[2, 9, 9, stands, 9, 9]])
+    found = _subgoals(ring(1), 1, path, [set_at_once([subgoal])])
+    assert found == pytest.approx(
+        {
+            "subgoals_feasible": feasible,
+            "subgoals_gain": gain,
+            "subgoals_reached": reached,
+            "subgoals_stale": stale,
+        }
+    )
+
+
+def test_what_was_skipped_does_not_count_and_nothing_has_no_mean() -> None:
+    path = torch.tensor([[2, 3, 4, 5], [2, 2, 2, 2]])
+    both = _subgoals(ring(2), 1, path, [set_at_once([5, 5])])
+    one = _subgoals(ring(2), 1, path, [set_at_once([5, 5], [False, True])])
+    assert both["subgoals_reached"] == 0.5 and one["subgoals_reached"] == 1.0
+    none = _subgoals(ring(2), 1, path, [set_at_once([5, 5], [True, True])])
+    assert set(none.values()) == {None}
+
+
+def test_a_subgoal_that_is_due_after_the_end_is_compared_with_the_last_state() -> None:
+    path = torch.tensor([[2, 5]])
+    assert _subgoals(ring(1), 1, path, [set_at_once([5])])["subgoals_reached"] == 1.0
