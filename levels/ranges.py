@@ -72,7 +72,7 @@ def ranged(
     *,
     above: bool = False,
     below: bool = False,
-    entries: tuple[int, int] = (1, 32),
+    entries: tuple[int, int] = Range.entries,
 ) -> Any:
     """A dataclass field of numbers with a default and a `Range`.
 

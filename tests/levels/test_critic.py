@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from levels.costs.hindsight import FAR
 from levels.grid.critic import Critic, hindsight
+from levels.settings import World
 
 NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
@@ -64,6 +65,15 @@ def test_a_field_holds_the_shortest_ways_over_its_own_costs(critic: Critic, toys
         assert np.allclose(field.numpy(), shortest(critic, grid, cell), atol=1e-2)
 
 
+@pytest.mark.parametrize(("continuous", "headings"), [(True, 1), (False, 4)])
+def test_a_field_has_a_layer_for_each_heading_that_an_agent_has(
+    toys: SimpleNamespace, continuous: bool, headings: int
+) -> None:
+    made = Critic(6, World(toys.SIZE, 2, continuous=continuous), hidden=8)
+    assert made.field(toys.grids(2), torch.zeros(2, 6), 2).shape == (2, headings, *toys.SIZE)
+    assert [part.shape[-1] for part in made.place(torch.zeros(2, 6))] == [*toys.SIZE, headings]
+
+
 def test_few_sweeps_see_no_further(critic: Critic, toys: SimpleNamespace) -> None:
     grid, goal = toys.grids(1), torch.randn(1, 6, generator=torch.Generator().manual_seed(0))
     few, enough = critic.field(grid, goal, 2)[0], critic.field(grid, goal, 40)[0]
@@ -109,8 +119,6 @@ def test_hindsight_is_the_first_arrival(data: st.DataObject) -> None:
 
 def test_it_learns_what_a_wall_costs() -> None:
     """A corridor with a wall across: the way round takes as long as trajectories took, unlike the way through."""
-    from levels.settings import World
-
     torch.manual_seed(0)
     width, height = 5, 5
     critic = Critic(2, World((width, height), 2, continuous=True), hidden=16)

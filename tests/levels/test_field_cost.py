@@ -117,6 +117,10 @@ def test_a_unit_of_several_steps_measures_a_slow_world_as_one_step_does_a_fast_o
     assert terms["steps"] < 4, "of 16 on average"
 
 
+def test_a_sweep_adds_and_compares_four_neighbours_of_every_place(cost: FieldCost) -> None:
+    assert cost.field_operations(3, (WIDTH, HEIGHT)) == 3 * WIDTH * HEIGHT * 4 * 2
+
+
 @pytest.mark.parametrize(("farthest", "error"), [(None, 9 / 7), (4, 4 / 5), (2, 1 / 3), (0, 0.0)])
 def test_times_that_are_longer_than_what_is_learned_from_do_not_count(
     cost: FieldCost, farthest: int | None, error: float

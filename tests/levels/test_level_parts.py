@@ -31,6 +31,22 @@ def test_branch_equals_advance_on_every_one_hot_action(
     assert apart.min() > 1e-3, "actions start out different"
 
 
+@pytest.mark.parametrize("encoder_reads", [False, True])
+def test_readers_are_told_at_every_moment_where_the_agent_is(
+    toys: SimpleNamespace, encoder_reads: bool
+) -> None:
+    level = toys.make_level(encoder="mlp", encoder_reads=encoder_reads)
+    below, _ = toys.windows(level)
+    place, memory = toys.agents(*below.shape[:3])[..., :2], level.write(toys.grids())
+    _, terms = level.losses(below, None, memory, progress=0.5, place=place)
+    told = [(level.predictor.reader, level.encode(below, memory))]
+    told += [(level.encoder.reader, below)] if encoder_reads else []
+    moments = range(toys.MOMENTS)
+    errors = [reader.look_loss(state[:, :, t], place[:, :, t]) for reader, state in told for t in moments]
+    assert terms["look"].item() == pytest.approx(torch.stack(errors).mean().item(), rel=1e-5)
+    assert "look" not in level.losses(below, None, memory, progress=0.5)[1]
+
+
 def test_the_predictor_reads_the_memory(toys: SimpleNamespace) -> None:
     level, latent = toys.make_level(), torch.randn(2, 3, 6)
     memory = level.write(toys.grids())

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from levels.settings import ANTI_COLLAPSE, ENCODERS, MACRO_ACTIONS, LevelSettings, LossWeights, MemorySettings
+from levels.settings import (
+    ANTI_COLLAPSE,
+    ENCODERS,
+    MACRO_ACTIONS,
+    LevelSettings,
+    LossWeights,
+    MemorySettings,
+    World,
+)
 
 
 def test_defaults_work_and_do_not_change() -> None:
@@ -61,6 +69,20 @@ def test_level_settings_refuse(wrong: dict[str, Any], message: str) -> None:
 def test_memory_settings_refuse(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"memory \w+ is .*; give .*whole numbers? from 1 to "):
         MemorySettings(**wrong)
+
+
+def test_places_that_are_read_lie_apart_and_no_number_of_doors_is_too_small() -> None:
+    with pytest.raises(ValueError, match="memory apart is 0; give a number above 0, up to 1000"):
+        MemorySettings(apart=0)
+    assert MemorySettings(apart=0.25, numbers=0, wide=0, glimpse=0).apart == 0.25
+
+
+def test_states_of_doors_and_keys() -> None:
+    """A door is open, closed or locked and a key in hand or lying; without keys doors are plain numbers."""
+    world = World((9, 9), 7, doors=2, keys=1)
+    assert world.slots == (3, 3, 2) and world.agent_dim == 6
+    assert World((9, 9), 7, doors=2).slots == () and World((9, 9), 7, doors=2).agent_dim == 5
+    assert World((9, 9), 2, continuous=True).agent_dim == 2
 
 
 @pytest.mark.parametrize("name", [name for name in vars(LossWeights()) if name != "others"])

@@ -21,6 +21,7 @@ class Walk:
     pace: float | None = ranged(None, 0, 10, above=True)
     belief: float = ranged(0.5, 0, 1, below=True)
     spans: tuple[int, ...] = ranged((1,), 1, 8, entries=(1, 3))
+    stops: tuple[float, ...] = ranged((0.0,), 0, 1)
     name: str = "walk"
 
 
@@ -28,6 +29,7 @@ def test_defaults_and_the_ends_of_ranges_are_taken() -> None:
     assert refusal(Walk()) is None
     assert refusal(Walk(2, 10, 0, (8, 8, 8))) is None
     assert refusal(Walk(4096, 1e-300, math.nextafter(1, 0), (1,))) is None
+    assert refusal(Walk(stops=(0.5,) * 32)) is None
     assert refusal(Walk(np.int64(5), np.float32(5), np.float64(0.5), (np.int8(3),))) is None  # type: ignore[arg-type]
 
 
@@ -50,6 +52,7 @@ def test_defaults_and_the_ends_of_ranges_are_taken() -> None:
         ({"spans": (1, 1, 1, 1)}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
         ({"spans": (1, 9)}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
         ({"spans": (1, 2.0)}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
+        ({"stops": (0.5,) * 33}, "stops", "give 1 to 32 numbers from 0 to 1, as a list"),
         ({"spans": 3}, "spans", "give 1 to 3 whole numbers from 1 to 8, as a list"),
     ],
 )
@@ -85,4 +88,5 @@ def test_every_number_of_a_level_has_a_range(section: type) -> None:
 
 def test_what_is_shown_of_a_value_is_short() -> None:
     assert shown(None) == "null" and shown("a\nb") == r"'a\nb'"
-    assert len(shown("x" * 1000)) == 80 and "digits" in shown(10**5000)
+    assert shown("x" * 78) == repr("x" * 78), "80 characters with its quotes"
+    assert len(shown("x" * 79)) == len(shown("x" * 1000)) == 80 and "digits" in shown(10**5000)

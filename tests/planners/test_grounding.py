@@ -75,13 +75,17 @@ def test_weak_grounding_only_leans(hand: SimpleNamespace) -> None:
     assert found.state.levels[0].target.tolist() == [[5.0]]
 
 
-@pytest.mark.parametrize(("depth", "steps", "lifts"), [(1, 3, 1), (2, 12, 2), (9, 12, 2)])
+@pytest.mark.parametrize(
+    ("k", "depth", "steps", "lifts"), [(2, 1, 3, 1), (2, 2, 12, 2), (2, 9, 12, 2), (1, 1, 4, 1), (1, 9, 4, 1)]
+)
 def test_operations_of_grounding_are_counted(
-    hand: SimpleNamespace, depth: int, steps: int, lifts: int
+    hand: SimpleNamespace, k: int, depth: int, steps: int, lifts: int
 ) -> None:
+    """Of a stride of the level, in steps of the lowest level that is asked."""
     places, _ = hand.serpent()
     levels = hand.serpent_levels(3)
-    grounded = [*levels[:2], replace(levels[2], ground=16, ground_depth=depth)]
+    grounded = [*levels]
+    grounded[k] = replace(levels[k], ground=16, ground_depth=depth)
     start, goal = places[:1].float(), places[60:61].float()
     plain = hand.walk(TopDownPlanner(levels), start, goal, 1).state.flops
     found = hand.walk(TopDownPlanner(grounded), start, goal, 1).state.flops

@@ -92,6 +92,16 @@ def test_the_mean_takes_the_safe_way_too_where_falls_are_common(hand: SimpleName
     assert planned(hand, 0.1, Risk("mean", 512))[0] == ["NEEES"] * 6
 
 
+def test_what_futures_take_is_foreseen_and_not_twice_over(hand: SimpleNamespace) -> None:
+    model, problem = Cliff(0.1), hand.problem(torch.zeros(1, 3), CliffCost(), 5)
+    search = Planner(EnumerationProposal(), NoRefiner(), risk=Risk("mean", 8))
+    imagined = 3**5 * (1 + 8)  # every sequence once without chance, and its futures
+    for foreseen in (search.passes(model, 5), search.rollouts(model, 5)):
+        assert imagined <= foreseen <= 2 * imagined
+    step = model.flops + CliffCost.flops
+    assert search(model, problem).flops.item() <= search.passes(model, 5) * 5 * step
+
+
 def test_without_chance_every_taste_takes_the_short_way(hand: SimpleNamespace) -> None:
     for kind in ("mean", "worst", "cvar"):
         ways, cost = planned(hand, 0.0, Risk(kind, 16))

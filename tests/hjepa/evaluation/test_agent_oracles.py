@@ -109,6 +109,20 @@ def test_true_cost_counts_steps_with_the_gradient_of_the_metric(stack: Stack, tr
     assert torch.allclose(gradient, 2 * (latent - goal), atol=1e-5)
 
 
+def test_true_cost_of_a_stride_is_what_the_metric_says_in_the_middle(
+    stack: Stack, episodes: EpisodeBatch
+) -> None:
+    agent = make_agent(stack, task_spec(TASK), AgentOptions(3, budget_tflops=0.01), oracle="cost")
+    assert isinstance(agent, OracleAgent)
+    agent.reveal(episodes)
+    goal = agent.perception.show(episodes.goal_observation, episodes.grid, episodes.goal)
+    agent.begin(goal, goal, torch.arange(3))
+    for k, level in enumerate(agent.phases[0]):
+        assert isinstance(level.distance, TrueDistance) and level.critic is None
+        stride = level.distance.unit * stack.config.spans[k]
+        assert stride == pytest.approx(stack.stride_quantile(agent.settings.metric, k, 0.5))
+
+
 def test_random_subgoals_can_be_reached_and_differ(
     stack: Stack, truth: Truth, episodes: EpisodeBatch
 ) -> None:

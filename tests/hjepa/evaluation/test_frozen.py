@@ -76,6 +76,7 @@ def test_facts_are_the_worlds_own() -> None:
     outermost = [plan.doors[0, 1], plan.doors[1, 1], plan.doors[2, 0], plan.doors[3, 0]]
     assert (facts["passages"].labels == outermost).all()
     assert right(facts["position"], cells) == 1
+    assert right(facts["position"], cells + [0, 1]) == 0, "both numbers have to be right"
     classes = {name: fact.classes for name, fact in facts.items()}
     assert classes == {
         "position": (17, 17), "heading": (4,), "quadrant": (4,), "room": (16,), "passages": (17,) * 4,

@@ -89,6 +89,14 @@ def test_clips_are_the_worlds_pictures_moment_after_moment(stores: list[Path]) -
         assert (clips.frames[n, t] == drawn[0]).all()
 
 
+def test_textures_can_be_left_out_and_are_never_less_than_nothing() -> None:
+    plain = MaskedRun(flicker=0, drift=0)
+    assert (plain.flicker, plain.drift) == (0, 0)
+    for name in ("flicker", "drift"):
+        with pytest.raises(ValueError, match=f"masked run {name} is -1; give a number from 0 to 255"):
+            MaskedRun(**{name: -1})  # type: ignore[arg-type]
+
+
 def test_a_trained_encoder_is_level_1_of_a_stack_and_stays_as_it_is(
     stores: list[Path], tmp_path: Path
 ) -> None:
