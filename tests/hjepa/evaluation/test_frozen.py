@@ -99,6 +99,18 @@ def test_numbers_are_read_in_equally_full_ranges() -> None:
     assert all((np.bincount(column, minlength=BINS) == 500).all() for column in fact.labels.T)
 
 
+def test_agents_on_grids_have_places_and_any_other_numbers_ranges() -> None:
+    agent, grid = np.array([[1, 2, 3], [3, 1, 0]]), np.zeros((2, 5, 5, 3), np.uint8)
+    carried = np.array([[5, 0], [1, 2]])
+    found = facts_of_arrays({"agent": agent, "grid": grid, "carried": carried})
+    assert [(fact.name, fact.classes) for fact in found] == [
+        ("position", (5, 5)), ("heading", (4,)), ("quadrant", (4,)), ("carried", (11,)),
+    ]  # fmt: skip
+    assert found[3].labels.tolist() == [[5], [1]], "the kind, not the colour"
+    (alone,) = facts_of_arrays({"agent": agent})
+    assert (alone.name, alone.classes) == ("agent", (BINS,) * 3)
+
+
 def test_how_long_a_fact_stays() -> None:
     labels = np.array([[0], [0], [1], [1], [1], [1], [UNKNOWN], [1], [2]])
     assert unchanged(Fact("a", labels, (3,)), 3) == pytest.approx(3 / 5)
