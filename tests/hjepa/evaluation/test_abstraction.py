@@ -88,8 +88,9 @@ def test_levels_are_told_apart_by_what_they_know_and_foresee(tmp_path: Path) -> 
     assert high.facts["position"]["unchanged"] < low.facts["position"]["unchanged"]
     assert low.facts["passages"]["unchanged"] == 1
     assert low.autocorrelation > high.autocorrelation
-    least = {"windows": 8, "layouts": 4, "count": 1}
-    assert measure_abstraction(cast(Stack, Rules()), *stores, **least, steps=1)[1]["moments"] == 1
+    train, test = stores
+    least: dict[str, Any] = {"windows": 8, "layouts": 4, "count": 1}
+    assert measure_abstraction(cast(Stack, Rules()), train, test, **least, steps=1)[1]["moments"] == 1
     for wrong in (
         {"windows": 4},
         {"windows": 10},
@@ -98,7 +99,7 @@ def test_levels_are_told_apart_by_what_they_know_and_foresee(tmp_path: Path) -> 
         {"count": 0},
     ):
         with pytest.raises(InputError, match="no more layouts than there are"):
-            measure_abstraction(cast(Stack, Rules()), *stores, **least | wrong)
+            measure_abstraction(cast(Stack, Rules()), train, test, **least | wrong)
 
 
 def test_horizon_is_where_errors_first_reach_the_bar() -> None:
