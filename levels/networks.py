@@ -12,8 +12,11 @@ class Perceptron(nn.Sequential):
     """Linear layers with GELU units between them; `mlp` makes it.
 
     The same as its parts one after another. For an episode alone calling each of them would take as long as what it
-    computes.
+    computes; so hooks of the parts are not called, those of the whole are. A slice of it is an ordinary sequence.
     """
+
+    def __getitem__(self, index: slice | int) -> nn.Sequential | nn.Module:
+        return nn.Sequential(*list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)
 
     def forward(self, values: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs)."""

@@ -29,8 +29,8 @@ def _shift(value: Tensor, bits: int) -> Tensor:
 
 
 def _words(value: Tensor) -> np.ndarray:
-    """The bits of an int64 tensor on the CPU, one dimension at least: numpy's single numbers do not wrap around."""
-    return np.atleast_1d(value.numpy()).view(np.uint64)
+    """The bits of whole numbers on the CPU, as int64, one dimension at least: numpy's single numbers do not wrap."""
+    return np.atleast_1d(value.long().numpy()).view(np.uint64)
 
 
 def _mixed(words: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ def mix(value: Tensor) -> Tensor:
 
 def _mixed_elsewhere(value: Tensor) -> Tensor:
     """`mix` on any device."""
-    value = value + _signed(_GOLDEN)
+    value = value.long() + _signed(_GOLDEN)
     value = (value ^ _shift(value, 30)) * _signed(_FIRST)
     value = (value ^ _shift(value, 27)) * _signed(_SECOND)
     return value ^ _shift(value, 31)
@@ -82,8 +82,13 @@ def _combined_elsewhere(parts: Sequence[Tensor | int], device: torch.device) -> 
     """`combine` on any device."""
     key = torch.zeros((), dtype=torch.int64, device=device)
     for part in parts:
-        own = torch.as_tensor(part, dtype=torch.int64, device=device)
-        key = _mixed_elsewhere(key ^ _mixed_elsewhere(own))
+        # A number is mixed by the host: as a tensor it would have to be copied to where the others lie.
+        own = (
+            _mixed_elsewhere(part.to(device))
+            if isinstance(part, Tensor)
+            else _signed(int(_mixed_number(int(part))[0]))
+        )
+        key = _mixed_elsewhere(key ^ own)
     return key
 
 

@@ -89,10 +89,8 @@ class BatchedGridWorld(BatchedWorld):
         self._lava = grid_to_lava(self._floor)
         self._deadly = False
         self._pictures: Frames | None = None
-        self._first = (
-            self._rows * size[0] * size[1]
-        )  # the first cell of each episode, all cells counted through
-        self._grid_cells, self._image_cells = cell_items(self._grid), cell_items(self._image)
+        # The first cell of each episode, all cells counted through.
+        self._first = self._rows * size[0] * size[1]
 
     @property
     def walls(self) -> np.ndarray:
@@ -127,7 +125,9 @@ class BatchedGridWorld(BatchedWorld):
 
     def _show(self, before: np.ndarray) -> None:
         after, left = self._agent, self._cells(before)
-        self._image_cells[left] = self._grid_cells.take(left)
+        # Views of now: kept ones would lead a copy of this world into the arrays of the world it was copied from.
+        image, grid = cell_items(self._image), cell_items(self._grid)
+        image[left] = grid.take(left)
         if self.doors and (changed := (after[:, 3:] != before[:, 3:]).any(-1)).any():
             rows = np.flatnonzero(changed)
             ahead_x, ahead_y = (before[rows, :2] + HEADINGS[before[rows, 2]]).T
@@ -137,7 +137,7 @@ class BatchedGridWorld(BatchedWorld):
             shown[door, 2] = after[rows[door], what[door] - FIRST_DOOR + 3]
             shown[~door] = EMPTY_CELL  # where the key lay
             self._grid[rows, ahead_x, ahead_y] = self._image[rows, ahead_x, ahead_y] = shown
-        self._image_cells[self._cells(after)] = _AGENT_ITEMS.take(after[:, 2])
+        image[self._cells(after)] = _AGENT_ITEMS.take(after[:, 2])
 
     def _cells(self, agent: np.ndarray) -> np.ndarray:
         """Which of all cells (E,) agents are on."""

@@ -70,9 +70,8 @@ def step_agents(walls: np.ndarray, agent: np.ndarray, action: np.ndarray) -> np.
     """
     agent, action = np.asarray(agent), np.asarray(action)
     lead = action.shape
-    if (
-        not walls.shape[:-2] == agent.shape[:-1] == lead
-    ):  # nothing to broadcast where each agent has its own plan
+    # Nothing is to broadcast where each agent has its own plan.
+    if not walls.shape[:-2] == agent.shape[:-1] == lead:
         lead = np.broadcast_shapes(walls.shape[:-2], agent.shape[:-1], action.shape)
         agent = np.broadcast_to(agent, (*lead, agent.shape[-1]))
     x, y, heading = agent[..., 0], agent[..., 1], agent[..., 2]

@@ -38,7 +38,7 @@ class Frames:
         if grid.shape != self._grid.shape:
             self._grid, self._code = grid.copy(), tile_codes(grid)
             self._frames = self._tiles.frames(self._code)
-            self._rows, self._down = pixel_rows(self._frames, self.tile), np.arange(self.tile) * width
+            self._down = np.arange(self.tile) * width
         elif (grid != self._grid).any():
             code = tile_codes(grid)
             self._paint(np.nonzero(code != self._code), code)
@@ -54,4 +54,7 @@ class Frames:
         """Draw cells, given as episodes, x and y: what ``code`` (E, W, H) says and ``more`` is added to."""
         (row, x, y), (_, width, height) = cells, code.shape
         first = (row * height + y) * (self.tile * width) + x
-        self._rows[first[:, None] + self._down] = self._tiles.rows(code[cells] + more)
+        # A view of now, see `tasks.batched`: a copy of this object has frames of its own.
+        pixel_rows(self._frames, self.tile)[first[:, None] + self._down] = self._tiles.rows(
+            code[cells] + more
+        )

@@ -118,8 +118,8 @@ class Agent:
             commit=settings.commit,
             off_plan=0.25 * float(self.stack.step_distance),
             repairs=self.searches.repairs,
-            # A glance has few candidates, so more episodes fit into a call. Who asks for one in each is alone in it,
-            # with no copies to fill it up: its bits cannot depend on any company.
+            # A glance has few candidates, so more episodes fit into a call. Of who asks for one in each
+            # the search is alone in its call, with no copies to fill it up: bits cannot depend on any company.
             block=settings.block * (GLANCED if settings.planner in ACTORS and settings.block > 1 else 1),
             record=self.record,
             warm_start=settings.warm_start and keeps_plans,

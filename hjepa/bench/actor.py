@@ -78,7 +78,10 @@ def decision_ms(
 
 
 def rows(options: Options) -> Iterator[Row]:
-    """One episode at a time, with one level and with three, by an agent whose blocks hold one episode, unpadded."""
+    """One episode at a time, with one level and with three, by an agent whose blocks hold one episode.
+
+    Its search is not padded; who is told is still read in eights, for the bits' sake.
+    """
     spec, clock = task_spec(describe(CHECKPOINT)["task"]), clock_of(options.device)
     stack = load_stack(CHECKPOINT, str(options.device))
     batch = sample_episodes(spec.id, episodes=options.amount(EPISODES))

@@ -38,7 +38,7 @@ def rows(options: Options) -> Iterator[Row]:
     """See above.
 
     Episodes alone are planned by an agent whose blocks hold one episode, so that nothing is padded with copies, no
-    search and no picture: that would make the batch look good.
+    search and no picture of a stack that sees: that would make the batch look good.
     """
     stack, spec = opened(options)
     clock, episodes = clock_of(options.device), options.amount(TOGETHER, 2)

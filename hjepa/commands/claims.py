@@ -69,7 +69,7 @@ def run(options: Any) -> int:
 def _table(found: Sequence[Found]) -> Iterator[str]:
     """The claims, list by list and task by task."""
     heading = ""
-    yield _line("", "value (95 % interval)", "control", "bar", "met")
+    yield _line("", "value (interval)", "control", "bar", "met")
     for each in found:
         claim = each.placed.claim
         below = f"{each.placed.folder.name}/{claim.results_file}, {claim.task}, part {claim.part}"

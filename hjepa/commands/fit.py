@@ -57,14 +57,16 @@ def run(options: Any) -> None:
     from hjepa.model.checkpoints import checkpoint_folder
     from hjepa.training.fit import fit
 
-    # Before anything is moved aside, what the run begins with among it.
-    if options.start is not None and checkpoint_folder(options.start).resolve() == out.resolve():
-        raise InputError(
-            f"begin with {options.start}, and write it anew",
-            "--start",
-            "give another --out, or leave --start out",
-        )
     unfinished = out.with_name(f"{out.name}.partial")
+    if options.start is not None:
+        # Before anything is moved aside, what the run begins with among it.
+        begun = checkpoint_folder(options.start).resolve()
+        if any(begun.is_relative_to(folder.resolve()) for folder in (out, unfinished)):
+            raise InputError(
+                f"begin with {options.start}, and write it anew",
+                "--start",
+                "give another --out, or leave --start out",
+            )
     for folder in (out, unfinished):
         if options.fresh and folder.exists():
             print(f"moved the earlier {folder} to {set_aside(folder)}")

@@ -27,7 +27,7 @@ from hjepa.report.bars import met, read_bar
 from hjepa.report.chosen import ANY, Array, Chosen, Record, choose
 from hjepa.report.claims import Claim, Placed
 from hjepa.report.measurements import number_at
-from hjepa.report.statements import Pages, Wrong, check
+from hjepa.report.statements import NAMES, Pages, Wrong, check
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def _evaluated(placed: Placed, lists: _Lists, pages: Pages) -> Found:
     claim, where = placed.claim, placed.where
     if claim.metric == "measurement":
         content = lists.content(placed.folder / claim.results_file)
-        value, interval = number_at(content, str(claim.of), f"{where}, of")
-        return _compared_with_texts(placed, pages, value, interval, None, 0, None)
+        told = number_at(content, str(claim.of), f"{where}, of")
+        return _compared_with_texts(placed, pages, told.value, told.interval, None, 0, None, told.beside)
     own = _chosen(placed, claim.filter, lists, f"{where}, filter")
     control: float | None = None
     if isinstance(claim.control, Mapping):
@@ -141,10 +141,13 @@ def _compared_with_texts(
     control: float | None,
     episodes: int,
     layouts: int | None,
+    more: Mapping[str, float] | None = None,
 ) -> Found:
     """What a claim came to, with the statements of it that say something else."""
     claim, (low, high) = placed.claim, interval or (None, None)
-    numbers = {
+    numbers: dict[str, float | None] = {
+        **dict.fromkeys(NAMES),
+        **(more or {}),
         "value": value,
         "low": low,
         "high": high,

@@ -6,6 +6,7 @@ step into a list is what a text of the one entry that is meant begins with, or `
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from hjepa.builder import nearest
@@ -14,13 +15,28 @@ from levels.ranges import shown
 
 STEP = " > "
 
-Measured = tuple[float, tuple[float, float] | None]
+BESIDE = ("ours", "theirs")
+"""What a ratio is of, where it stands beside it."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number in a file of measurements.
+
+    Attributes:
+        value: the number.
+        interval: the pair that stands beside it, of a ``ratio`` its ``least`` and ``most``, of any other ``interval``;
+            None: there is none.
+        beside: what is there of `BESIDE`.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    beside: dict[str, float]
 
 
 def number_at(content: Any, named: str, where: str) -> Measured:
-    """The number at a place, and what belongs to it as its interval.
-
-    The interval stands beside it: of a ``ratio`` its ``least`` and ``most``, of any other the pair ``interval``.
+    """The number at a place, with what stands beside it.
 
     Args:
         content: of a file.
@@ -38,9 +54,11 @@ def number_at(content: Any, named: str, where: str) -> Measured:
         raise InputError(f"{named!r} is {shown(value)}", where, "name a number")
     beside = inside if isinstance(inside, dict) else {}
     pair = (beside.get("least"), beside.get("most")) if steps[-1] == "ratio" else beside.get("interval")
+    numbers = {name: float(beside[name]) for name in BESIDE if isinstance(beside.get(name), (int, float))}
+    interval = None
     if isinstance(pair, (list, tuple)) and len(pair) == 2 and None not in pair:
-        return float(value), (float(pair[0]), float(pair[1]))
-    return float(value), None
+        interval = float(pair[0]), float(pair[1])
+    return Measured(float(value), interval, numbers)
 
 
 def _entered(content: Any, step: str, where: str) -> Any:

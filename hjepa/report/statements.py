@@ -4,7 +4,8 @@ A statement is a piece of the text with the numbers left out: ``two levels solve
 {high%})``. It has to stand in its file exactly once, with any numbers in these places, whatever the line breaks;
 ``...`` stands for anything in between, so that a row of a table can be told by the sentence above it. The numbers that
 stand there are then compared with the computed ones, rounded as they are printed. With ``%`` a number counts in
-hundredths. The numbers are ``value``, ``low``, ``high``, ``control``, ``episodes`` and ``layouts``.
+hundredths. The numbers are ``value``, ``low``, ``high``, ``control``, ``episodes`` and ``layouts``; of a benchmark's
+row also ``ours`` and ``theirs``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from hjepa.errors import InputError
 from levels.ranges import shown
 
-NAMES = ("value", "low", "high", "control", "episodes", "layouts")
+NAMES = ("value", "low", "high", "control", "episodes", "layouts", "ours", "theirs")
 """Numbers that a text can state."""
 
 _PLACE = re.compile(r"\{([^{}]*)\}")

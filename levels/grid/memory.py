@@ -132,7 +132,10 @@ class MemoryReader(nn.Module):
         """Latent (P, N, D), memory (P, W, H, C) -> (P, N, heads * C)."""
         width, height = self.size
         plans, channels = len(memory), memory.shape[-1]
-        query = self.query(latent).reshape(plans, -1, width + height)
+        reads = latent.shape[1] * self.heads
+        query = self.query(latent).reshape(plans, reads, width + height)
         along_x, along_y = query[..., :width].softmax(-1), query[..., width:].softmax(-1)
-        columns = torch.bmm(along_x, memory.reshape(plans, width, -1)).view(plans, -1, height, channels)
-        return (along_y.unsqueeze(-1) * columns).sum(2).reshape(plans, latent.shape[1], -1)
+        columns = torch.bmm(along_x, memory.reshape(plans, width, height * channels)).view(
+            plans, reads, height, channels
+        )
+        return (along_y.unsqueeze(-1) * columns).sum(2).reshape(plans, latent.shape[1], self.heads * channels)

@@ -39,7 +39,14 @@ def test_a_run_cannot_begin_with_what_it_moves_aside(
         "--fresh",
         "--start",
     ]
-    for start, said in ((str(run), "give another --out"), (str(tmp_path / "nowhere"), "no checkpoint")):
-        assert main([*words, start]) == 2
-        assert said in capsys.readouterr().err
-        assert [item.name for item in tmp_path.iterdir()] == ["run"]
+    below, unfinished = run / "kept", tmp_path / "run.partial"
+    for folder in (below, unfinished):
+        folder.mkdir()
+        (folder / "model.json").write_text("{}")
+    there = sorted(tmp_path.iterdir())
+    for start in (run, below, unfinished):
+        assert main([*words, str(start)]) == 2
+        assert "give another --out" in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "nowhere")]) == 2
+    assert "no checkpoint" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == there

@@ -90,6 +90,14 @@ def test_a_perceptron_is_its_parts_one_after_another() -> None:
     assert all(torch.equal(first, second) for first, second in zip(*found))
 
 
+def test_what_is_cut_out_of_a_perceptron_is_an_ordinary_sequence() -> None:
+    whole, values = mlp(3, 4, 2, 2), torch.randn(5, 3)
+    first = whole[:-1]
+    assert type(first) is torch.nn.Sequential and len(first) == 4
+    assert whole[-1](first(values)).equal(whole(values)), "the last unit is not lost"
+    assert isinstance(whole[0], torch.nn.Linear)
+
+
 def test_the_width_and_depth_of_a_perceptron() -> None:
     layers = mlp(3, 8, 2, layers=2)
     shapes = [tuple(layer.weight.shape) for layer in layers if isinstance(layer, torch.nn.Linear)]

@@ -36,6 +36,10 @@ def test_numbers_are_the_same_on_every_device() -> None:
     keys = torch.tensor([0, -1, 7, signed(1 << 63), (1 << 62) + 5])
     for value in (keys, keys.view(5, 1).expand(5, 3), keys[::2], keys[3], keys[:0]):
         assert mix(value).shape == value.shape and mix(value).equal(noise._mixed_elsewhere(value))
+    for dtype in (torch.int32, torch.uint8):
+        few = torch.arange(5, dtype=dtype)
+        assert mix(few).equal(mix(few.long())) and noise._mixed_elsewhere(few).equal(mix(few))
+        assert combine(few, 1).equal(combine(few.long(), 1)) and combine(1, few).shape == (5,)
     for parts in ((keys, 2, keys.flip(0)), (keys[:, None], keys), (3, keys), (keys[1], -4), (5, 6)):
         there = noise._combined_elsewhere(parts, keys.device)
         assert combine(*parts).shape == there.shape and combine(*parts).equal(there)

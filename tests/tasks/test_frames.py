@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,25 @@ def test_pictures_of_a_world_that_goes_on_are_those_from_scratch(task_id: str, c
     assert len(np.unique(shown, axis=0)) > 5, "agents moved"
     assert np.array_equal(floors[0][0], shown[0]) == copy, "without copies it is one memory"
     assert np.array_equal(world.frames(5), render_frames(world.floor, world.agent, 5))
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_a_copy_of_a_world_goes_on_by_itself(copy: bool) -> None:
+    """People copy a world to look ahead."""
+    world = tasks.make_batched(tasks.task_spec("hjepa/NestedRooms-d2-v0"), 4, copy=copy)
+    world.reset(seed=3)
+    world.frames()
+    other, fresh = deepcopy(world), tasks.make_batched(tasks.task_spec("hjepa/NestedRooms-d2-v0"), 4)
+    before = world.step(np.zeros(4, np.int64))[0]["image"].copy()
+    fresh.reset(seed=3)
+    for action in np.random.default_rng(0).choice([0, 1, FORWARD, FORWARD], (15, 4)):
+        seen, expected = other.step(action)[0], fresh.step(action)[0]
+        assert np.array_equal(seen["image"], expected["image"])
+        assert np.array_equal(other.frames(), render_frames(other.floor, other.agent))
+    assert np.array_equal(world.frames(), render_frames(world.floor, world.agent))
+    assert copy or np.array_equal(world.step(np.full(4, 6))[0]["image"], before), (
+        "whom it was copied from stands still"
+    )
 
 
 def test_the_same_episode_frozen_or_replaced() -> None:

@@ -100,7 +100,7 @@ class Near:
         return {"actions": torch.zeros(self.shape)}
 
 
-def test_both_sides_plan_for_the_same_by_the_same_cost() -> None:
+def test_both_sides_plan_for_the_same_by_the_same_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     given = solvers.opened(*solvers.CONTINUOUS, replace(LITTLE, scale=0.05))
     assert len(given.seen) == len(given.goal) == 3 and not torch.equal(given.seen, given.goal)
     idle = solvers.others(given, Near, {"n_steps": 1})
@@ -114,6 +114,20 @@ def test_both_sides_plan_for_the_same_by_the_same_cost() -> None:
     )
     found = solvers.ours(given, AdamRefiner(3, 0.1))
     assert found.shape == (3,) and (found <= idle + 1e-4).all()
+    plans: list[torch.Tensor] = []
+    search = solvers.Planner.__call__
+
+    def kept(self: Any, model: Any, problem: Any) -> Any:
+        plan = search(self, model, problem)
+        plans.append(plan.actions)
+        return plan
+
+    monkeypatch.setattr(solvers.Planner, "__call__", kept)
+    monkeypatch.setattr(Near, "solve", lambda self, info: {"actions": plans[-1]})
+    found = solvers.ours(given, AdamRefiner(3, 0.1))
+    assert torch.allclose(solvers.others(given, Near, {"n_steps": 1}), found, rtol=1e-4), (
+        "of one plan, one cost"
+    )
 
 
 def test_the_picture_of_growth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

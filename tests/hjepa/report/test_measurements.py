@@ -30,7 +30,9 @@ ROWS: list[dict[str, Any]] = [
 def test_a_number_is_found_with_its_interval(
     named: str, value: float, interval: tuple[float, float] | None
 ) -> None:
-    assert number_at(ROWS, named, "here") == (value, interval)
+    found = number_at(ROWS, named, "here")
+    assert (found.value, found.interval) == (value, interval)
+    assert found.beside == ({"ours": 0.4} if "planning" in named else {})
 
 
 @pytest.mark.parametrize(
@@ -79,11 +81,11 @@ def test_what_a_card_prints_is_compared(
     folder = tmp_path / "published" / "speed"
     folder.mkdir(parents=True)
     (folder / "bench.json").write_text(json.dumps(ROWS))
-    (folder / "card.md").write_text(f"Together it is {printed} times faster.")
+    (folder / "card.md").write_text(f"Together, in 0.40 s, it is {printed} times faster.")
     (folder / "claims.yaml").write_text(
         "- {part: speed, task: any, metric: measurement, results_file: bench.json, filter: {}, command: hjepa bench,\n"
         "   of: 'planning 64 > ratio', bar: '>= 8',\n"
-        "   stated: {card.md: 'it is {value} ({low} to {high}) times'}}\n"
+        "   stated: {card.md: 'in {ours} s, it is {value} ({low} to {high}) times'}}\n"
     )
     assert main(["claims", "--cards", str(folder.parent), "--json", str(tmp_path / "found.json")]) == code
     (found,) = json.loads((tmp_path / "found.json").read_text())
