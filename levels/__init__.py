@@ -6,3 +6,29 @@ per episode.
 
 Shapes: P floor plans, N states on each, D numbers per latent, A numbers per action: ``(P, N, D)``.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from levels.level import Level
+    from levels.settings import LevelSettings, MemorySettings, Sight, World
+
+# Public name -> the module that defines it.
+_HOMES = {
+    "Level": "level",
+    "LevelSettings": "settings",
+    "MemorySettings": "settings",
+    "Sight": "settings",
+    "World": "settings",
+}
+
+__all__ = ["Level", "LevelSettings", "MemorySettings", "Sight", "World"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'levels' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"levels.{_HOMES[name]}"), name)

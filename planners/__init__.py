@@ -15,3 +15,62 @@ How to choose:
 
 Shapes: E episodes, N candidates, H steps, D numbers per latent, A per action: ``(E, N, H, D)``.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from planners.cross_entropy import CategoricalRefiner, ColouredRefiner
+    from planners.objectives import GoalCost, SubgoalCost, SumCost, SupportCost
+    from planners.planner import Planner
+    from planners.proposals import EnumerationProposal, PriorProposal
+    from planners.protocols import Plan, Problem
+    from planners.refiners import AdamRefiner, NoRefiner, RefitRefiner
+    from planners.spaces import Box, Simplex
+
+# Public name -> the module that defines it.
+_HOMES = {
+    "AdamRefiner": "refiners",
+    "Box": "spaces",
+    "CategoricalRefiner": "cross_entropy",
+    "ColouredRefiner": "cross_entropy",
+    "EnumerationProposal": "proposals",
+    "GoalCost": "objectives",
+    "NoRefiner": "refiners",
+    "Plan": "protocols",
+    "Planner": "planner",
+    "PriorProposal": "proposals",
+    "Problem": "protocols",
+    "RefitRefiner": "refiners",
+    "Simplex": "spaces",
+    "SubgoalCost": "objectives",
+    "SumCost": "objectives",
+    "SupportCost": "objectives",
+}
+
+__all__ = [
+    "AdamRefiner",
+    "Box",
+    "CategoricalRefiner",
+    "ColouredRefiner",
+    "EnumerationProposal",
+    "GoalCost",
+    "NoRefiner",
+    "Plan",
+    "Planner",
+    "PriorProposal",
+    "Problem",
+    "RefitRefiner",
+    "Simplex",
+    "SubgoalCost",
+    "SumCost",
+    "SupportCost",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'planners' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"planners.{_HOMES[name]}"), name)

@@ -19,28 +19,24 @@ PROBED = 64
 """Candidates that operations are counted over; what depends on the episode alone averages out."""
 
 
-class LevelModel:
-    """One level, seen by a planner.
+class OneLevel:
+    """A level by itself as the model that planners ask for, without a stack around it.
 
     Args:
-        stack: the whole.
-        k: which level, from 0.
-        margin: how far a proposed discrete action starts ahead, see `planners.spaces.Simplex`.
+        level: trained or not.
+        space: of its actions; None: a simplex of discrete ones, a box of numbers between -1 and 1 of others.
+        flops: operations of one step, which count against no budget unless they are told.
 
     Attributes:
-        space: its actions.
-        flops, lift_flops: operations of one step, and of encoding one latent into the level above.
+        level, space, flops: see above.
     """
 
-    def __init__(self, stack: Stack, k: int, margin: float) -> None:
-        self.level: Level = stack.level(k)
-        self.above: Level | None = stack.level(k + 1) if k + 1 < stack.depth else None
-        self.space: ActionSpace
-        if self.level.continuous:
-            self.space = Box(getattr(stack, f"action_low_{k}"), getattr(stack, f"action_high_{k}"))
-        else:
-            self.space = Simplex(self.level.action_dim, margin)
-        self.flops, self.lift_flops = self._count(stack, k)
+    def __init__(self, level: Level, space: ActionSpace | None = None, flops: float = 0.0) -> None:
+        self.level, self.flops = level, flops
+        if space is None:
+            bound = torch.ones(level.action_dim)
+            space = Box(-bound, bound) if level.continuous else Simplex(level.action_dim)
+        self.space = space
 
     def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
         """See `levels.level.Level.condition`."""
@@ -54,6 +50,31 @@ class LevelModel:
     def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
         """See `levels.level.Level.advance`."""
         return self.level.advance(latent, condition, action)
+
+
+class LevelModel(OneLevel):
+    """One level of a stack, seen by a planner.
+
+    Args:
+        stack: the whole.
+        k: which level, from 0.
+        margin: how far a proposed discrete action starts ahead, see `planners.spaces.Simplex`.
+
+    Attributes:
+        space: its actions.
+        flops, lift_flops: operations of one step, and of encoding one latent into the level above.
+    """
+
+    def __init__(self, stack: Stack, k: int, margin: float) -> None:
+        level: Level = stack.level(k)
+        space: ActionSpace = (
+            Box(getattr(stack, f"action_low_{k}"), getattr(stack, f"action_high_{k}"))
+            if level.continuous
+            else Simplex(level.action_dim, margin)
+        )
+        super().__init__(level, space)
+        self.above: Level | None = stack.level(k + 1) if k + 1 < stack.depth else None
+        self.flops, self.lift_flops = self._count(stack, k)
 
     def advance_by_chance(self, latent: Tensor, condition: Tensor, action: Tensor, chance: Tensor) -> Tensor:
         """See `levels.level.Level.advance_by_chance`."""
