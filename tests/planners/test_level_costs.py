@@ -31,3 +31,19 @@ def test_a_level_in_the_middle_is_grounded_by_its_own_stride(hand: SimpleNamespa
     charged = (objective(plans) - target(plans))[0]
     assert charged.tolist() == [400.0, 100.0, 0.0, 0.0, 0.0, 100.0, 400.0]
     assert spent == 256 * (4 * levels[0].model.flops + levels[0].model.lift_flops)
+
+
+def test_who_proposes_is_told_where_to_and_how_much_of_the_stride_is_left() -> None:
+    own = SimpleNamespace(
+        goal=torch.tensor([[1.0], [2.0]]),
+        target=torch.tensor([[3.0], [4.0]]),
+        walked=torch.tensor([0, 3]),
+        field=None,
+    )
+    level: Any = SimpleNamespace()
+    state: Any = SimpleNamespace(levels=[own])
+    costs = LevelCosts([level], state, 0, torch.tensor([1]))
+    subgoal, goal = costs.aim(4), costs.aim(None)
+    assert subgoal.target is not None and subgoal.target.tolist() == [[4.0]] and goal.target is None
+    assert subgoal.left.tolist() == [0.25] and subgoal.share == 0.25, "a step is a quarter of the stride"
+    assert goal.left.tolist() == [1.0] and goal.share == 1.0 and goal.goal.tolist() == [[2.0]]

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from minigrid.core.constants import OBJECT_TO_IDX
 from torch import Tensor
 
 from hjepa.errors import InputError
@@ -22,9 +23,10 @@ from hjepa.evaluation.facts import (
     right,
     unchanged,
 )
-from hjepa.evaluation.frozen import as_row, label_efficiency
+from hjepa.evaluation.frozen import as_row, facts_at, label_efficiency
 from hjepa.model.checkpoints import load_stack
 from hjepa.model.stack import Stack
+from hjepa.training.sources import SeenSource
 from levels.frozen_probes import UNKNOWN
 from tasks import TrajectoryStore, collect, floor_plan, task_spec
 from tasks.observations import walls_to_grid
@@ -146,3 +148,19 @@ def test_probes_are_never_asked_about_floor_plans_they_learned_from(stores: list
     with pytest.raises(InputError, match="0 moments"):
         label_efficiency(cast(Stack, Knows()), *stores, count=0)
     assert TrajectoryStore.open(stores[0]).plans == 6
+
+
+def test_a_store_without_states_has_no_facts() -> None:
+    store = SimpleNamespace(path=Path("somewhere"), sha256="", state={})
+    source = object.__new__(SeenSource)
+    source.store, source.path = cast(Any, store), store.path
+    with pytest.raises(InputError, match="somewhere: holds no state that a probe could be told"):
+        facts_at(source, np.arange(3))
+
+
+def test_what_is_carried_is_one_of_the_kinds_of_things_there_are() -> None:
+    grid = np.ones((2, 5, 5, 3), np.uint8)
+    state = {"agent": np.array([[1, 1, 0], [2, 1, 0]]), "grid": grid, "carried": np.array([[4, 0], [1, 0]])}
+    fact = facts_of_arrays(state)[-1]
+    assert (fact.name, fact.classes) == ("carried", (len(OBJECT_TO_IDX),))
+    assert fact.labels.tolist() == [[4], [1]]

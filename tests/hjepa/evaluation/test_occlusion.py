@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from hjepa.errors import InputError
+from hjepa.evaluation import occlusion
 from hjepa.evaluation.occlusion import KINDS, occlusions, ordinary
-from tasks.field.occluder import COVER, SCREEN
+from tasks.field.occluder import COVER, SCREEN, WAIT
 
 SPAN = 6
 
@@ -57,3 +58,12 @@ def test_what_cannot_happen() -> None:
         occlusions("door", "test", 10, SPAN)
     with pytest.raises(InputError, match="no permanence can happen within 3 steps"):
         occlusions("permanence", "test", 50, 3)
+
+
+def test_a_ball_comes_out_at_the_moment_it_is_seen_again() -> None:
+    sight = np.array([[1, 1, 1, 1, 1, 0, 0, 1, 1], [1, 1, 1, 1, 1, 0, 1, 0, 1]], dtype=bool)
+    waits = np.full((2, 8), WAIT)
+    assert occlusion._moment("permanence", sight, waits, 0, 4).tolist() == [7, 0], "hidden twice is left out"
+    moved = waits.copy()
+    moved[0, 5] = WAIT + 1
+    assert occlusion._moment("permanence", sight, moved, 0, 4).tolist() == [0, 0]
