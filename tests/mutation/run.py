@@ -45,10 +45,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="files whose path begins so")
     parser.add_argument("--first", type=int, help="of the sample; default: all of it")
+    parser.add_argument(
+        "--share", default="1/1", metavar="I/N", help="every Nth of them, for a core of its own"
+    )
     parser.add_argument("--json", type=Path, required=True, help="results so far")
     options = parser.parse_args()
     chosen = sample([each for each in of_tree(ROOT, FOLDERS)], options.sample, options.seed)
-    chosen = [each for each in chosen[: options.first] if each.file.startswith(options.only)]
+    chosen = share(
+        [each for each in chosen[: options.first] if each.file.startswith(options.only)], options.share
+    )
     found: dict[str, Any] = json.loads(options.json.read_text()) if options.json.exists() else {}
     preload()
     seconds: dict[str, float] = {}
@@ -85,6 +90,18 @@ def main() -> int:
 def sample(everything: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
     """So many of them, drawn without replacement, in the order in which they were drawn."""
     return random.Random(seed).sample(list(everything), min(count, len(everything)))
+
+
+def share(everything: Sequence[Mutant], words: str) -> list[Mutant]:
+    """Every Nth of them from the Ith on, of ``I/N``; all N shares together are all of them, each once.
+
+    Raises:
+        ValueError: no such share.
+    """
+    number, _, count = words.partition("/")
+    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        raise ValueError(f"share {words!r}; give I/N with I from 1 to N")
+    return list(everything)[int(number) - 1 :: int(count)]
 
 
 def preload() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import mirrored
+import run
 from mutants import KINDS, mutants, of_tree
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +91,13 @@ def test_a_mutant_that_is_noticed_and_one_that_is_not(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, str(test)], capture_output=True, text=True)
     assert done.stdout.split() == ["survived", "survived", "killed"], done.stderr
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shares_are_all_mutants_each_once(count: int) -> None:
+    found = mutants("f.py", SOURCE)
+    shares = [run.share(found, f"{number}/{count}") for number in range(1, count + 1)]
+    assert sorted(each.key for part in shares for each in part) == sorted(each.key for each in found)
+    for wrong in ("0/2", "3/2", "1", "a/b", "1/0"):
+        with pytest.raises(ValueError, match="I from 1 to N"):
+            run.share(found, wrong)
