@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hjepa.evaluation.diagnostics import _subgoals
+from hjepa.evaluation.diagnostics import _planned, _subgoals
 from hjepa.evaluation.true_states import Truth
 from planners.plan_state import Decision
 
@@ -75,3 +75,23 @@ def test_what_was_skipped_does_not_count_and_nothing_has_no_mean() -> None:
 def test_a_subgoal_that_is_due_after_the_end_is_compared_with_the_last_state() -> None:
     path = torch.tensor([[2, 5]])
     assert _subgoals(ring(1), 1, path, [set_at_once([5])])["subgoals_reached"] == 1.0
+
+
+@pytest.mark.parametrize(("left", "covered"), [(1.0, 1.0), (3.0, 0.0)])
+def test_where_a_critic_counts_the_way_it_says_what_plans_cover(left: float, covered: float) -> None:
+    """A plan ends far from the goal as latents go, and the critic knows whether it is there."""
+    plan: Any = SimpleNamespace(latents=torch.zeros(2, 3, 1), surprise=torch.tensor([0.5, 9.0]))
+    skipped = torch.tensor([False, True])
+    decision = Decision(
+        2, torch.tensor([1, 0]), torch.zeros(2), True, plan, torch.full((2, 1), 100.0), skipped
+    )
+
+    def critic(latents: Tensor, field: Tensor) -> Tensor:
+        return field[:, None].expand(latents.shape[:2])
+
+    levels = [SimpleNamespace(reached=0.0, critic=None), SimpleNamespace(reached=2.0, critic=critic)]
+    agent: Any = SimpleNamespace(planner=SimpleNamespace(levels=levels))
+    found = _planned(agent, 1, None, torch.tensor([9.0, left]), [decision])
+    assert found == {"support_distance": 0.5, "candidate_coverage": covered}
+    by_distance = _planned(agent, 1, None, None, [decision])
+    assert by_distance["candidate_coverage"] == 0.0, "without a field it is the latents' distance"
