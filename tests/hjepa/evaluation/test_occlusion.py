@@ -67,3 +67,9 @@ def test_a_ball_comes_out_at_the_moment_it_is_seen_again() -> None:
     moved = waits.copy()
     moved[0, 5] = WAIT + 1
     assert occlusion._moment("permanence", sight, moved, 0, 4).tolist() == [0, 0]
+
+
+def test_a_ball_in_sight_vanishes_in_the_middle_of_the_half_that_is_changed() -> None:
+    sight = np.ones((2, 9), dtype=bool)
+    sight[1, 5] = False
+    assert occlusion._moment("vanishing", sight, np.full((2, 8), WAIT), 0, 4).tolist() == [6, 0]
