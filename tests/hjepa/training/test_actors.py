@@ -37,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     collect(TASK, data, **{name: value for name, value in vars(config.collect).items()})
     stack = distill(str(made), str(data), questions=16, steps=4, hidden=8, progress=False)
     assert len(stack.actors) == stack.depth == 3
+    assert not any(part.requires_grad for part in stack.actors.parameters()), "nobody goes on learning in it"
     assert file_sha256(made / WEIGHTS) == before, "the levels stay as they are"
     return made
 
