@@ -23,7 +23,7 @@ class InputError(ValueError):
 
 
 LONGEST = 1000
-"""Letters of a line that says what is wrong. A name may be longer, and then nobody finds the remedy behind it."""
+"""Most letters of a line that says what is wrong. A name may be longer, and then nobody finds the remedy behind it."""
 
 
 def one_line(message: object) -> str:
@@ -34,5 +34,6 @@ def one_line(message: object) -> str:
     line = " ".join(str(message).split())
     if len(line) <= LONGEST:
         return line
-    half = LONGEST // 2
-    return f"{line[:half]} ... {line[-half:]}"
+    left_out = " ... "
+    half = (LONGEST - len(left_out)) // 2
+    return f"{line[:half]}{left_out}{line[-half:]}"

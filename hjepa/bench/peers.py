@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hjepa.bench.row import Missing, Options, Row, row
+from hjepa.bench.row import Missing, Options, Row, row, timed
 from tasks.throughput import batched_steps
 
 TASK = "MiniGrid-FourRooms-v0"
@@ -44,7 +44,10 @@ def rows(options: Options) -> Iterator[Row]:
         episode()  # compiles, and comes to where episodes end at different times
         for ahead, floor in ((False, FLOOR), (True, None)):
             pairs = [
-                (batched_steps(TASK, count, seconds, ahead=ahead), count * STEPS / _took(episode))
+                (
+                    batched_steps(TASK, count, seconds, ahead=ahead),
+                    count * STEPS / timed(time.process_time, episode)[0],
+                )
                 for _ in range(options.repeats)
             ]
             plans = "layouts drawn ahead" if ahead else "new layouts included"
@@ -96,10 +99,3 @@ def _looped(jax: Any, count: int, reset: Callable[..., Any], step: Callable[...,
         carry = jax.block_until_ready(run(carry))
 
     return episode
-
-
-def _took(work: Callable[[], None]) -> float:
-    """Seconds of processor time."""
-    begun = time.process_time()
-    work()
-    return time.process_time() - begun
