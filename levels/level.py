@@ -87,6 +87,15 @@ class Level(nn.Module):
         """Pictures (P, ...), or told floor plans (P, W, H, 3), -> memory (P, W, H, C); None: the level has none."""
         return None if self.writer is None else self.writer(grid)
 
+    @property
+    def foldable(self) -> bool:
+        """Whether nothing but the predictor's first layer reads the memory, so that `fold` may take its place."""
+        return self.predictor.foldable and getattr(self.encoder, "reader", None) is None
+
+    def fold(self, memory: Tensor) -> Tensor:
+        """The memory as the predictor's first layer reads it, see `levels.predictors.Predictor.fold`."""
+        return self.predictor.fold(memory)
+
     def encode(self, below: Tensor, memory: Tensor | None) -> Tensor:
         """What the level below has, (P, ..., D_below), -> latent (P, ..., D). Level 1: observations (P, ..., shape)."""
         return self._encode_with(self.encoder, below, memory)

@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from levels.networks import begin_normal, mlp
 from levels.reading import make_reader
 from levels.settings import LevelSettings, World
+from levels.tokens import Glimpse
+
+FOLDED = 5
+"""Axes of folded tokens, which have one more than tokens."""
 
 
 class Predictor(nn.Module):
@@ -48,13 +52,49 @@ class Predictor(nn.Module):
         begin_normal(self.shift.weight, std=0.5)
 
     def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
-        """What does not depend on the action: (P, N, D), memory -> (P, N, hidden)."""
+        """What does not depend on the action: (P, N, D), memory or what `fold` made of it -> (P, N, hidden)."""
         if self.reader is not None:
             assert memory is not None
+            if memory.ndim == FOLDED:
+                return self._condition_folded(latent, memory)
             # No slice of everything: it would sum gradients in another order, and change published plans with them.
             kept = latent[..., self.unseen :] if self.unseen else latent
             latent = torch.cat([kept, self.reader(latent, memory)], -1)
         return self.trunk(latent)
+
+    @property
+    def foldable(self) -> bool:
+        """Whether the first layer can read tokens once and for all, see `fold`."""
+        return isinstance(self.reader, Glimpse) and self.reader.foldable
+
+    def fold(self, memory: Tensor) -> Tensor:
+        """Tokens (P, W, H, C) -> what the first layer makes of them around every place, (P, M, W', H', hidden).
+
+        `condition` takes it in the place of the tokens: the same but for rounding, and two to four times as fast for
+        many states of one picture. It holds for the weights of now.
+
+        Raises:
+            ValueError: a level that is not `foldable`.
+        """
+        if not isinstance(self.reader, Glimpse):
+            raise ValueError("a level folds tokens that it glimpses, and this one reads none")
+        weight = self._first.weight
+        return self.reader.fold(memory, weight[:, weight.shape[1] - self.reader.outputs :])
+
+    @property
+    def _first(self) -> nn.Linear:
+        layer = self.trunk[0][0]  # type: ignore[index]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def _condition_folded(self, latent: Tensor, folded: Tensor) -> Tensor:
+        assert isinstance(self.reader, Glimpse)
+        first, second = self._first, self.trunk[0][2]  # type: ignore[index]
+        kept = latent[..., self.unseen :]
+        hidden = F.linear(kept, first.weight[:, : kept.shape[-1]], first.bias)
+        hidden = hidden + self.reader.read_folded(latent, folded)
+        condition: Tensor = F.gelu(second(F.gelu(hidden)))
+        return condition
 
     def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
         """Latent (P, N, D), condition (P, N, hidden), action (P, N, A) -> next latent (P, N, D)."""

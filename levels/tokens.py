@@ -4,9 +4,15 @@ Perception writes features of every place of a picture with a small convolutiona
 around its own places, between them by bilinear interpolation, so that what it sees follows continuously from where it
 is. A glimpse knows no absolute place: what holds in one corner of a picture holds in all of them, and on pictures of
 another size. (Glimpses: Mnih et al., arXiv 1406.6247; differentiable sampling: Jaderberg et al., arXiv 1506.02025.)
+
+What is read goes into a linear layer, and reading between places is linear as well. So the layer can be applied first,
+to the tokens around every place of a picture, once (`Glimpse.fold`); a state then reads its result between four places
+(`Glimpse.read_folded`), instead of every token it glimpses, and the layer costs it nothing.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -68,6 +74,7 @@ class Glimpse(nn.Module):
                 "tokens are read around the places of a latent, and this one has none; set memory null"
             )
         self.maps = places // 2
+        self.settings = settings
         # Numbers, which are few, wherever the weights are made: see `levels.networks.begin_normal`.
         around = torch.arange(-settings.glimpse, settings.glimpse + 1, dtype=torch.float32, device="cpu")
         around = around * settings.apart
@@ -88,3 +95,66 @@ class Glimpse(nn.Module):
             tokens, where.view(plans, states, -1, 2), align_corners=True, padding_mode="border"
         )
         return rearrange(read, "p c n k -> p n (k c)")
+
+    @property
+    def foldable(self) -> bool:
+        """Whether tokens are read whole places apart, so that `fold` can be exact."""
+        return float(self.settings.apart).is_integer()
+
+    def fold(self, memory: Tensor, weight: Tensor) -> Tensor:
+        """What a layer makes of all that is glimpsed at every place.
+
+        Beyond the edge as well, as far as a glimpse reaches; further out nothing changes any more.
+
+        Args:
+            memory: tokens (P, W, H, C).
+            weight: of the layer, (F, outputs).
+
+        Returns:
+            (P, M, W', H', F), for each of the latent's M places.
+
+        Raises:
+            ValueError: tokens that are not read whole places apart.
+        """
+        if not self.foldable:
+            raise ValueError(
+                f"tokens {self.settings.apart} places apart cannot be folded; read whole places apart"
+            )
+        side, apart = 2 * self.settings.glimpse + 1, int(self.settings.apart)
+        features = len(weight)
+        kernel = rearrange(weight, "f (m x y c) -> (m f) c x y", m=self.maps, x=side, y=side)
+        reach = self.settings.glimpse * apart
+        around = reach + max(reach, 1)  # two places at least, or there would be nothing to read between
+        tokens = F.pad(rearrange(memory, "p w h c -> p c w h"), (around,) * 4, mode="replicate")
+        folded = F.conv2d(tokens, kernel, dilation=apart)
+        return rearrange(folded, "p (m f) w h -> p m w h f", f=features).contiguous()
+
+    def read_folded(self, latent: Tensor, folded: Tensor) -> Tensor:
+        """Latents (P, N, D), from `fold` (P, M, W', H', F) -> what the layer makes of what they glimpse, (P, N, F)."""
+        plans, maps, width, height, features = folded.shape
+        states = latent.shape[1]
+        last, pictures, corners = _numbers(maps, width, height, latent.device)
+        where = (latent[..., : 2 * maps] / PLACE + 0.5 * last).clamp(torch.zeros_like(last), last)
+        # The place before each; of the last one the one before, as there is none behind it.
+        first = torch.minimum(where.detach().floor(), last - 1)
+        share = where - first
+        shares = torch.stack([1 - share, share], -1)
+        weights = shares[..., :maps, :, None] * shares[..., maps:, None, :]
+        number = (first[..., :maps] * height + first[..., maps:]).long() + pictures
+        number = number + torch.arange(plans, device=number.device)[:, None, None] * (maps * width * height)
+        read = F.embedding_bag(
+            (number[..., None] + corners).view(plans * states, 4 * maps),
+            folded.view(-1, features),
+            mode="sum",
+            per_sample_weights=weights.view(plans * states, 4 * maps),
+        )
+        return read.view(plans, states, features)
+
+
+@lru_cache(maxsize=64)
+def _numbers(maps: int, width: int, height: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Of folded tokens: the last place in each direction (2 M,), the first row of each map (M,), rows from one place to
+    the four that it is read between (4,). Kept, because a device would wait for numbers from the host at every step."""
+    last = torch.tensor([width - 1.0] * maps + [height - 1.0] * maps, device=device)
+    pictures = width * height * torch.arange(maps, device=device)
+    return last, pictures, torch.tensor([0, 1, height, height + 1], device=device)

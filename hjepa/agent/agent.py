@@ -193,7 +193,7 @@ class Agent:
         if episodes.short_term is not None:
             look(self, episodes, observation, active)
         agent = self.perception.see(observation, episodes.floor)[1]
-        latent = self.reader.encode(agent)
+        latent = self.reader.encode(agent, active)
         if episodes.course is not None:
             self._next_legs(episodes, agent.numpy(), latent, active)
         if self.settings.start == "distance":

@@ -20,6 +20,9 @@ pictures, unlike planners' calls: which kernel a convolution takes, and so its b
 is told has no convolutions, only products of whole tiles and vectors, so a block may be smaller there. An agent that
 plans for few episodes at a time reads their pictures one by one: of 64, 63 would be read for the bits of one."""
 
+ENCODED_FOLDED = 16
+"""The same where `plan.folded` is set, which has other bits anyway: less is read for nobody when few still act."""
+
 
 class Reader:
     """Memories, latents, and what costs are measured by.
@@ -39,27 +42,40 @@ class Reader:
         # Kernels of convolutions and products treat what is left over behind whole vectors otherwise, and so the last
         # picture of a block, unless its places fill whole vectors.
         self.size = -(-settings.block // ALIGNED) * ALIGNED
-        self.seen = ENCODED
+        self.seen = ENCODED_FOLDED if settings.folded else ENCODED
         if stack.sees and settings.block < ALIGNED:
             self.size = self.seen = 1
 
     @torch.no_grad()
     def write(self, grid: np.ndarray) -> list[Tensor | None]:
-        """Perceive floor plans (E, W, H, 3): what each level remembers of them, (E, W, H, C) or None."""
+        """Perceive floor plans (E, W, H, 3): what each level remembers of them, (E, W, H, C) or None, or
+        where `plan.folded` is set what `levels.level.Level.fold` makes of it."""
         return [self.write_level(k, grid) for k in range(self.stack.depth)]
 
     @torch.no_grad()
     def write_level(self, k: int, grid: np.ndarray) -> Tensor | None:
-        """What level k + 1 remembers of floor plans (E, W, H, 3): (E, W, H, C) or None."""
+        """What level k + 1 remembers of floor plans (E, W, H, 3), see `write`."""
         plans = torch.from_numpy(grid).to(self._device)
+        level = self.stack.level(k)
         parts = [self.stack.write_level(k, padded) for padded, _ in blocks(plans, self.size, self.size)]
         kept = [part for part in parts if part is not None]
+        if self.settings.folded and level.foldable:
+            kept = [level.fold(part) for part in kept]
         return torch.cat(kept)[: len(grid)].contiguous() if kept else None
 
     @torch.no_grad()
-    def encode(self, agent: Tensor) -> Tensor:
-        """Level 1's latents (E, D) of agents (E, A)."""
+    def encode(self, agent: Tensor, active: Tensor | None = None) -> Tensor:
+        """Level 1's latents (E, D) of agents (E, A), with zeros for those that are not ``active`` (E,) bool."""
         level = self.stack.level(0)
+        if active is not None and self.stack.sees:
+            rows = active.to(agent.device).nonzero().squeeze(1)
+            if len(rows) < len(agent):
+                latent = torch.zeros(len(agent), level.settings.latent_dim, device=self._device)
+                return (
+                    latent.index_copy_(0, rows.to(self._device), self.encode(agent[rows]))
+                    if len(rows)
+                    else latent
+                )
         least = self.seen if self.stack.sees else ALIGNED
         parts = [
             level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]

@@ -43,8 +43,9 @@ def rows(options: Options) -> Iterator[Row]:
     stack, spec = opened(options)
     clock, episodes = clock_of(options.device), options.amount(TOGETHER, 2)
     batch = sample_episodes(spec.id, episodes=episodes)
-    together = make_agent(stack, spec)
-    alone = make_agent(stack, spec, AgentOptions(settings=replace(together.settings, block=1)))
+    settings = replace(make_agent(stack, spec).settings, folded=stack.sees, block=episodes)
+    together = make_agent(stack, spec, AgentOptions(settings=settings))
+    alone = make_agent(stack, spec, AgentOptions(settings=replace(settings, block=1)))
     first = [batch.select(np.array([i])) for i in range(min(episodes, ALONE))]
     replans(together, spec, first[:1])  # what is only done once is not the episodes'
     shared, single, plans = [], [], []

@@ -150,15 +150,18 @@ def opened(name: str, task: str, options: Options) -> Given:
 
 @torch.no_grad()
 def ours(given: Given, refine: Refiner) -> Tensor:
-    """Costs (E,) of plans found by a refiner of ours."""
+    """Costs (E,) of plans found by a refiner of ours, which reads folded tokens."""
     model, stack = LevelModel(given.model.stack, 0, 2.0), given.model.stack
     memories = stack.write(given.seen)
     now, goal = (
         stack.encode(picture.unsqueeze(1), memories, upto=1)[0][:, 0] for picture in (given.seen, given.goal)
     )
+    level, memory = stack.level(0), memories[0]
+    if memory is not None and level.foldable:
+        memory = level.fold(memory)
     due = torch.full((len(now),), HORIZON)
     objective = SubgoalCost(goal, due, lambda latent: latent, stack.distance(METRIC, 0))
-    problem = Problem(now, memories[0], HORIZON, objective, torch.arange(len(now)))
+    problem = Problem(now, memory, HORIZON, objective, torch.arange(len(now)))
     return Planner(PriorProposal(CANDIDATES), refine)(model, problem).cost
 
 

@@ -65,7 +65,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
 def test_a_search_never_asks(planner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From proposals to the best plan, whatever is tried and refined."""
     stack, searched = hjepa.load_stack("nested-d2"), []
-    settings = replace(stack.config.plan, planner=planner, flat={})
+    settings = replace(stack.config.plan, planner=planner, flat={}, folded=planner == "adam")
     agent = make_agent(stack, task_spec(TASK), AgentOptions(settings=settings, budget_tflops=0.02, levels=2))
     batch = sample_episodes(TASK, "validation", episodes=3, seed=0)
     episodes = agent.begin(batch.start_observation, batch.goal_observation, torch.arange(3))

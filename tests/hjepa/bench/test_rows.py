@@ -39,7 +39,7 @@ FIELDS = {
 
 
 LONG = [pytest.param(kind, 3, marks=pytest.mark.slow) for kind in ("training",)]
-LONG += [pytest.param(*pair, marks=pytest.mark.slow) for pair in (("plan", 2), ("growth", 6), ("shared", 1))]
+LONG += [pytest.param(*pair, marks=pytest.mark.slow) for pair in (("plan", 2), ("growth", 6), ("shared", 2))]
 
 
 @pytest.mark.parametrize(("kind", "count"), [("tasks", 3), ("windows", 1), *LONG])
