@@ -21,6 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 THREADS = "OMP_NUM_THREADS"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's ``mallopt``, from malloc.h."""
@@ -45,6 +46,14 @@ def torch_device(device: str) -> torch.device:
     if device not in ("cpu", "cuda"):
         raise InputError(f"device {device!r}", "", "choose auto, cpu or cuda")
     return torch.device(device)
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; none of them is woken up."""
+    named = os.environ.get(VISIBLE)
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    return [str(number) for number in range(torch.cuda.device_count())]
 
 
 def accelerator(device: str) -> str:

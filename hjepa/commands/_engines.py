@@ -31,7 +31,7 @@ def add_engine(parser: Any) -> None:
         type=between(0, 1024),
         default=0,
         metavar="G",
-        help="GPUs of a cell; with ray 0.5 puts two on one, local workers share all; default: 0, on the CPU",
+        help="GPUs of a cell; with ray 0.5 puts two on one, a local worker sees one; default: 0, on the CPU",
     )
     add(
         "--retries",

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from hjepa.config import with_plan
-from hjepa.devices import fix_threads, torch_device
+from hjepa.devices import fix_threads, torch_device, visible_gpus
 from hjepa.errors import InputError
 from hjepa.evaluation.evaluate import evaluate, make_agent
 from hjepa.evaluation.held_out import Evaluation
@@ -78,11 +78,13 @@ def plan_command(request: PlanRequest, tell: Tell | None = None) -> list[Record]
         )
     if request.zones:
         sample_zones(request.task, request.split, request.tasks, 1, request.seed[0])
-    count = min(request.workers, len(cells))
+    gpus = visible_gpus() if device.type == "cuda" else []
+    # A GPU plans many episodes at once, so that a second process on it would only take its memory.
+    count = min(request.workers, len(cells), len(gpus) if device.type == "cuda" else len(cells))
     with posted(len(cells), request.episodes, tell) as board:
-        if count == 1 or device.type != "cpu":
+        if count <= 1:
             return [plan_cell(request, cell, board, row) for row, cell in enumerate(cells)]
-        with workers(count) as pool:
+        with workers(count, gpus) as pool:
             jobs = {pool.submit(plan_cell, request, cell, board, row): cell for row, cell in enumerate(cells)}
             records = {jobs[job]: job.result() for job in as_completed(jobs)}
         return [records[cell] for cell in cells]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
+from hjepa.devices import VISIBLE, visible_gpus
 from hjepa.sweeps.engines.jobs import (
     Job,
     Outcome,
@@ -36,7 +37,8 @@ class LocalProcesses:
     Args:
         workers: cells at once, at least 1.
         cpus: threads of torch and numpy in each worker; two workers with two each thrash on two cores.
-        gpus: 0 computes on the CPU; otherwise workers share the GPUs that this process sees.
+        gpus: 0 computes on the CPU; otherwise every worker has one of the GPUs that this process sees, and several
+            share one where there are more workers than GPUs.
 
     Raises:
         InputError: fewer than one worker or CPU, a negative number of GPUs, or a script that makes it outside of its
@@ -48,6 +50,7 @@ class LocalProcesses:
         at_least(1, workers=workers, cpus=cpus)
         at_least(0, gpus=gpus)
         self.workers, self.environment = workers, worker_environment(cpus, gpus)
+        self.gpus = visible_gpus() if gpus else []
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         waiting = deque(jobs)
@@ -55,7 +58,7 @@ class LocalProcesses:
         try:
             while waiting or team:
                 while waiting and len(team) < self.workers:
-                    team.append(_Worker(self.environment))
+                    team.append(_Worker(self.environment, self._free(team)))
                     team[-1].give(waiting.popleft())
                 ready = wait([worker.connection for worker in team])
                 for worker in [worker for worker in team if worker.connection in ready]:
@@ -70,11 +73,19 @@ class LocalProcesses:
             for worker in team:
                 worker.stop()
 
+    def _free(self, team: Sequence[_Worker]) -> str | None:
+        """The GPU that fewest workers of the team have; None without GPUs."""
+        held = [worker.gpu for worker in team]
+        return min(self.gpus, key=held.count, default=None)
+
 
 class _Worker:
-    """A process that runs the jobs it is given, one at a time."""
+    """A process that runs the jobs it is given, one at a time, on a GPU of its own if it is given one."""
 
-    def __init__(self, variables: dict[str, str]) -> None:
+    def __init__(self, variables: dict[str, str], gpu: str | None = None) -> None:
+        self.gpu = gpu
+        if gpu is not None:
+            variables = variables | {VISIBLE: gpu}
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs,), daemon=True)

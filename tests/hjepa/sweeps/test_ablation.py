@@ -11,7 +11,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -203,6 +203,16 @@ def test_cells_see_no_gpu_unless_they_are_given_one(monkeypatch: pytest.MonkeyPa
     assert engines.LocalProcesses(1).environment["CUDA_VISIBLE_DEVICES"] == ""
     assert "CUDA_VISIBLE_DEVICES" not in engines.LocalProcesses(1, gpus=1).environment
     assert engines.LocalProcesses(1, cpus=3).environment["OMP_NUM_THREADS"] == "3"
+
+
+def test_local_workers_have_a_gpu_each_as_long_as_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-a")
+    engine, team = engines.LocalProcesses(3, gpus=1), []
+    for _ in range(3):
+        team.append(SimpleNamespace(gpu=engine._free(team)))
+    assert [worker.gpu for worker in team] == ["3", "GPU-a", "3"]
+    assert engine._free(team[1:]) in ("3", "GPU-a") and engine._free(team[:1]) == "GPU-a"
+    assert engines.LocalProcesses(3)._free([]) is None
 
 
 def test_two_ablations_do_not_share_a_folder(tmp_path: Path) -> None:

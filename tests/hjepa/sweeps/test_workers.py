@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hjepa.devices import visible_gpus
 from hjepa.sweeps.workers import workers
 
 SCRIPT = """
@@ -56,3 +57,30 @@ def test_an_error_in_the_block_gives_up_what_is_left() -> None:
         raise RuntimeError("enough")
     for process in processes:
         process.join()
+
+
+def seen_after(seconds: float) -> tuple[int, str | None]:
+    """The process and what it sees, slowly enough that another one takes the next job."""
+    time.sleep(seconds)
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_every_process_sees_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-a")
+    found: dict[int, str | None] = {}
+    with workers(2, visible_gpus()) as pool:
+        while len(found) < 2:
+            found |= dict(pool.map(seen_after, [0.3] * 2))
+    assert sorted(map(str, found.values())) == ["2", "GPU-a"]
+    with workers(1) as pool:
+        assert pool.submit(seen_after, 0).result()[1] == "2,GPU-a", "or all see what the parent does"
+
+
+def test_visible_gpus_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", " 1, 3 ,")
+    assert visible_gpus() == ["1", "3"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert visible_gpus() == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert visible_gpus() == ["0", "1"]
