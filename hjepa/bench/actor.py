@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
 from hjepa.bench.planning import replans
-from hjepa.bench.row import Options, Row, clock_of, row, timed, unit_of
+from hjepa.bench.row import Options, Row, clock_of, row, unit_of
+from hjepa.bench.timed import Timed
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.model.checkpoints import describe, load_stack
 from tasks import EpisodeBatch, TaskSpec, sample_episodes, task_spec
@@ -30,41 +30,11 @@ LIMITS_MS = {1: 3.0, 3: 6.0}
 EPISODES = 4
 
 
-class Watched:
-    """An agent with a stopwatch on what it does; else it is the agent.
-
-    Args:
-        agent: whose time is taken.
-        clock: in seconds.
-
-    Attributes:
-        began, acted: seconds so far of beginning episodes, and of their steps.
-    """
-
-    def __init__(self, agent: Agent, clock: Callable[[], float]) -> None:
-        self.agent, self.clock = agent, clock
-        self.began = self.acted = 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.agent, name)
-
-    def begin(self, *arguments: Any) -> Any:
-        """See `hjepa.agent.agent.Agent.begin`."""
-        seconds, found = timed(self.clock, self.agent.begin, *arguments)
-        self.began += seconds
-        return found
-
-    def act(self, *arguments: Any) -> Any:
-        """See `hjepa.agent.agent.Agent.act`."""
-        seconds, found = timed(self.clock, self.agent.act, *arguments)
-        self.acted += seconds
-        return found
-
-
 def decision_ms(
     agent: Agent, spec: TaskSpec, parts: list[EpisodeBatch], clock: Callable[[], float]
-) -> tuple[float, float]:
-    """Milliseconds of the agent for a decision, and those of them that are its share of what is done once an episode.
+) -> tuple[float, float, float]:
+    """Milliseconds of the agent for a decision, those of them that are its share of what is done once an episode, and
+    milliseconds for an action, of which a decision holds several.
 
     Args:
         agent: plays.
@@ -72,9 +42,10 @@ def decision_ms(
         parts: episodes, played part by part.
         clock: in seconds.
     """
-    watched = Watched(agent, clock)
-    count = replans(cast(Agent, watched), spec, parts)
-    return 1e3 * (watched.began + watched.acted) / count, 1e3 * watched.began / count
+    watched = Timed(agent, clock)
+    count = replans(watched, spec, parts)
+    whole = 1e3 * (watched.began + watched.acted)
+    return whole / count, 1e3 * watched.began / count, whole / watched.steps
 
 
 def rows(options: Options) -> Iterator[Row]:
@@ -93,7 +64,9 @@ def rows(options: Options) -> Iterator[Row]:
         replans(agent, spec, parts[:1])
         found = [decision_ms(agent, spec, parts, clock) for _ in range(options.repeats)]
         what = f"of the actor of {CHECKPOINT} with {levels} level{'s' if levels > 1 else ''}, one episode"
-        limits = [(whole, limit) for whole, _ in found]
+        limits = [(whole, limit) for whole, _, _ in found]
         yield row(f"a decision {what}", "a limit", unit, limits, 1.0, command)
-        shares = [(once, whole) for whole, once in found]
+        shares = [(once, whole) for whole, once, _ in found]
         yield row(f"what is done once an episode, {what}", "the decision", unit, shares, None, command)
+        actions = [(action, whole) for whole, _, action in found]
+        yield row(f"an action {what}", "the decision, a plan of several", unit, actions, None, command)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
 from hjepa.bench.row import Options, Row, clock_of, row, timed, unit_of
+from hjepa.bench.timed import Timed
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.evaluation.playing import play
 from hjepa.model.checkpoints import describe, load_stack
 from hjepa.model.stack import Stack
 from hjepa.own_code import check_task
+from planners.rollouts import ALIGNED
 from tasks import EpisodeBatch, TaskSpec, sample_episodes, task_spec
 
 LEVELS = 3
@@ -43,14 +45,16 @@ def rows(options: Options) -> Iterator[Row]:
     stack, spec = opened(options)
     clock, episodes = clock_of(options.device), options.amount(TOGETHER, 2)
     batch = sample_episodes(spec.id, episodes=episodes)
-    settings = replace(make_agent(stack, spec).settings, folded=stack.sees, block=episodes)
+    settings = replace(make_agent(stack, spec).settings, folded=stack.sees, block=max(episodes, ALIGNED))
     together = make_agent(stack, spec, AgentOptions(settings=settings))
     alone = make_agent(stack, spec, AgentOptions(settings=replace(settings, block=1)))
     first = [batch.select(np.array([i])) for i in range(min(episodes, ALONE))]
     replans(together, spec, first[:1])  # what is only done once is not the episodes'
-    shared, single, plans = [], [], []
+    shared, single, plans, worlds = [], [], [], []
     for _ in range(options.repeats):
-        shared.append(timed(clock, replans, together, spec, [batch])[0] / episodes)
+        watched = Timed(together, clock)
+        shared.append(timed(clock, replans, watched, spec, [batch])[0] / episodes)
+        worlds.append((shared[-1] - (watched.began + watched.acted) / episodes, shared[-1]))
         seconds, count = timed(clock, replans, alone, spec, first)
         single.append(seconds / len(first))
         plans.append(1e3 * seconds / count)
@@ -65,6 +69,14 @@ def rows(options: Options) -> Iterator[Row]:
         command,
     )
     yield row(
+        f"stepping the world while {episodes} episodes are planned at once {what}",
+        "the whole evaluation",
+        "s/episode",
+        worlds,
+        None,
+        command,
+    )
+    yield row(
         f"a plan of one episode {what}",
         "a limit",
         unit_of(options.device),
@@ -74,7 +86,7 @@ def rows(options: Options) -> Iterator[Row]:
     )
 
 
-def replans(agent: Agent, spec: TaskSpec, parts: list[EpisodeBatch]) -> int:
+def replans(agent: Agent | Timed, spec: TaskSpec, parts: list[EpisodeBatch]) -> int:
     """Play episodes part by part: how often an episode was planned for."""
-    found: list[Any] = [play(agent, spec, part, i, 0).results for i, part in enumerate(parts)]
+    found: list[Any] = [play(cast(Agent, agent), spec, part, i, 0).results for i, part in enumerate(parts)]
     return int(sum(results.asked[:, 0].sum() for results in found))

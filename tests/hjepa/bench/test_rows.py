@@ -39,7 +39,7 @@ FIELDS = {
 
 
 LONG = [pytest.param(kind, 3, marks=pytest.mark.slow) for kind in ("training",)]
-LONG += [pytest.param(*pair, marks=pytest.mark.slow) for pair in (("plan", 2), ("growth", 6), ("shared", 2))]
+LONG += [pytest.param(*pair, marks=pytest.mark.slow) for pair in (("plan", 3), ("growth", 6), ("shared", 2))]
 
 
 @pytest.mark.parametrize(("kind", "count"), [("tasks", 3), ("windows", 1), *LONG])
@@ -160,9 +160,10 @@ def test_rows_of_processes() -> None:
 def test_rows_of_actors() -> None:
     """A decision has a limit; what is done once an episode is a part of it."""
     found = list(measured("actor", replace(LITTLE, repeats=1)))
-    assert [row.floor for row in found] == [1.0, None] * 2
-    for whole, once in zip(found[::2], found[1::2]):
+    assert [row.floor for row in found] == [1.0, None, None] * 2
+    for whole, once, action in zip(found[::3], found[1::3], found[2::3]):
         assert 0 < once.ours < whole.ours == once.theirs
+        assert 0 < action.ours < whole.ours == action.theirs
 
 
 def test_the_time_of_a_decision_is_the_agents_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,8 +185,9 @@ def test_the_time_of_a_decision_is_the_agents_alone(monkeypatch: pytest.MonkeyPa
         return 3
 
     monkeypatch.setattr(actor, "replans", replans)
-    whole, once = actor.decision_ms(agent, None, [None, None], lambda: now[0])  # type: ignore[arg-type, list-item]
+    whole, once, action = actor.decision_ms(agent, None, [None, None], lambda: now[0])  # type: ignore[arg-type, list-item]
     assert whole == pytest.approx(1000.0) and once == pytest.approx(1000 / 3)
+    assert action == pytest.approx(3000 / 8)
 
 
 def test_nobody_is_padded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,9 +199,9 @@ def test_nobody_is_padded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(planning, "play", play)
     found = list(planning.rows(LITTLE))
-    assert sizes[1:] == [(16, 2), (1, 1), (1, 1)] * 2, "by turns"
-    assert found[1].theirs == planning.LIMIT_MS and found[1].ratio == pytest.approx(
-        40 / found[1].ours, rel=0.5
+    assert sizes[1:] == [(8, 2), (1, 1), (1, 1)] * 2, "by turns"
+    assert found[2].theirs == planning.LIMIT_MS and found[2].ratio == pytest.approx(
+        40 / found[2].ours, rel=0.5
     )
 
 
