@@ -208,7 +208,7 @@ def score_pairs(stack: Stack, ordinary: Ordinary, made: Mapping[str, Violated]) 
     """How much every level is surprised by violations that are made already, by kind, after what is ordinary."""
     usual = [
         Calibration(level.ravel())
-        for level in _of_windows(stack, ordinary.grid, ordinary.observation, ordinary.action)
+        for level in surprise_of_windows(stack, ordinary.grid, ordinary.observation, ordinary.action)
     ]
     found = []
     for kind, pair in made.items():
@@ -259,10 +259,20 @@ def as_row(noticed: Noticed) -> dict[str, Any]:
     }
 
 
-def _of_windows(
+def surprise_of_windows(
     stack: Stack, grid: np.ndarray | None, agent: np.ndarray, action: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Surprises (B, steps) of each level in windows (B, L, ...), each with the memory of its first observation."""
+    """Of every level in windows, each with the memory of its first observation.
+
+    Args:
+        stack: seeing or told.
+        grid: (B, W, H, 3) floor plans; None: observations are what is seen.
+        agent: (B, L, A) agents, or (B, L, ...) what is seen; L - 1 is a multiple of the top level's span.
+        action: (B, L - 1).
+
+    Returns:
+        per level (B, (L - 1) / span), one after another.
+    """
     parts, sight = [], stack.world.sight
     device = stack.step_distance.device
     for first in range(0, len(agent), BLOCK):
@@ -287,7 +297,7 @@ def _of_windows(
 def _at(stack: Stack, made: Violated, agents: np.ndarray) -> list[np.ndarray]:
     """Surprises (B,) of each level at the step that holds the violation."""
     rows = np.arange(len(agents))
-    levels = _of_windows(stack, made.grid, agents, made.action)
+    levels = surprise_of_windows(stack, made.grid, agents, made.action)
     return [found[rows, (made.moment - 1) // span] for found, span in zip(levels, stack.config.spans)]
 
 
