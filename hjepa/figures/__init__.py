@@ -11,7 +11,7 @@ A figure knows nothing of a backend: save it with ``figure.savefig(path)``. Leve
 - modules `latent_map`, `cost_map`, `valleys`, `descent`: one floor plan under several costs, where a perfect search
   ends and where gradients lead; `worth`, `harder`: what levels are worth by task; `two_room`: ways in TwoRoom;
 - `success_by_levels`, `success_by_distance`, `success_by_compute`: records of ``hjepa plan``;
-- `training_curves`: a run folder;
+- `training_curves`: a run folder; module `learning`: trainings that collapse, what levels know and what surprises them;
 - `layout_gallery`: floor plans of every family.
 """
 
