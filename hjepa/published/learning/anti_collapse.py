@@ -44,7 +44,8 @@ KINDS = ("none", "vicreg", "distillation", "rate_reduction", "barlow", "sigreg",
 TERMS = {"vicreg": ("variance", "covariance"), "rate_reduction": ("rate_reduction",), "barlow": ("barlow",),
          "sigreg": ("sigreg",), "contrastive": ("contrastive",), "distillation": ("similarity",)}  # fmt: skip
 """The weights that are a way's own. Distillation has no term; what pulls against it is the similarity term."""
-FACTORS = (0.2, 1.0, 5.0)
+FACTORS = (0.2, 1.0, 5.0, 25.0, 125.0)
+"""Wide, because weights of different ways are not alike: that of SIGReg's paper is 130 times the default here."""
 WORLDS = {
     "nested-d2": {"horizon": [8], "share": [1.0], "metric": "l2"},
     "two-room": {"horizon": [16], "commit": 4, "haste": 0.0, "ground": 0, "share": [1.0], "metric": "l2"},
