@@ -52,7 +52,8 @@ def visible_gpus() -> list[str]:
     """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; none of them is woken up."""
     named = os.environ.get(VISIBLE)
     if named is not None:
-        return [name.strip() for name in named.split(",") if name.strip()]
+        names = [name.strip() for name in named.split(",") if name.strip()]
+        return names[: torch.cuda.device_count()]  # what is no GPU ends the list
     return [str(number) for number in range(torch.cuda.device_count())]
 
 

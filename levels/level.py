@@ -89,8 +89,12 @@ class Level(nn.Module):
 
     @property
     def foldable(self) -> bool:
-        """Whether nothing but the predictor's first layer reads the memory, so that `fold` may take its place."""
-        return self.predictor.foldable and getattr(self.encoder, "reader", None) is None
+        """Whether nothing but the predictor's first layer reads the memory, so that `fold` may take its place.
+
+        Of an encoder of a user's own nobody knows what it reads.
+        """
+        reads = getattr(self.encoder, "reader", None) is not None or ":" in self.settings.encoder
+        return self.predictor.foldable and not reads
 
     def fold(self, memory: Tensor) -> Tensor:
         """The memory as the predictor's first layer reads it, see `levels.predictors.Predictor.fold`."""

@@ -142,11 +142,13 @@ class Glimpse(nn.Module):
         weights = shares[..., :maps, :, None] * shares[..., maps:, None, :]
         number = (first[..., :maps] * height + first[..., maps:]).long() + pictures
         number = number + torch.arange(plans, device=number.device)[:, None, None] * (maps * width * height)
+        # What is no number is nowhere; it reads what is there and stays no number by its weights.
+        number = number.clamp(0, plans * maps * width * height - height - 2)
         read = F.embedding_bag(
             (number[..., None] + corners).view(plans * states, 4 * maps),
-            folded.view(-1, features),
+            folded.reshape(-1, features),
             mode="sum",
-            per_sample_weights=weights.view(plans * states, 4 * maps),
+            per_sample_weights=weights.view(plans * states, 4 * maps).to(folded.dtype),
         )
         return read.view(plans, states, features)
 
@@ -154,7 +156,9 @@ class Glimpse(nn.Module):
 @lru_cache(maxsize=64)
 def _numbers(maps: int, width: int, height: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Of folded tokens: the last place in each direction (2 M,), the first row of each map (M,), rows from one place to
-    the four that it is read between (4,). Kept, because a device would wait for numbers from the host at every step."""
-    last = torch.tensor([width - 1.0] * maps + [height - 1.0] * maps, device=device)
-    pictures = width * height * torch.arange(maps, device=device)
-    return last, pictures, torch.tensor([0, 1, height, height + 1], device=device)
+    the four that it is read between (4,). Kept, because a device would wait for numbers from the host at every step; so
+    they may not depend on torch's modes of the moment."""
+    with torch.inference_mode(False):
+        last = torch.tensor([width - 1.0] * maps + [height - 1.0] * maps, dtype=torch.float32, device=device)
+        pictures = width * height * torch.arange(maps, device=device)
+        return last, pictures, torch.tensor([0, 1, height, height + 1], device=device)

@@ -18,7 +18,7 @@ class Episodes:
 
     Attributes:
         plan: state of the planner.
-        memories: per level, (E, W, H, C) or None.
+        memories: per level, what `hjepa.agent.encoding.Reader.write` made, one row per episode, or None.
         floor: (E, W, H, 3) floor plans, as the first observations showed them; in a world that is seen in parts, what
             is believed of them now.
         goal: (E, A) agent vectors at the goals.

@@ -30,7 +30,7 @@ def rows(options: Options) -> Iterator[Row]:
     """
     stack, spec = opened(options)
     batch, clock = sample_episodes(spec.id, episodes=options.amount(EPISODES, 2)), clock_of(options.device)
-    agent, pairs = make_agent(stack, spec), []
+    agent, pairs = unfolded(stack, spec), []
     walked(agent, spec, batch)
     for _ in range(options.repeats):
         own, path = timed(clock, walked, agent, spec, batch)
@@ -54,7 +54,7 @@ def rows(options: Options) -> Iterator[Row]:
 
 def folded(options: Options, stack: Stack, spec: TaskSpec, batch: EpisodeBatch) -> Row:
     """First step shared and tokens folded, beside neither; how many episodes take the same way is said."""
-    clock, agent, pairs, same = clock_of(options.device), make_agent(stack, spec), [], []
+    clock, agent, pairs, same = clock_of(options.device), unfolded(stack, spec), [], []
     quick = make_agent(stack, spec, AgentOptions(settings=replace(agent.settings, folded=True)))
     walked(quick, spec, batch)
     for _ in range(options.repeats):
@@ -73,6 +73,12 @@ def folded(options: Options, stack: Stack, spec: TaskSpec, batch: EpisodeBatch) 
         FLOOR,
         f"hjepa bench shared --checkpoint {options.checkpoint}",
     )
+
+
+def unfolded(stack: Stack, spec: TaskSpec) -> Agent:
+    """An agent that reads tokens, whatever its settings say."""
+    usual = make_agent(stack, spec).settings
+    return make_agent(stack, spec, AgentOptions(settings=replace(usual, folded=False)))
 
 
 def walked(agent: Agent, spec: TaskSpec, batch: EpisodeBatch) -> np.ndarray:

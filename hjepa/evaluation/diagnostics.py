@@ -30,6 +30,7 @@ subgoals_stale          share of them that were missed, and no closer to the goa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -37,6 +38,7 @@ import torch
 from torch import Tensor
 
 from hjepa.agent.agent import Agent
+from hjepa.agent.encoding import Reader
 from hjepa.evaluation.statistics import rank_correlation
 from hjepa.evaluation.true_states import Truth
 from levels.metrics import squared_distance
@@ -77,7 +79,9 @@ def diagnose(
         keys: (E,) int64, random keys of the episodes.
     """
     stack = agent.stack
-    memories = agent.reader.write(episodes.grid)
+    # One picture is read for many episodes at once, which folded tokens would be copied for.
+    plain = Reader(stack, replace(agent.settings, folded=False), agent.searches)
+    memories = plain.write(episodes.grid)
     truth = Truth(stack, episodes, memories)
     path = truth.numbers(walked.numpy())
     rows = torch.arange(len(episodes))

@@ -50,7 +50,9 @@ class OracleAgent(Agent):
     """
 
     def __init__(self, stack: Stack, step_budget: int, options: AgentOptions, oracle: str) -> None:
-        super().__init__(stack, step_budget, options)
+        # Truth is looked up by numbers that are put behind tokens.
+        plain = replace(options.settings or stack.config.plan, folded=False)
+        super().__init__(stack, step_budget, replace(options, settings=plain))
         self.oracle, self.usual = oracle, self.phases
         if oracle == "random-subgoals" and self.depth == 1:
             raise InputError("one level sets no subgoals", f"oracle {oracle}", "plan with 2 levels or more")

@@ -62,7 +62,7 @@ class PlanRequest:
         device: one of `DEVICES`.
         precision: only ``32`` plans; the other of `PRECISIONS` is for training, and refused.
         overrides: settings of planning that replace the checkpoint's, each ``"key.below=value"``.
-        workers: cells planned at once, each in a process of its own, on the CPU.
+        workers: cells planned at once, each in a process of its own; on GPUs one on each.
         progress: folder in which finished work is kept, so that a killed run continues; whoever asks
             removes it once the records are written. None: nothing is kept.
     """

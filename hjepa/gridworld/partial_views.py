@@ -46,7 +46,7 @@ class Writer(Protocol):
     """Writes what a level remembers of a floor plan."""
 
     def write_level(self, k: int, grid: np.ndarray) -> Tensor | None:
-        """What level k + 1 remembers of floor plans (E, W, H, 3): (E, W, H, C) or None."""
+        """What level k + 1 remembers of floor plans (E, W, H, 3), one row each; None: nothing."""
         ...
 
 

@@ -100,12 +100,14 @@ class SolverModel(nn.Module):
         Raises:
             InputError: as `encode`, or candidates of other actions.
         """
+        level = self.stack.level(self.k)
         if NOW not in info:
             now = self._last(info, self.observation)
             memories = self.stack.write(now)
             info[NOW] = self.stack.encode(now.unsqueeze(1), memories, upto=self.k + 1)[-1][:, 0]
-            info[MEMORY] = memories[self.k]
-        level, memory = self.stack.level(self.k), info[MEMORY]
+            memory = memories[self.k]
+            info[MEMORY] = level.fold(memory) if memory is not None and level.foldable else memory
+        memory = info[MEMORY]
         samples = candidates.shape[1]
         latent = info[NOW].unsqueeze(1).expand(-1, samples, -1)
         steps = []

@@ -84,6 +84,8 @@ def plan_command(request: PlanRequest, tell: Tell | None = None) -> list[Record]
     with posted(len(cells), request.episodes, tell) as board:
         if count <= 1:
             return [plan_cell(request, cell, board, row) for row, cell in enumerate(cells)]
+        # A worker that finds no GPU says so, instead of making its records on the CPU.
+        request = replace(request, device=device.type)
         with workers(count, gpus) as pool:
             jobs = {pool.submit(plan_cell, request, cell, board, row): cell for row, cell in enumerate(cells)}
             records = {jobs[job]: job.result() for job in as_completed(jobs)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -81,3 +83,49 @@ def test_a_level_without_glimpses_is_not_foldable() -> None:
     assert not blind.foldable
     with pytest.raises(ValueError, match="reads none"):
         blind.fold(torch.zeros(1, 5, 5, 4))
+
+
+@pytest.mark.parametrize("first", ["inference mode", "another default"])
+def test_what_was_read_under_another_mode_does_no_harm(first: str) -> None:
+    """What is kept between calls is kept from every mode of torch; a size of its own, so that it is made here."""
+    size = {"inference mode": (3, 11), "another default": (3, 12)}[first]
+    made = level(size)
+    latent, tokens = looks(made, size, 0, 1.0)
+    if first == "inference mode":
+        with torch.inference_mode():
+            made.condition(latent, made.fold(tokens))
+    else:
+        usual = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            made.condition(latent, made.fold(tokens))
+        finally:
+            torch.set_default_dtype(usual)
+    leaf = latent.float().requires_grad_()
+    small = made.float()
+    (gradient,) = torch.autograd.grad(small.condition(leaf, small.fold(tokens.float())).sum(), leaf)
+    assert gradient.isfinite().all()
+
+
+def test_a_latent_that_is_no_number_costs_nothing_but_itself() -> None:
+    made = level((5, 5))
+    latent, tokens = looks(made, (5, 5), 0, 1.0)
+    latent[0, 0, 0], latent[1, 4, 1] = torch.nan, torch.inf
+    read = made.condition(latent, made.fold(tokens))
+    assert not read[0, 0].isfinite().all()
+    assert read[0, 1:].isfinite().all() and read[1, :4].isfinite().all()
+
+
+def test_half_precision_reads_as_it_does_tokens() -> None:
+    made = level((5, 5)).bfloat16()
+    latent, tokens = (part.bfloat16() for part in looks(made, (5, 5), 0, 1.0))
+    folded, plain = made.condition(latent, made.fold(tokens)), made.condition(latent, tokens)
+    assert folded.dtype == plain.dtype == torch.bfloat16
+    torch.testing.assert_close(folded, plain, atol=0.1, rtol=0.1)
+
+
+def test_an_encoder_of_ones_own_may_read_tokens_and_is_given_them() -> None:
+    made = level((5, 5))
+    assert made.foldable
+    made.settings = SimpleNamespace(encoder="somewhere:Encoder")  # type: ignore[assignment]
+    assert not made.foldable

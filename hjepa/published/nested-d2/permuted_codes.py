@@ -66,11 +66,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--codes", type=int, default=1, help="seed of the permutation")
     options = parser.parse_args()
+    runs = options.out / f"codes-{options.codes}"
     with permuted(options.codes):
         start = None
         for name, changes in STAGES.items():
-            fit(load_preset(PRESET, changes), options.data, options.out / name, start=start, device="cpu")
-            start = str(options.out / name)
+            fit(load_preset(PRESET, changes), options.data, runs / name, start=start, device="cpu")
+            start = str(runs / name)
         records = plan_command(PlanRequest(
             checkpoint=str(start), task="hjepa/NestedRooms-d2-v0", levels=(1, 2, 3), metric=("critic",), episodes=200,
             seed=(0, 1, 2), budget_tflops=(0.01,), device="cpu", workers=1,

@@ -11,7 +11,8 @@ import torch
 import hjepa
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
-from hjepa.evaluation.evaluate import make_agent
+from hjepa.evaluation.evaluate import evaluate, make_agent
+from hjepa.evaluation.held_out import Evaluation
 from hjepa.evaluation.playing import play
 from hjepa.model.stack import Stack
 from tasks import sample_episodes, task_spec
@@ -65,3 +66,14 @@ def test_only_those_who_act_are_read(stack: Stack) -> None:
     assert torch.equal(some[active], whole[active])
     assert not some[~active].any()
     assert not agent.reader.encode(picture, active & False).any()
+
+
+@pytest.mark.parametrize("oracle", ["dynamics", "cost", "subgoals:2"])
+def test_oracles_and_diagnostics_look_at_tokens(stack: Stack, oracle: str) -> None:
+    """Settings of new presets fold; truth is looked up by what stands behind tokens."""
+    settings = replace(stack.config.plan, folded=True)
+    asked = Evaluation(
+        task=task_spec(TASK), split="validation", episodes=2, agent=AgentOptions(levels=2, settings=settings),
+        oracle=oracle, diagnostics=oracle == "cost",
+    )  # fmt: skip
+    assert len(evaluate(stack, asked)["success"]) == 2

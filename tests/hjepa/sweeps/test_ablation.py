@@ -207,6 +207,7 @@ def test_cells_see_no_gpu_unless_they_are_given_one(monkeypatch: pytest.MonkeyPa
 
 def test_local_workers_have_a_gpu_each_as_long_as_there_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-a")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     engine, team = engines.LocalProcesses(3, gpus=1), []
     for _ in range(3):
         team.append(SimpleNamespace(gpu=engine._free(team)))

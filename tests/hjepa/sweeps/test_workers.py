@@ -67,6 +67,7 @@ def seen_after(seconds: float) -> tuple[int, str | None]:
 
 def test_every_process_sees_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-a")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     found: dict[int, str | None] = {}
     with workers(2, visible_gpus()) as pool:
         while len(found) < 2:
@@ -78,7 +79,10 @@ def test_every_process_sees_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_visible_gpus_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", " 1, 3 ,")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert visible_gpus() == ["1", "3"]
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert visible_gpus() == ["1"], "there is no GPU 3, and what follows it is not seen either"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_gpus() == []
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
