@@ -38,7 +38,8 @@ from tasks.observations import (
     walls_to_grid,
     world_grid,
 )
-from tasks.rendering import TILE
+from tasks.rendering import SYMBOLS, TILE
+from tasks.senses import symbol_space
 from tasks.together import draw_together, drawn_together
 from tasks.views import partial_views
 
@@ -75,7 +76,7 @@ class BatchedGridWorld(BatchedWorld):
         agent = np.zeros(3 + doors + keys, dtype=np.int64)
         shown = (view, view) if view else size
         observed: dict[str, spaces.Space[Any]] = {
-            "image": spaces.Box(0, 255, (*shown, 3), np.uint8),
+            "image": symbol_space((*shown, 3), SYMBOLS),
             "direction": spaces.Discrete(4),
         }
         if view:

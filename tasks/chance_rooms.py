@@ -38,7 +38,9 @@ class ChanceRooms(NestedRooms):
 
 
 class SlipperyRooms(ChanceRooms):
-    """A floor on which a step forward slides on by another cell with probability ``slips``.
+    """A floor on which steps forward may slide on by a cell; the goal is told, and drawn only with ``show_goal=True``.
+
+    It happens with probability ``slips``.
 
     Args:
         slips: probability.
@@ -69,7 +71,9 @@ class SlipperyRooms(ChanceRooms):
 
 
 class ClosingDoorRooms(ChanceRooms):
-    """A locked door that, once it is open and nobody is in it, closes by itself with probability ``closes`` a step.
+    """A locked door that may close by itself; the goal is told, and drawn only with ``show_goal=True``.
+
+    Once it is open and nobody is in it, it closes with probability ``closes`` a step.
 
     Args:
         closes: probability.

@@ -19,7 +19,8 @@ from tasks.observations import grid_to_walls, walls_to_grid
 from tasks.point_dynamics import RADIUS, check_point_actions, step_points
 from tasks.point_oracles import GOAL_RADIUS, at_goal, place_in_cells, place_many_in_cells
 from tasks.point_pictures import draw_points
-from tasks.rendering import TILE
+from tasks.rendering import SYMBOLS, TILE
+from tasks.senses import symbol_space
 from tasks.together import draw_together, drawn_together
 
 
@@ -28,11 +29,13 @@ class BatchedNestedPoint(BatchedWorld):
 
     Observations: ``image`` (E, W, H, 3) uint8, the floor plan, and ``position`` (E, 2) float32 in cells. Actions
     (E, 2) float32 in -1..1; what lies outside is clipped. The goal is a position in ``info["goal"]`` (E, 2);
-    the episode terminates when both coordinates are within half a cell of it.
+    the episode terminates when both coordinates are within half a cell of it. With ``show_goal`` it is observed, too,
+    as ``goal_position`` (E, 2) float32.
 
     Args:
         num_envs: E.
         depth, room, split, tasks, fixed_plan, step_budget: as in :class:`tasks.nested_rooms.NestedRooms`.
+        show_goal: observe the goal's position as well.
         copy, render_mode: as in :class:`tasks.batched_world.BatchedWorld`.
 
     Raises:
@@ -51,14 +54,17 @@ class BatchedNestedPoint(BatchedWorld):
         fixed_plan: int | None = None,
         tasks: str = "far",
         step_budget: int = 128,
+        show_goal: bool = False,
         copy: bool = True,
         render_mode: str | None = None,
     ) -> None:
         side = grid_side(depth, room)
         observed: dict[str, spaces.Space[Any]] = {
-            "image": spaces.Box(0, 255, (side, side, 3), np.uint8),
+            "image": symbol_space((side, side, 3), SYMBOLS),
             "position": spaces.Box(0.0, float(side), (2,), np.float32),
         }
+        if show_goal:
+            observed["goal_position"] = observed["position"]
         super().__init__(
             num_envs,
             (side, side),
@@ -70,6 +76,7 @@ class BatchedNestedPoint(BatchedWorld):
             copy=copy,
             render_mode=render_mode,
         )
+        self.show_goal = show_goal
         self._world: dict[str, Any] = {"depth": depth, "room": room, "fixed_plan": fixed_plan}
         self._walls = grid_to_walls(self._floor)
 
@@ -108,16 +115,19 @@ class BatchedNestedPoint(BatchedWorld):
         return at_goal(self._agent, self._goal)
 
     def _observation(self) -> Observation:
-        if self.copy:
-            return {"image": self._floor.copy(), "position": self._agent.copy()}
-        return {"image": self._floor, "position": self._agent}
+        seen = {"image": self._floor, "position": self._agent}
+        if self.show_goal:
+            seen["goal_position"] = self._goal
+        return {name: value.copy() for name, value in seen.items()} if self.copy else seen
 
     def _goal_observation(self, slots: np.ndarray) -> np.ndarray:
         return self._goal[slots]
 
 
 class NestedPoint(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
-    """One episode of :class:`BatchedNestedPoint` at a time, with a picture for people; the goal is told, not shown.
+    """A continuous point in nested rooms; the goal is told, and part of what is observed only with ``show_goal=True``.
+
+    One episode of :class:`BatchedNestedPoint` at a time, with a picture for people.
 
     Args:
         render_mode: None or ``rgb_array``.

@@ -16,6 +16,8 @@ from tasks.episodes import Episode, check_tasks, draw_episode, reset_options
 from tasks.floorplans import FloorPlan, grid_side, split_seeds
 from tasks.layouts import check_layout
 from tasks.observations import DONE, DROP, GOAL_CELL, IN_HAND, LYING, compose_image, grid_to_lava
+from tasks.rendering import SYMBOLS
+from tasks.senses import symbol_space
 
 _OPTIONS = ("plan_seed", "start", "goal", "lava")
 
@@ -102,10 +104,12 @@ class NestedRooms(MiniGridEnv):
             max_steps=int(step_budget),
             **kwargs,
         )
+        assert isinstance(self.observation_space, spaces.Dict)
+        image = symbol_space((self.agent_view_size, self.agent_view_size, 3), SYMBOLS)
+        observed = {**self.observation_space.spaces, "image": image}
         if view:
-            assert isinstance(self.observation_space, spaces.Dict)
-            pose = spaces.MultiDiscrete([self.width, self.height, 4, *[3, 2][: 2 * keys]])
-            self.observation_space = spaces.Dict({**self.observation_space.spaces, "pose": pose})
+            observed["pose"] = spaces.MultiDiscrete([self.width, self.height, 4, *[3, 2][: 2 * keys]])
+        self.observation_space = spaces.Dict(observed)
 
     @property
     def step_budget(self) -> int:

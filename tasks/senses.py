@@ -90,6 +90,20 @@ def _symbols(shape: tuple[int, ...], low: np.ndarray, high: np.ndarray) -> Sense
     return Sense("symbols", (*shape[:2], len(codes)), codes)
 
 
+def symbol_space(shape: tuple[int, ...], codes: tuple[int, ...]) -> spaces.Box:
+    """The space of symbols (W, H, C) uint8, which says how many codes each channel has.
+
+    Libraries of reinforcement learning take every Box of three axes with bytes from 0 to 255 for a picture, and give it
+    to a network that small grids do not fit.
+
+    Args:
+        shape: of one grid.
+        codes: C numbers of codes.
+    """
+    high = np.broadcast_to(np.array(codes) - 1, shape).astype(np.uint8)
+    return spaces.Box(np.zeros_like(high), high, dtype=np.uint8)
+
+
 def sensed(raw: Any, space: Space[Any], sense: Sense) -> np.ndarray:
     """One entry of an observation, as its sense has it.
 

@@ -61,6 +61,11 @@ class Sense:
                 " that divide its channels, everything else 1"
             )
 
+    def covers(self, other: Sense) -> bool:
+        """Whether whatever ``other`` shows could be seen with this one, whose symbols may have more codes."""
+        alike = (self.kind, self.shape, self.frames) == (other.kind, other.shape, other.frames)
+        return alike and all(own >= least for own, least in zip(self.codes, other.codes))
+
 
 @dataclass(frozen=True)
 class Actions:

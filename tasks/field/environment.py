@@ -11,12 +11,16 @@ from gymnasium import spaces
 from tasks.field.registry import FIELD_TASKS, make_simulator
 from tasks.field.simulator import State
 from tasks.floorplans import split_seeds
+from tasks.senses import symbol_space
 from tasks.vectorized import Vectorized
 from tasks.worlds import Sense
 
 
 class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
-    """One episode of a task of the field; observations are dictionaries of what its world shows.
+    """One episode of a task of the field; the goal is told, and part of what is observed only with ``show_goal=True``.
+
+    Observations are dictionaries of what its world shows. With ``show_goal`` they also hold what is seen at the goal,
+    ``goal_image`` beside ``image`` and so on, which ordinary reinforcement-learning agents need.
 
     ``info["success"]`` says whether the goal is reached, for a reward of 1; where it is published so, that ends the
     episode. ``info["goal"]`` of a reset is what is seen at the goal, and ``info["goal_state"]`` its state.
@@ -26,6 +30,7 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         observe: ``image``, ``symbols`` or ``vector``, of those that it has; None: its own.
         split: whose seeds resets without a seed draw from.
         step_budget: steps of an episode; None: the task's.
+        show_goal: observe what is seen at the goal as well.
         render_mode: None or ``rgb_array``.
         **arguments: of the simulator, such as ``pixels``.
 
@@ -41,6 +46,7 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         observe: str | None = None,
         split: str = "train",
         step_budget: int | None = None,
+        show_goal: bool = False,
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
@@ -53,6 +59,10 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
             self._picture = make_simulator(task_id, "image", **arguments)
         self.max_steps = FIELD_TASKS[task_id].step_budget if step_budget is None else step_budget
         shown = {name: _space(sense) for name, sense in self.simulator.senses.items()}
+        self.show_goal = show_goal
+        self._beside: dict[str, np.ndarray] = {}
+        if show_goal:
+            shown |= {f"goal_{name}": space for name, space in shown.items()}
         self.observation_space: spaces.Space[Any] = spaces.Dict(shown)
         actions = self.simulator.actions
         self.action_space = spaces.Discrete(actions.count)
@@ -85,12 +95,11 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         if options:
             raise ValueError(f"unknown option {next(iter(options))!r}; known: state, goal_state")
         self._steps = 0
-        info = {
-            "success": False,
-            "goal": self._shown(self._goal),
-            "goal_state": _single(self._goal),
-        }
-        return self._shown(self._state), info
+        goal_seen = self._shown(self._goal)
+        if self.show_goal:
+            self._beside = {f"goal_{name}": value.copy() for name, value in goal_seen.items()}
+        info = {"success": False, "goal": goal_seen, "goal_state": _single(self._goal)}
+        return self._observation(), info
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Take one action, of which what is out of bounds is clipped."""
@@ -102,7 +111,7 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         self._steps += 1
         success = bool(self.simulator.reached(self._state, self._goal)[0])
         truncated = self._steps >= self.max_steps
-        seen = self._shown(self._state)
+        seen = self._observation()
         ended = success and self.simulator.ends_at_goal
         return seen, float(success), ended, truncated, {"success": success}
 
@@ -111,6 +120,9 @@ class FieldEnv(gymnasium.Env[dict[str, np.ndarray], Any]):
         if self.render_mode is None:
             return None
         return np.asarray(self._picture.show(self._state)["image"][0])[..., -3:]
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        return self._shown(self._state) | {name: value.copy() for name, value in self._beside.items()}
 
     def _shown(self, state: State) -> dict[str, np.ndarray]:
         """What is seen of the one episode; several frames (K, H, W, C) as Gymnasium stacks them."""
@@ -138,8 +150,7 @@ def _space(sense: Sense) -> spaces.Space[Any]:
         return spaces.Box(0, 255, (sense.frames, *sense.shape[:2], sense.shape[2] // sense.frames), np.uint8)
     if sense.kind == "image":
         return spaces.Box(0, 255, sense.shape, np.uint8)
-    high = np.broadcast_to(np.array(sense.codes, dtype=np.uint8) - 1, sense.shape)
-    return spaces.Box(np.zeros_like(high), high, dtype=np.uint8)
+    return symbol_space(sense.shape, sense.codes)
 
 
 def _given(state: State | None, drawn: State) -> State:
