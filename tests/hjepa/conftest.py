@@ -148,7 +148,7 @@ def ablation_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module ``fakes/fake_cells.py``."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), str(ROOT)]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), str(ROOT)]), prepend=os.pathsep)
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.delitem(sys.modules, "fake_cells", raising=False)
     import fake_cells

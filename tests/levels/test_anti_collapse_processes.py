@@ -73,15 +73,13 @@ if world > 1:
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch was built without torch.distributed")
-def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+def test_two_processes_learn_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
     for world in (1, 2):
         started = [
-            subprocess.Popen(
-                [sys.executable, str(script), str(rank), str(world), str(tmp_path)], env=environment
-            )
+            subprocess.Popen([sys.executable, str(script), str(rank), str(world), str(tmp_path)])
             for rank in range(world)
         ]
         assert [process.wait(120) for process in started] == [0] * world

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from instead import dotted
+
 MOST = 4
 """Test files a mutant; it is enough for one to notice."""
 
@@ -38,11 +40,6 @@ def tests_of(root: Path, file: str, most: int | None = MOST) -> list[Path]:
     return sorted(
         found, key=lambda path: (-_alike(file, path), path.parent != folder, stem not in path.stem, path)
     )[:most]
-
-
-def dotted(file: str) -> str:
-    """The name under which a file is imported."""
-    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _naming(file: str, texts: dict[Path, str]) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
@@ -71,26 +70,6 @@ def test_every_kind_is_found_in_every_folder() -> None:
 )
 def test_files_are_mapped_to_their_tests(file: str, test: str) -> None:
     assert ROOT / test in mirrored.tests_of(ROOT, file)
-
-
-@pytest.mark.slow
-def test_a_mutant_that_is_noticed_and_one_that_is_not(tmp_path: Path) -> None:
-    script = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import run; from mutants import mutants; from pathlib import Path\n"
-        "file = 'hjepa/locks.py'; whole = (run.ROOT / file).read_bytes()\n"
-        "found = {each.before: each for each in mutants(file, whole)}\n"
-        "test = [Path(sys.argv[1])]\n"
-        "print(run.judged(None, test, 60)[0], run.judged(found['os.close(handle)'], test, 60)[0])\n"
-        "print(run.judged(found['path.parent.mkdir(parents=True, exist_ok=True)'], test, 60)[0])\n"
-    )
-    test = tmp_path / "test_locks_here.py"
-    test.write_text(
-        "from hjepa.locks import locked\n\n\ndef test_a_folder_is_made(tmp_path):\n"
-        "    with locked(tmp_path / 'new' / 'lock'):\n        assert (tmp_path / 'new').is_dir()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script, str(test)], capture_output=True, text=True)
-    assert done.stdout.split() == ["survived", "survived", "killed"], done.stderr
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
