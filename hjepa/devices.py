@@ -22,6 +22,7 @@ R = TypeVar("R")
 
 THREADS = "OMP_NUM_THREADS"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+DETERMINISTIC, CUBLAS = "HJEPA_DETERMINISTIC", "CUBLAS_WORKSPACE_CONFIG"
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's ``mallopt``, from malloc.h."""
@@ -75,14 +76,36 @@ def fix_threads() -> None:
     Results have the same bits only with the same number of threads. One is the default because the models are small:
     a second thread gains little, and costs a factor of ten and more as soon as anything else runs on the machine.
 
+    With HJEPA_DETERMINISTIC=1 it also asks torch for kernels that give the same bits every time, see
+    `deterministic_kernels`.
+
     Raises:
-        InputError: OMP_NUM_THREADS is no positive number.
+        InputError: OMP_NUM_THREADS is no positive number, or HJEPA_DETERMINISTIC neither 0 nor 1.
     """
     threads = os.environ.get(THREADS) or "1"
     if not threads.isdigit() or int(threads) < 1:
         raise InputError(f"{THREADS} is {threads!r}", "environment", "give a positive number, or unset it")
     torch.set_num_threads(int(threads))
+    deterministic_kernels()
     _keep_freed_memory()
+
+
+def deterministic_kernels() -> None:
+    """Have torch use kernels that give the same bits every time, where HJEPA_DETERMINISTIC is 1.
+
+    On the CPU they do so anyway. On a GPU sums are otherwise taken in the order in which threads come by. For what has
+    no such kernel torch warns and takes the usual one. A variable, so that processes that are started know of it, too;
+    cuBLAS reads its own when it is first used.
+
+    Raises:
+        InputError: another word than 0 or 1.
+    """
+    word = os.environ.get(DETERMINISTIC) or "0"
+    if word not in ("0", "1"):
+        raise InputError(f"{DETERMINISTIC} is {word!r}", "environment", "give 1 or 0, or unset it")
+    if word == "1":
+        os.environ.setdefault(CUBLAS, ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def _keep_freed_memory() -> None:
