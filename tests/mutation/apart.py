@@ -18,7 +18,7 @@ from instead import ROOT
 
 SURVIVED, KILLED, LATE = "survived", "killed", "late"
 
-WAIT = 5
+WAIT = 40
 """So many seconds may pass for each one of computing, on a machine that does other work, or in a test that waits."""
 
 FAILED = 70
@@ -66,9 +66,11 @@ def forked(
         _in_child(files, longest, plugin, folder, more)
     clock = threading.Timer(WAIT * longest, _end, (child,))
     clock.start()
-    _, status, usage = os.wait4(child, 0)
-    clock.cancel()
-    _end(child)
+    try:
+        _, status, usage = os.wait4(child, 0)
+    finally:
+        clock.cancel()
+        _end(child)
     took = usage.ru_utime + usage.ru_stime
     if os.WIFSIGNALED(status):
         by = os.WTERMSIG(status)

@@ -126,6 +126,15 @@ def test_box_actions_are_their_own_parameters_and_hard_ones_are_clamped() -> Non
     assert torch.equal(space.harden(free), clamped) and torch.equal(space.project(free), clamped)
 
 
+def test_box_alternatives_are_the_action_shorter_and_shorter_and_back() -> None:
+    space, action = box(), torch.tensor([[1.0, 3.0], [-0.5, 4.0]])
+    found, middle = space.alternatives(action), torch.tensor([0.0, 2.0])
+    assert torch.equal(found[:, 0], action), "the action itself comes first"
+    shares = (found - middle) / (action - middle)[:, None]
+    assert torch.equal(shares[..., 0], shares[..., 1]), "all lie on one line"
+    assert (shares[..., 0].diff() < 0).all() and (shares[:, -1] == -1).all() and (shares == 0).any(1).all()
+
+
 def test_box_refit_is_weighted_mean_and_deviation() -> None:
     actions = torch.tensor([[[[0.0, 1.0]], [[1.0, 1.0]], [[-1.0, 3.0]]]])
     weights = torch.tensor([[0.5, 0.5, 0.0]])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hjepa.evaluation.diagnostics import _planned, _subgoals
+from hjepa.evaluation.diagnostics import _latent, _planned, _subgoals
 from hjepa.evaluation.true_states import Truth
 from planners.plan_state import Decision
 
@@ -95,3 +95,48 @@ def test_where_a_critic_counts_the_way_it_says_what_plans_cover(left: float, cov
     assert found == {"support_distance": 0.5, "candidate_coverage": covered}
     by_distance = _planned(agent, 1, None, None, [decision])
     assert by_distance["candidate_coverage"] == 0.0, "without a field it is the latents' distance"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_distances_of_latents_are_measured_as_planning_measures_them(whole: bool) -> None:
+    """Of a line of places whose latents hold, beside the place, what planning's metric does not look at."""
+    place = torch.arange(30)
+    noise = 1000 * torch.rand(2, 30, generator=torch.Generator().manual_seed(0))
+    states = torch.stack([place, place, place], -1).expand(2, -1, -1)
+    parts = {
+        "count": torch.tensor([30, 30]),
+        "latents": [torch.stack([place.expand(2, -1), noise], -1)],
+        "steps": (place[:, None] - place).abs().expand(2, -1, -1),
+        "states": states,
+        "goal": torch.tensor([29, 0]),
+    }
+    truth = cast(Truth, SimpleNamespace(**parts))
+    agent: Any = SimpleNamespace(stack=SimpleNamespace(probe=lambda k: lambda latent: states[0]))
+    metric = torch.tensor([[1.0], [0.0]])
+    found = _latent(agent, truth, 0, metric if whole else metric.expand(2, -1, -1), None, 5)
+    assert found["rank_correlation_map"] == found["rank_correlation_span"] == pytest.approx(1.0)
+    plain = cast(float, _latent(agent, truth, 0, None, None, 5)["rank_correlation_map"])
+    assert abs(plain) < 0.3
+    # A critic that knows the way to the goal, and knows it the wrong way round.
+    for sign in (1, -1):
+        way = sign * (place - torch.tensor([[29], [0]])).abs().float()
+        assert _latent(agent, truth, 0, None, way, 5)["rank_correlation_map"] == pytest.approx(sign)
+
+
+def test_a_plan_is_optimal_if_no_other_costs_a_hundredth_of_a_stride_less() -> None:
+    plan: Any = SimpleNamespace(
+        latents=torch.zeros(4, 1, 1),
+        surprise=torch.zeros(4),
+        cost=torch.tensor([2.0, 2.01, 2.03, 6.0]),
+        optimum=torch.full((4,), 2.0),
+    )
+    none = torch.zeros(4, dtype=torch.bool)
+    decision = Decision(1, torch.arange(4), torch.zeros(4), True, plan, torch.zeros(4, 1), none)
+    agent: Any = SimpleNamespace(
+        planner=SimpleNamespace(levels=[SimpleNamespace(reached=1.0, critic=None)]),
+        stack=SimpleNamespace(stride_quantile=lambda metric, k, share: 2.0),
+        settings=SimpleNamespace(metric="l2"),
+    )
+    found = _planned(agent, 0, None, None, [decision])
+    assert found["optimality_gap"] == pytest.approx((0.005 + 0.015 + 2.0) / 4)
+    assert found["optimal_plans"] == 0.5

@@ -73,6 +73,25 @@ def test_values_are_true_steps_after_each_action() -> None:
         assert own == steps[row, x, y, heading] == values[row, :, heading, x, y].min()
 
 
+def test_a_turn_costs_what_the_critic_says_of_its_side() -> None:
+    class Dear(TrueCosts):
+        """To turn right from the first heading costs four more."""
+
+        def costs(self, grid: Tensor) -> tuple[Tensor, Tensor]:
+            moves, turns = super().costs(grid)
+            turns[:, 0, 1] += 4
+            return moves, turns
+
+    grid = torch.ones(1, 3, 3, 3, dtype=torch.long)
+    field = torch.arange(36.0).view(1, 4, 3, 3)
+    cheap, dear = (action_values(kind(4, World((3, 3), 7)), grid, field) for kind in (TrueCosts, Dear))
+    more = (dear - cheap)[0]
+    right = [LEFT, RIGHT, FORWARD].index(RIGHT)
+    assert (more[right, 0] == 4).all()
+    more[right, 0] = 0
+    assert (more == 0).all()
+
+
 def test_the_shipped_field_needs_no_world_model() -> None:
     stack = hjepa.load_stack("told-nested-d3")
     settings = with_plan(stack.config, ["plan.planner=value-map"]).plan

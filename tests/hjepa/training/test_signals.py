@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from hjepa.config import load_preset
 from hjepa.errors import InputError
+from hjepa.model.form import Form
 from hjepa.model.stack import Stack
 from hjepa.training import module as fitting
 from hjepa.training.batches import Batch, draw
@@ -64,6 +66,16 @@ def test_a_level_shows_only_what_it_has(store: TrajectoryStore) -> None:
         found = signals(*batch(store, k))
         assert {name for name in found if name.startswith("ahead")} == {f"ahead_{n}" for n in steps}
         assert 0 < found["effective_rank"] <= (6, 4)[k - 1]
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_level_shows_the_same_where_it_is_given_its_own_moments_alone(
+    store: TrajectoryStore, k: int
+) -> None:
+    stack, part, memories = batch(store, k)
+    span = stack.config.spans[k]
+    own = replace(part, agent=part.agent[:, :, ::span], form=Form(every=span))
+    assert span > 1 and signals(stack, own, memories) == signals(stack, part, memories)
 
 
 def test_the_error_of_the_probe_is_in_cells(store: TrajectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
