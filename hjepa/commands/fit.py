@@ -26,6 +26,11 @@ def add_arguments(parser: Any) -> None:
         help="GPUs that train together, or processes on the CPU, each with its share of every batch; default: 1",
     )  # fmt: skip
     parser.add_argument(
+        "--strategy", default="auto", metavar="WORD",
+        help="how they train together, one of Lightning's words: ddp forks, ddp_spawn starts new processes and sends"
+        " them the data; default: auto, which is ddp for several",
+    )  # fmt: skip
+    parser.add_argument(
         "--callback", action="append", default=[], metavar="MODULE:NAME",
         help="a Lightning callback of your own, a class that takes no arguments; may be repeated",
     )  # fmt: skip
@@ -79,6 +84,7 @@ def run(options: Any) -> None:
         start=options.start,
         logger=options.logger,
         devices=options.devices,
+        strategy=options.strategy,
         callbacks=options.callback,
     )
     print(options.out)

@@ -20,6 +20,23 @@ CALLBACKS = Registry(
     lambda part: isinstance(part, type) and issubclass(part, Callback),
 )
 
+STRATEGIES = ("auto", "ddp", "ddp_spawn")
+"""Lightning's words for how devices train together, of those that work here: every device has the whole stack.
+
+``auto`` is ``ddp`` for several. ``ddp`` forks this process; ``ddp_spawn`` starts new ones and sends each the data, for
+a Python that has used the GPU already and cannot be forked.
+"""
+
+
+def check_strategy(strategy: str) -> None:
+    """Raise InputError for a strategy that is none of `STRATEGIES`."""
+    if strategy not in STRATEGIES:
+        raise InputError(
+            f"{strategy!r} is none that trains a stack, which is whole on every device",
+            "strategy",
+            f"choose {', '.join(STRATEGIES[:-1])} or {STRATEGIES[-1]}",
+        )
+
 
 def check_devices(count: int, device: str, config: RunConfig) -> None:
     """Raise InputError where so many devices are not there, or cannot divide the batches of a run."""

@@ -29,7 +29,7 @@ from hjepa.places import is_empty, output_folder
 from hjepa.settings import RunConfig
 from hjepa.training.batches import TrajectoryData, total_steps
 from hjepa.training.calibration import calibrate
-from hjepa.training.devices import check_devices, own_callbacks
+from hjepa.training.devices import check_devices, check_strategy, own_callbacks
 from hjepa.training.doubts import warn_of_doors
 from hjepa.training.keeper import Keeper
 from hjepa.training.loggers import check_logger, make_logger
@@ -65,6 +65,7 @@ def fit(
     logger: str | None = None,
     devices: int = 1,
     callbacks: Sequence[str] = (),
+    strategy: str = "auto",
 ) -> Stack:
     """Train a stack and save it as a checkpoint.
 
@@ -83,6 +84,7 @@ def fit(
         devices: how many train together, each a process: GPUs, or on the CPU processes that talk by gloo. A multiple
             of them are ``train.plans`` and ``critic.plans``. Metrics are those of the first one's share.
         callbacks: Lightning callbacks of one's own, each ``module:Name`` of a class that takes no arguments.
+        strategy: how they train together, one of `hjepa.training.devices.STRATEGIES`; all learn the same bits.
 
     Raises:
         InputError: the folder holds something else, or data or configuration cannot work.
@@ -91,6 +93,7 @@ def fit(
     fix_threads()
     out = output_folder(out)
     check_logger(logger)
+    check_strategy(strategy)
     check_devices(devices, device, config)
     own = own_callbacks(callbacks)
     source, world = open_source(data, config)
@@ -126,7 +129,7 @@ def fit(
     with locked_folder(folder, "another hjepa fit works in this folder"):
         if not is_empty(out):  # the other one has just finished
             return _finished(out, folder, identity)
-        return _fit(stack, source, out, identity, device, precision, progress, logger, devices, own)
+        return _fit(stack, source, out, identity, device, precision, progress, logger, devices, own, strategy)
 
 
 def _fit(
@@ -140,6 +143,7 @@ def _fit(
     logger: str | None,
     devices: int,
     callbacks: list[Callback],
+    strategy: str,
 ) -> Stack:
     """Train in the folder beside ``out``, whose lock is held."""
     config = stack.config
@@ -147,7 +151,7 @@ def _fit(
     claim(folder, config, identity)
     module = TrainStack(stack, config)
     logs = make_logger(logger, folder, out.name)
-    _train(module, source, folder, device, precision, progress, logs, devices, callbacks)
+    _train(module, source, folder, device, precision, progress, logs, devices, callbacks, strategy)
     module.refuse_broken()
     stack = stack.cpu().eval()
     settle(stack)
@@ -224,6 +228,7 @@ def _train(
     logs: Logger | None,
     devices: int,
     callbacks: list[Callback],
+    strategy: str,
 ) -> None:
     config, stack = module.config, module.stack
     lengths = [stack.window_length(k) for k in range(stack.depth)]
@@ -243,6 +248,7 @@ def _train(
             "logger": logs or False,
         },
         processes=devices,
+        strategy=strategy,
         datamodule=TrajectoryData(source, config, lengths, stack, progress),
         ckpt_path=resume if resume.exists() else None,
         weights_only=True,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
+from hjepa.cli import main
 from hjepa.config import load_preset
 from hjepa.errors import InputError
-from hjepa.model.checkpoints import load_stack
+from hjepa.model.checkpoints import describe, load_stack
 from hjepa.settings import RunConfig
 from hjepa.training.devices import check_devices, own_callbacks
 from hjepa.training.fit import fit
@@ -28,6 +31,7 @@ STEPS = 2
 SEEN = ["train.batch=128", "train.plans=4", "collect.plans=20", "levels.0.rollout=4", "plan.horizon=[4,4,3]"]
 CALLBACK = """
 import os
+import signal
 import torch
 from lightning.pytorch.callbacks import Callback
 
@@ -41,6 +45,12 @@ class Stop(Callback):
     def on_train_batch_end(self, trainer, module, *others):
         if trainer.global_step == 5:
             raise RuntimeError("killed")
+
+class Told(Callback):
+    def on_train_batch_end(self, trainer, module, *others):
+        if trainer.global_step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert trainer.global_step < 2, "gone at once"
 
 class Greedy(Callback):
     def __init__(self, needed):
@@ -91,6 +101,51 @@ def small(*changes: str) -> RunConfig:
     )
 
 
+def learned(folder: Path, name: str, **how: Any) -> tuple[str, bytes]:
+    """The hash of what is learned so, and the metrics on the way."""
+    fit(small(), folder / "data", folder / name, device="cpu", progress=False, **how)
+    return describe(folder / name)["sha256"], (folder / name / "metrics.csv").read_bytes()
+
+
+def test_the_default_forks_and_one_device_that_is_forked_learns_what_one_learns(tmp_path: Path) -> None:
+    store(small(), tmp_path / "data")
+    forked = learned(tmp_path, "forked", devices=2, strategy="ddp")
+    assert forked == learned(tmp_path, "auto", devices=2)
+    alone = learned(tmp_path, "alone", strategy="ddp")
+    assert alone == learned(tmp_path, "one") and alone != forked
+
+
+@pytest.mark.slow
+def test_processes_that_begin_anew_learn_the_same_bits(
+    callbacks: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They have a user's callbacks, say no more than forked ones, and go on where the others stopped."""
+    store(small(), callbacks / "data")
+    forked = learned(callbacks, "forked", devices=2)
+    own = ["watching_training:Gradients"]
+    assert learned(callbacks, "spawned", devices=2, strategy="ddp_spawn", callbacks=own) == forked
+    assert (callbacks / "2-0.pt").exists()
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(ProcessRaisedException, match="killed"):
+        learned(callbacks, "run", devices=2, strategy="ddp_spawn", callbacks=["watching_training:Stop"])
+    assert (callbacks / "run.partial" / RESUME).exists()
+    assert learned(callbacks, "run", devices=2) == forked
+
+
+@pytest.mark.parametrize("strategy", ["fsdp", "deepspeed_stage_2", "ddp_notebook", "model_parallel", ""])
+def test_strategies_that_cannot_work_are_refused_in_one_line(
+    strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["fit", "--preset", TINY, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    assert main([*arguments, "--devices", "2", "--strategy", strategy]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.endswith(
+        f"strategy: {strategy!r} is none that trains a stack, which is whole on every device;"
+        " choose auto, ddp or ddp_spawn"
+    )
+    assert "\n" not in said and not list(tmp_path.iterdir())
+
+
 def test_another_number_of_devices_goes_on(callbacks: Path) -> None:
     """A run that stopped on one device ends on two with nearly the weights of one, and the whole table."""
     config = small()
@@ -118,12 +173,21 @@ def test_another_number_of_devices_goes_on(callbacks: Path) -> None:
         assert torch.allclose(one, other, atol=5e-3), name
 
 
-def test_what_one_process_finds_comes_back_as_a_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("ddp_spawn", marks=pytest.mark.slow)])
+def test_what_one_process_finds_comes_back_as_a_line(strategy: str, tmp_path: Path) -> None:
     config = small("train.learning_rate=1000", "train.steps=[40,1,1]")
     data = store(config, tmp_path / "data")
     with pytest.raises(InputError, match="the loss is no number at step"):
-        fit(config, data, tmp_path / "run", device="cpu", progress=False, devices=2)
+        fit(config, data, tmp_path / "run", device="cpu", progress=False, devices=2, strategy=strategy)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_process_that_is_told_to_end_ends(callbacks: Path) -> None:
+    """And does not wait for the others to have heard it, who may be waiting for it."""
+    store(small(), callbacks / "data")
+    with pytest.raises(ProcessExitedException, match="SIGTERM"):
+        learned(callbacks, "run", devices=2, callbacks=["watching_training:Told"])
+    assert learned(callbacks, "run", devices=2) == learned(callbacks, "whole", devices=2)
 
 
 def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
