@@ -2,7 +2,7 @@
 
 What is executed at import has no tests of its own. Of a function that is defined there they are those that execute its
 body (a default is changed), of a constant or field those that execute statements that name it and those that mirror
-the file, of anything else those that mirror the file.
+the file, of anything else those that mirror the file; they are asked too where a function is called at import.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ class Chooser:
 
     def __init__(self, whole: Map) -> None:
         self.whole = whole
-        count = sum(map(len, whole.found.values()))
-        self.ran = np.stack([test.ran for test in whole.tests]) if whole.tests else np.zeros((0, count), bool)
+        self.ran = np.array([test.ran for test in whole.tests], bool).reshape(-1, whole.count)
         self.mirrored: dict[str, tuple[set[str], set[str]]] = {}
 
     def candidates(self, mutant: Mutant) -> list[tuple[Asked, float]]:
@@ -48,6 +47,8 @@ class Chooser:
             reading = self._of(mirroring)
         elif not statement.at_import:
             executing = self.ran[:, first + (number or 0)]
+            if self.whole.imported[first + (number or 0)]:
+                reading = self._of(mirroring)
         elif statement.body is not None:
             executing = self.ran[:, first + statement.body[0] : first + statement.body[1]].any(1)
         else:

@@ -32,6 +32,9 @@ from instead import ROOT, dotted, install
 from statements import Statement, statements
 
 PACKAGES = ("hjepa", "levels", "planners", "tasks")
+IMPORT = "import"
+"""Stands in a map in place of a file of tests, for what is executed when all is imported."""
+
 APART = ("mutation",)
 """Folders of tests that are not asked: they start what runs the tests."""
 
@@ -45,7 +48,7 @@ class Asked:
         file: of the tests, from the root of the repository.
         seconds: of computing, its processes' too, without those of its shared fixtures.
         fixtures: name of a fixture that is shared by tests of the file -> seconds of computing.
-        ran: numbers of the statements that it or one of those fixtures executes.
+        ran: whether a statement is executed by it, by one of those fixtures, or when its file is collected.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Map:
         tests: those that passed.
         collecting: file of tests -> seconds of computing before the first one runs.
         left_out: id of a test -> why it is not asked: ``skipped`` or ``failed``.
+        imported: whether a statement is executed when all is imported.
     """
 
     first: dict[str, int]
@@ -72,6 +76,12 @@ class Map:
     tests: list[Asked] = field(default_factory=list)
     collecting: dict[str, float] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    imported: np.ndarray = field(default_factory=lambda: np.zeros(0, bool), repr=False)
+
+    @property
+    def count(self) -> int:
+        """Of all statements."""
+        return sum(map(len, self.found.values()))
 
 
 def statements_of(folders: tuple[str, ...]) -> Map:
@@ -92,12 +102,13 @@ def watched(place: Path, folders: tuple[str, ...]) -> Map:
         RuntimeError: it could not be made.
     """
     whole = statements_of(folders)
-    head = {"sources": _hash_of_sources(), "statements": sum(map(len, whole.found.values()))}
+    head = {"sources": _hash_of_sources(), "statements": whole.count}
     tests = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "tests").rglob("test_*.py"))]
     tests = [file for file in tests if file.split("/")[1] not in APART]
     hashes = {file: hashlib.sha256((ROOT / file).read_bytes()).hexdigest()[:16] for file in tests}
+    hashes[IMPORT] = ""
     place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f"{place.name}.lock").open("w") as lock, _held(lock, len(tests)) as mine:
+    with place.with_name(f"{place.name}.lock").open("w") as lock, _held(lock, len(hashes)) as mine:
         if mine and not place.exists():
             place.write_text(json.dumps(head) + "\n")
     if _missing(place, head, hashes):
@@ -125,13 +136,15 @@ def _complete(place: Path, head: dict[str, Any], hashes: dict[str, str], whole: 
     tests = [*hashes]
     with tempfile.TemporaryDirectory(prefix="hjepa-marks-") as folder:
         marks = mark(Path(folder), whole)
+        imported = {"ran": _packed(np.frombuffer(marks, np.uint8).astype(bool))}
         with place.with_name(f"{place.name}.lock").open("w") as lock:
             while missing := _missing(place, head, hashes):
                 for file in missing:
                     with _held(lock, tests.index(file)) as mine:
                         # Another process may have been at it until now.
                         if mine and file in _missing(place, head, hashes):
-                            row = {"file": file, "hash": hashes[file], **watch(file, marks)}
+                            known = imported if file == IMPORT else watch(file, marks)
+                            row = {"file": file, "hash": hashes[file], **known}
                             with place.open("a") as end:
                                 end.write(json.dumps(row) + "\n")
                             print(f"watched {file}", flush=True)
@@ -169,14 +182,24 @@ def _missing(place: Path, head: dict[str, Any], hashes: dict[str, str]) -> list[
 
 
 def _add(whole: Map, file: str, row: dict[str, Any]) -> None:
-    count = sum(map(len, whole.found.values()))
+    if file == IMPORT:
+        whole.imported = _unpacked(row["ran"], whole.count)
+        return
     whole.collecting[file] = row["seconds"]
     whole.left_out |= row["left_out"]
     for test in row["tests"]:
-        marks = zlib.decompress(base64.b64decode(test["ran"]))
-        ran = np.unpackbits(np.frombuffer(marks, np.uint8), count=count).astype(bool)
+        ran = _unpacked(test["ran"], whole.count)
         fixtures = {name: row["fixtures"][name] for name in test["fixtures"]}
         whole.tests.append(Asked(test["id"], file, test["seconds"], fixtures, ran))
+
+
+def _packed(ran: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(np.packbits(ran).tobytes(), 9)).decode()
+
+
+def _unpacked(text: str, count: int) -> np.ndarray:
+    marks = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)
+    return np.unpackbits(marks, count=count).astype(bool)
 
 
 def _hash_of_sources() -> str:
@@ -204,7 +227,7 @@ def mark(folder: Path, whole: Map) -> Any:
         whole: the map.
     """
     place = folder / "marks"
-    place.write_bytes(bytes(sum(map(len, whole.found.values()))))
+    place.write_bytes(bytes(whole.count))
     made = install("Watched", marks=str(place), first=whole.first)
     for file in whole.first:
         importlib.import_module(dotted(file))
@@ -237,8 +260,7 @@ class Watcher:
         self.inside = 0.0
         self.tests: list[dict[str, Any]] = []
         self.outcomes: dict[str, str] = {}
-        self.seconds = 0.0
-        self._take()
+        self.seconds, self.collected = 0.0, self._take()
 
     def _take(self) -> np.ndarray:
         """What was executed since this was asked last."""
@@ -247,7 +269,7 @@ class Watcher:
         return ran
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.seconds = computed()
+        self.seconds, self.collected = computed(), self._take()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
@@ -287,10 +309,9 @@ class Watcher:
             if test["id"] in self.outcomes:
                 continue
             test["fixtures"] = [name for name in test["fixtures"] if name in self.fixtures]
-            for name in test["fixtures"]:
-                test["ran"] |= self.ran_by[name]
-            marks = zlib.compress(np.packbits(test["ran"]).tobytes(), 9)
-            rows.append({**test, "ran": base64.b64encode(marks).decode()})
+            for ran in (self.collected, *(self.ran_by[name] for name in test["fixtures"])):
+                test["ran"] |= ran
+            rows.append({**test, "ran": _packed(test["ran"])})
         self.said.write_text(
             json.dumps(
                 {
