@@ -210,8 +210,8 @@ class PlanSettings(_Ranged):
         block: episodes per planner call. With fewer than 8, pictures are read one by one, which is quicker for a single
             episode and has other last bits.
         folded: levels that glimpse tokens read what their first layer makes of them, computed once per picture
-            (`levels.predictors.Predictor.fold`). Planning is up to twice as fast, and has other last bits than lists
-            that were made without. Counted operations are those without.
+            (`levels.predictors.Predictor.fold`). Planning many episodes is quicker, and has other last bits than
+            lists that were made without. Counted operations are those without.
         veto: cost of a level's best plan to a subgoal above which it leaves the subgoal and aims at the goal itself, in
             median distances of one stride of the level that set it; None: never.
         critic_veto: the same under the metric ``critic``, where it pays: a goal told in steps to go is worth aiming at.

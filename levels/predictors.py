@@ -70,8 +70,8 @@ class Predictor(nn.Module):
     def fold(self, memory: Tensor) -> Tensor:
         """Tokens (P, W, H, C) -> what the first layer makes of them around every place, (P, M, W', H', hidden).
 
-        `condition` takes it in the place of the tokens: the same but for rounding, and two to four times as fast for
-        many states of one picture. It holds for the weights of now.
+        `condition` takes it in the place of the tokens: the same but for rounding, and quicker for many states of
+        one picture. It holds for the weights of now.
 
         Raises:
             ValueError: a level that is not `foldable`.

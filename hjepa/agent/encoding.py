@@ -48,8 +48,10 @@ class Reader:
 
     @torch.no_grad()
     def write(self, grid: np.ndarray) -> list[Tensor | None]:
-        """Perceive floor plans (E, W, H, 3): what each level remembers of them, (E, W, H, C) or None, or
-        where `plan.folded` is set what `levels.level.Level.fold` makes of it."""
+        """Perceive floor plans (E, W, H, 3): what each level remembers of them, (E, W, H, C) or None.
+
+        Where `plan.folded` is set it is what `levels.level.Level.fold` makes of that.
+        """
         return [self.write_level(k, grid) for k in range(self.stack.depth)]
 
     @torch.no_grad()
@@ -71,11 +73,9 @@ class Reader:
             rows = active.to(agent.device).nonzero().squeeze(1)
             if len(rows) < len(agent):
                 latent = torch.zeros(len(agent), level.settings.latent_dim, device=self._device)
-                return (
-                    latent.index_copy_(0, rows.to(self._device), self.encode(agent[rows]))
-                    if len(rows)
-                    else latent
-                )
+                if len(rows):
+                    latent[rows.to(self._device)] = self.encode(agent[rows])
+                return latent
         least = self.seen if self.stack.sees else ALIGNED
         parts = [
             level.encode(padded.unsqueeze(1), None).squeeze(1)[:kept]

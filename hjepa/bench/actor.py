@@ -18,7 +18,7 @@ from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
 from hjepa.bench.planning import replans
 from hjepa.bench.row import Options, Row, clock_of, row, unit_of
-from hjepa.bench.timed import Timed
+from hjepa.bench.stopwatch import Timed
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.model.checkpoints import describe, load_stack
 from tasks import EpisodeBatch, TaskSpec, sample_episodes, task_spec

@@ -11,7 +11,7 @@ import numpy as np
 from hjepa.agent.agent import Agent
 from hjepa.agent.options import AgentOptions
 from hjepa.bench.row import Options, Row, clock_of, row, timed, unit_of
-from hjepa.bench.timed import Timed
+from hjepa.bench.stopwatch import Timed
 from hjepa.evaluation.evaluate import make_agent
 from hjepa.evaluation.playing import play
 from hjepa.model.checkpoints import describe, load_stack
