@@ -16,6 +16,7 @@ from hjepa.errors import InputError
 from hjepa.tensors import as_tensor
 from levels.settings import Sight, World
 from tasks import TaskSpec, compose_image, perceive
+from tasks.point_pictures import draw_points
 from tasks.rendering import SYMBOLS, TILE, render_frames
 
 Observation = Mapping[str, np.ndarray | Tensor] | np.ndarray | Tensor
@@ -114,6 +115,8 @@ def draw(sight: Sight, grid: np.ndarray, agent: np.ndarray) -> np.ndarray:
     """What a world of cells shows of grids (E, W, H, 3) and agents (E, A): (E, *shape of the sight) uint8."""
     if sight.kind == "symbols":
         return compose_image(grid, agent)
+    if agent.shape[1] == 2:
+        return draw_points(grid, agent)
     return render_frames(grid, agent)
 
 
@@ -125,7 +128,7 @@ def sight_of(spec: TaskSpec, encoder: str) -> Sight | None:
     """
     if encoder == "agent":
         return None
-    if spec.continuous or encoder == "vector":
+    if encoder == "vector" or (spec.continuous and encoder == "symbols"):
         raise InputError(f"encoder {encoder}", spec.id, "it shows none; choose another encoder for level 1")
     if encoder == "symbols":
         return Sight("symbols", (spec.width, spec.height, 3), SYMBOLS)

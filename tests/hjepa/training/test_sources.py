@@ -53,6 +53,22 @@ def stack() -> Stack:
     return Stack(load_preset("nested-d2", SMALL), world_of(task_spec(TASK), "symbols"))
 
 
+def test_points_are_drawn_as_their_world_shows_them(tmp_path: Path) -> None:
+    task = "hjepa/NestedPoint-d2-v0"
+    collect(task, tmp_path / "points", plans=2, episodes_per_plan=2, length=30, seed=0)
+    store = TrajectoryStore.open(tmp_path / "points")
+    source = StateSource(store, world_of(task_spec(task), "image").sight)
+    rows = np.arange(0, store.observations, 7)
+    shown = source.show(rows)
+    assert shown.shape == (len(rows), *make_world(task).spec.senses["image"].shape)
+    red = shown[..., 0].astype(float) - shown[..., 1]  # what the body covers of each pixel
+    rows_at, columns_at = np.indices(red.shape[1:]) + 0.5
+    centre = np.stack([(red * at).sum((1, 2)) / red.sum((1, 2)) / 8 for at in (columns_at, rows_at)], 1)
+    assert np.abs(centre - store.agent[rows]).max() < 0.01
+    with pytest.raises(InputError, match="symbols"):
+        world_of(task_spec(task), "symbols")
+
+
 def test_states_are_drawn_as_the_world_shows_them(states: TrajectoryStore) -> None:
     sight = world_of(task_spec(TASK), "symbols").sight
     source = StateSource(states, sight)
