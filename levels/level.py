@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from levels.anti_collapse.kinds import make_anti_collapse
@@ -121,8 +122,14 @@ class Level(nn.Module):
         return latent[number].view(*below.shape[:3], -1)
 
     def condition(self, latent: Tensor, memory: Tensor | None) -> Tensor:
-        """What predictor and prior share: (P, N, D) -> (P, N, hidden)."""
-        return self.predictor.condition(latent, memory)
+        """What predictor and prior share: (P, N, D) -> (P, N, hidden).
+
+        A memory of P times n pictures has one for each n-th part of a plan's states, in their order.
+        """
+        if memory is None or len(memory) <= len(latent):
+            return self.predictor.condition(latent, memory)
+        own = rearrange(latent, "p (n m) d -> (p n) m d", n=len(memory) // len(latent))
+        return rearrange(self.predictor.condition(own, memory), "(p n) m d -> p (n m) d", p=len(latent))
 
     def advance(self, latent: Tensor, condition: Tensor, action: Tensor) -> Tensor:
         """One step: (P, N, D), (P, N, hidden), (P, N, A) -> (P, N, D).

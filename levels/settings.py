@@ -94,6 +94,9 @@ class MemorySettings:
             states, from 0 on; the others look alike.
         glimpse: of a level that sees, places in each direction that a state reads around its own; 0: its own alone.
         apart: places between two that are read.
+        own: of a level that sees, whether every window of training is read in the picture at its own first moment, as
+            in planning. Where something in a picture changes, as doors do, that says what is so now. Without it, the
+            windows of a layout share a picture of any moment of one of them, which is fewer to write.
 
     Raises:
         ValueError: a number out of its range.
@@ -108,6 +111,7 @@ class MemorySettings:
     numbers: int = ranged(0, 0, 256)
     glimpse: int = ranged(1, 0, 64)
     apart: float = ranged(1.0, 0, 1000, above=True)
+    own: bool = False
 
     def __post_init__(self) -> None:
         check_ranges(self, "memory")
@@ -291,6 +295,10 @@ class LevelSettings:
         if self.normalize and self.memory is not None:
             raise ValueError(
                 "level normalize is true with a memory, which is read at the places of a latent; set memory null"
+            )
+        if self.memory is not None and self.memory.own and self.encoder == "agent":
+            raise ValueError(
+                "level memory.own is true but encoder is 'agent', told what changes; set own false"
             )
         if self.encoder_reads and self.memory is None:
             raise ValueError("level encoder_reads is true but memory is null; give the level a memory")

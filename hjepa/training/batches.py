@@ -41,7 +41,8 @@ class Batch:
 
     Attributes:
         level: from 0.
-        grid: what memories are written from: a picture (P, ...) of each layout, or told floor plans (P, W, H, 3).
+        grid: what memories are written from: a picture (P, ...) of each layout, or of each window (P * n, ...), or told
+            floor plans (P, W, H, 3).
         agent: (P, n, F, ...) observations in the form that ``form`` says, or all L told agents.
         action: (P, n, L - 1) integers, or (P, n, L - 1, A) numbers.
         state: (P, n, F', A) what a simulator knows at the level's own moments, for probes alone; None: nothing.
@@ -135,8 +136,8 @@ def draw(
         length: observations in a window.
         step: of training.
         told: whether the level is told; its memory is written from the first row of each layout's windows,
-            which changes
-            nothing, and of one that sees from any.
+            which changes nothing, and of one that sees from any, or with `MemorySettings.own` of every window from its
+            own first row.
         every: steps between two observations.
         table: level 1's latents, where they do not change any more.
         share: of the batch that is wanted; what is drawn is the same for all.
@@ -151,8 +152,12 @@ def draw(
     if told:
         grid, agent = source.layout(moments[:, 0, 0]), as_tensor(source.show(moments))
         return Batch(level, torch.from_numpy(grid), agent, action)
-    layout = np.arange(plans)
-    context = whole[layout, rng.integers(0, each, plans), rng.integers(0, whole.shape[2], plans)][mine]
+    memory = config.levels[level].memory
+    if memory is not None and memory.own:
+        context = moments[:, :, 0].reshape(-1)
+    else:
+        layout = np.arange(plans)
+        context = whole[layout, rng.integers(0, each, plans), rng.integers(0, whole.shape[2], plans)][mine]
     state = source.state(pieces.rows[:, :: config.spans[level]].reshape(plans, each, -1)[mine])
     return Batch(
         level,

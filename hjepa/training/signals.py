@@ -35,9 +35,10 @@ def signals(stack: Stack, part: Batch, memories: Sequence[Tensor | None]) -> dic
     Args:
         stack: in training.
         part: the batch.
-        memories: from `Stack.write`, of its layouts.
+        memories: from `Stack.write`, of its layouts, or of each of their windows.
     """
     k = part.level
+    memories = [None if memory is None else _looked_at(memory, len(part.agent)) for memory in memories]
     level, seen, action = stack.level(k), part.agent[:, :WINDOWS], part.action[:, :WINDOWS]
     moments = seen[:, :, :: stack.config.spans[k] // part.form.every]
     latent = stack.encode(moments, memories, upto=k + 1, form=part.form)[-1]
@@ -55,3 +56,9 @@ def signals(stack: Stack, part: Batch, memories: Sequence[Tensor | None]) -> dic
         if step in AHEAD and copied > 0:
             found[f"ahead_{step}"] = ((imagined - latent[:, :, step]).square().sum() / copied).item()
     return found
+
+
+def _looked_at(memory: Tensor, plans: int) -> Tensor:
+    """Of memories of each window (plans * n, ...) those that are looked at; of layouts (plans, ...) all."""
+    each = memory.unflatten(0, (plans, -1))
+    return each[:, :WINDOWS].flatten(0, 1)
