@@ -24,15 +24,15 @@ from hjepa.figures.style import BODY, DPI, INK, MUTED, SMALL, level_colour, new_
 PUBLISHED = Path(__file__).parents[1]
 
 ROWS = (
-    ("rooms 2x2, seen", "nested-d2", "results.json", None),
+    ("rooms 2x2, seen", "nested-d2", "results.json", "nested-d2/results.json"),
     ("rooms 2x2, told", "told-nested-d2", "results.json", "told-flat-d2/results.json"),
     ("rooms 2x2, images", "nested-d2-images", "results.json", None),
     ("rooms 4x4, seen", "nested-d3", "results.json", "nested-d3/flat.json"),
-    ("rooms 4x4, images", "nested-d3-images", "results.json", None),
+    ("rooms 4x4, images", "nested-d3-images", "results.json", "nested-d3-images/flat.json"),
     ("rooms 4x4, told", "told-nested-d3", "results.json", "told-flat-d3/results.json"),
     ("rooms 8x8, told", "told-nested-d4", "results.json", "told-flat-d4/results.json"),
-    ("demo, seen", "demo", "results.json", None),
-    ("FourRooms, seen", "four-rooms", "results.json", None),
+    ("demo, seen", "demo", "results.json", "demo/results.json"),
+    ("FourRooms, seen", "four-rooms", "results.json", "four-rooms/flat.json"),
     ("FourRooms, told", "told-four-rooms", "results.json", None),
     ("MultiRoom-N6, told", "told-multi-room", "results.json", None),
     ("point 4x4, told", "told-nested-point-d3", "results.json", None),
