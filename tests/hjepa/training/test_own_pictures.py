@@ -79,3 +79,9 @@ def test_levels_learn_and_show_themselves_with_pictures_of_their_own(source: Sta
 def test_who_is_told_has_no_pictures_of_its_own() -> None:
     with pytest.raises(InputError, match="memory.own is true but encoder is 'agent'"):
         load_preset("told-multi-room", ["levels.0.memory.own=true"])
+
+
+def test_an_encoder_that_reads_layouts_has_no_pictures_of_its_own() -> None:
+    settings = ["levels.1.encoder=mlp", "levels.1.encoder_reads=true", "levels.1.memory.own=true"]
+    with pytest.raises(InputError, match="own is true and so is encoder_reads"):
+        load_preset("multi-room", settings)
