@@ -1,4 +1,4 @@
-"""MiniGrid's own rooms behind doors in a world of 11 x 11 cells: where eyes learn what a door is, at a fifth of the cost.
+"""MiniGrid's own rooms behind doors in 11 x 11 cells: where eyes learn what a door is, at a fifth of the cost.
 
 In a folder that Python looks in, ``small_rooms:SmallRooms-v0`` names it.
 """
