@@ -77,6 +77,15 @@ def _check_levels(config: RunConfig, refuse: Refuse) -> None:
             "level 1 does not see step by step",
             f"give it one of the encoders {', '.join(SEEING)} or agent, macro_action primitive, stride 1",
         )
+    own = [n for n, level in enumerate(config.levels, 1) if level.memory is not None and level.memory.own]
+    if own and first.sees == "agent":
+        refuse(f"level {own[0]} memory.own is true, but level 1 is told what changes", "set own false")
+    reads = [number for number, level in enumerate(config.levels, 1) if level.encoder_reads]
+    if own and reads:
+        refuse(
+            f"level {own[0]} memory.own is true, but the encoder of level {reads[0]} reads layouts",
+            "set own or encoder_reads false",
+        )
     for number, (below, level) in enumerate(zip(config.levels, config.levels[1:]), 2):
         if level.sees != "latent" or level.macro_action == "primitive" or level.stride < 2:
             refuse(

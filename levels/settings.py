@@ -296,14 +296,6 @@ class LevelSettings:
             raise ValueError(
                 "level normalize is true with a memory, which is read at the places of a latent; set memory null"
             )
-        if self.memory is not None and self.memory.own and self.encoder == "agent":
-            raise ValueError(
-                "level memory.own is true but encoder is 'agent', told what changes; set own false"
-            )
-        if self.memory is not None and self.memory.own and self.encoder_reads:
-            raise ValueError(
-                "level memory.own is true and so is encoder_reads, which knows layouts alone; set one of them false"
-            )
         if self.encoder_reads and self.memory is None:
             raise ValueError("level encoder_reads is true but memory is null; give the level a memory")
 

@@ -12,7 +12,7 @@ Each part is an attribute with a protocol, and can be replaced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -192,7 +192,7 @@ class Agent:
         active = active.to(self._device)
         if episodes.short_term is not None:
             look(self, episodes, observation, active)
-        agent = self.perception.see(observation, episodes.floor)[1]
+        shown, agent = self.perception.see(observation, episodes.floor)
         latent = self.reader.encode(agent, active)
         if episodes.course is not None:
             self._next_legs(episodes, agent.numpy(), latent, active)
@@ -201,9 +201,34 @@ class Agent:
         episodes.plan.flops += self.searches.encode_flops * active
         part = int(episodes.plan.time.max()) * len(self.phases) // self.step_budget
         self.planner.levels = self.phases[min(part, len(self.phases) - 1)]
-        prepare = None if episodes.short_term is None else partial(renew, self, episodes, latent)
+        prepare: Callable[[list[Tensor]], None] | None = None
+        if episodes.short_term is not None:
+            prepare = partial(renew, self, episodes, latent)
+        elif any(self.searches.own):
+            prepare = partial(self._read_anew, episodes, shown)
         actions = self.planner.act(episodes.plan, latent, active, prepare)
         return (actions if self.stack.world.continuous else actions.argmax(-1)).cpu().numpy()
+
+    def _read_anew(self, episodes: Episodes, shown: np.ndarray, asks: list[Tensor]) -> None:
+        """Write what levels whose windows had pictures of their own read, where they are about to plan, as in training.
+
+        Args:
+            episodes: changed in place.
+            shown: (E, ...), pictures of now.
+            asks: per level, (E,) bool, which episodes plan there.
+        """
+        plan = episodes.plan
+        for own, asked, memory, flops, k in zip(
+            self.searches.own, asks, episodes.memories, self.searches.rewrite_flops, range(self.depth)
+        ):
+            # Where an episode begins, its first picture has just been read.
+            rows = (asked & (plan.time > 0)).nonzero().squeeze(1)
+            if not own or memory is None or not len(rows):
+                continue
+            written = self.reader.write_level(k, shown[rows.cpu().numpy()])
+            assert written is not None
+            memory[rows] = written
+            plan.flops[rows] += flops
 
     # --- guardrails -----------------------------------------------------------------------------------------
 

@@ -62,6 +62,8 @@ class Searches:
         write_flops, encode_flops: of perceiving a floor plan and a goal, and the agent.
         metric_flops: of a metric that an episode has for itself.
         rewrite_flops: per level, of writing its memory anew.
+        own: per level, whether its memory is written anew of what is seen wherever it plans, see
+            `levels.settings.MemorySettings`.
         judge_flops: of what costs are measured by, when the goal is another one or a floor plan turns out different.
         look_flops: of asking whether something is in the way.
         critic_flops: per level, of one latent's steps to go.
@@ -111,6 +113,13 @@ class Searches:
         lifts = sum(model.lift_flops for model in self.models[:-1])
         self.judge_flops = self.metric_flops + self.encode_flops + lifts
         self.rewrite_flops, self.look_flops = [0.0] * stack.depth, 0.0
+        # In training these were read in the picture at the moment of planning, and a told stack has none.
+        self.own = [
+            stack.sees and level.memory is not None and level.memory.own
+            for level in stack.config.levels[: stack.depth]
+        ]
+        if any(self.own):
+            self.rewrite_flops = [flops * own for flops, own in zip(write_flops(stack), self.own)]
         if remembers:
             asked = probe_flops(stack)
             self.rewrite_flops = write_flops(stack)
@@ -159,13 +168,11 @@ class Searches:
         return self.settings.commit if self.stack.depth == 1 else self.stack.config.spans[max(k, 1)]
 
     def _seen_flops(self) -> float:
-        """Most operations that a step takes on average because the world is seen in parts, surprises left out."""
-        if not self.remembers:
-            return 0.0
+        """Most operations that a step takes on average because what is read changes, surprises left out."""
         # Level 1 may be mended at any step, and then reads what is new.
         first, *above = self.rewrite_flops
-        written = sum(flops / self._interval(k) for k, flops in enumerate(above, 1))
-        return self.look_flops + self.judge_flops + first + written
+        written = first + sum(flops / self._interval(k) for k, flops in enumerate(above, 1))
+        return written + self.look_flops + self.judge_flops if self.remembers else written
 
     def _planners(self, phase: int) -> tuple[LevelPlanner, ...]:
         """The planners of all levels in one part of the episode."""

@@ -76,12 +76,16 @@ def test_levels_learn_and_show_themselves_with_pictures_of_their_own(source: Sta
     assert WINDOWS < 6 and found["ahead_8"] > 0
 
 
-def test_who_is_told_has_no_pictures_of_its_own() -> None:
-    with pytest.raises(InputError, match="memory.own is true but encoder is 'agent'"):
-        load_preset("told-multi-room", ["levels.0.memory.own=true"])
+@pytest.mark.parametrize("level", [0, 1])
+def test_who_is_told_has_no_pictures_of_its_own(level: int) -> None:
+    with pytest.raises(InputError, match=f"level {level + 1} memory.own is true, but level 1 is told"):
+        load_preset("told-multi-room", [f"levels.{level}.memory.own=true"])
 
 
-def test_an_encoder_that_reads_layouts_has_no_pictures_of_its_own() -> None:
-    settings = ["levels.1.encoder=mlp", "levels.1.encoder_reads=true", "levels.1.memory.own=true"]
-    with pytest.raises(InputError, match="own is true and so is encoder_reads"):
-        load_preset("multi-room", settings)
+@pytest.mark.parametrize("own", [1, 2])
+def test_encoders_that_read_layouts_have_no_pictures_of_windows(own: int) -> None:
+    settings = ["levels.1.encoder=mlp", "levels.1.encoder_reads=true", "levels.0.memory.own=false"]
+    with pytest.raises(
+        InputError, match=f"level {own + 1} memory.own is true, but the encoder of level 2 reads"
+    ):
+        load_preset("multi-room", [*settings, f"levels.{own}.memory.own=true"])
