@@ -95,8 +95,9 @@ class MemorySettings:
         glimpse: of a level that sees, places in each direction that a state reads around its own; 0: its own alone.
         apart: places between two that are read.
         own: of a level that sees, whether every window of training is read in the picture at its own first moment, as
-            in planning. Where something in a picture changes, as doors do, that says what is so now. Without it, the
-            windows of a layout share a picture of any moment of one of them, which is fewer to write.
+            in planning every plan in that of the moment. Where something in a picture changes, as doors do, it says what
+            is so now. Without it the windows of a layout share a picture of any moment of one of them, and plans read
+            the first of their episode, which is fewer to write.
 
     Raises:
         ValueError: a number out of its range.

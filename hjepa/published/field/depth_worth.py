@@ -3,8 +3,9 @@
     python hjepa/published/field/depth_worth.py --out docs/img/depth-worth.png --json FILE
 
 A point is the paired difference in success of k levels less k - 1, on the same test tasks, with its 95 % interval
-(clustered by floor plan where tasks share them). One level is the flat agent that was trained and tuned for itself
-where there is one; where there is none it is level 1 of the stack, and the marker of the second level is hollow.
+(clustered by floor plan where tasks share them). One level is a flat agent, trained for itself or the stack's level 1,
+whose planning was tuned for itself, where there is one; where there is none it is an untuned level 1 of the stack, and
+the marker of the second level is hollow.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ ROWS = (
     ),
     ("Pendulum, seen", "seen", "pendulum.json", None),
 )
-"""What is shown, the card and the list in it, and the list of the flat agent, trained and tuned for itself, that is the
-one level; None: level 1 of the stack."""
+"""What is shown, the card and the list in it, and the list of the agent of one level whose planning was tuned for
+itself; None: level 1 of the stack, untuned."""
 
 COSTS = {"l2": "plain L2", "commute": "commute time", "critic": "critic"}
 METRICS = {"l2": ("l2",), "commute": ("imagined", "commute"), "critic": ("critic",)}
@@ -118,7 +119,7 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
         for k in MARKERS
     ]
     handles += axes.plot(
-        [], [], "o", color=MUTED, markerfacecolor="white", label="against level 1 of the stack"
+        [], [], "o", color=MUTED, markerfacecolor="white", label="against an untuned level 1 of the stack"
     )
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False)
     figure.savefig(out, dpi=DPI)
@@ -165,7 +166,7 @@ def shown(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         value, lo, hi = (100 * number for number in row["gain"])
         rates = f"{100 * row['fewer']:.1f} -> {100 * row['more']:.1f}"
-        mark = "" if row["flat"] else " (against level 1 of the stack)"
+        mark = "" if row["flat"] else " (against an untuned level 1)"
         what = f"{row['row']} | {row['cost']} | {row['levels']} less {row['levels'] - 1}{mark}"
         lines.append(f"| {what} | {row['tasks']} | {rates} | {value:+.1f} ({lo:.1f}, {hi:.1f}) |")
     return "\n".join(lines)
