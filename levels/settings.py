@@ -94,10 +94,10 @@ class MemorySettings:
             states, from 0 on; the others look alike.
         glimpse: of a level that sees, places in each direction that a state reads around its own; 0: its own alone.
         apart: places between two that are read.
-        own: of a level that sees, whether every window of training is read in the picture at its own first moment, as
-            in planning every plan in that of the moment. Where something in a picture changes, as doors do, it says what
-            is so now. Without it the windows of a layout share a picture of any moment of one of them, and plans read
-            the first of their episode, which is fewer to write.
+        own: of a level that sees, whether every window of training is read in the picture at its own first moment, and
+            every plan in the picture of now. Where something in a picture changes, as doors do, it says what is so.
+            Without it the windows of a layout share a picture of any moment of one of them, and plans read the first of
+            their episode, which is fewer to write.
 
     Raises:
         ValueError: a number out of its range.
