@@ -253,6 +253,8 @@ class Level(nn.Module):
         terms = self._imagine(latent, aim, actions, memory, progress, described)
         if not encoded:
             terms |= self._regularise(latent)
+        if isinstance(self.encoder, PictureEncoder) and weights.shift > 0 and not encoded:
+            terms["shift"] = self.encoder.shift_loss(below[:, :, 0], latent[:, :, 0])
         if self.inverse is not None and not encoded:
             assert actions is not None
             terms["inverse"] = self._inverse_loss(below, latent, actions)

@@ -23,8 +23,15 @@ def planes(observation: Tensor, sight: Sight) -> Tensor:
     if sight.kind == "image":
         latest = observation[..., -sight.colours :] if sight.frames > 1 else observation
         return rearrange(latest, "n h w c -> n c w h").float() / 255 - 0.5
-    parts = [F.one_hot(observation[..., i].long(), n) for i, n in enumerate(sight.codes)]
-    return rearrange(torch.cat(parts, -1), "n w h c -> n c w h").float()
+    symbols = rearrange(observation, "n w h c -> c n 1 w h")
+    parts = []
+    for channel, (seen, codes) in enumerate(zip(symbols, sight.codes)):
+        if bool((seen >= codes).any()):
+            raise ValueError(
+                f"symbols of channel {channel} with code {int(seen.max())}; seen were 0 to {codes - 1}"
+            )
+        parts.append(seen == torch.arange(codes, device=seen.device)[:, None, None])
+    return torch.cat(parts, 1).float()
 
 
 def distinct(observation: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,6 +52,13 @@ def distinct(observation: Tensor) -> tuple[Tensor, Tensor]:
             return observation[first], number
     different, number = torch.unique(flat, dim=0, return_inverse=True)
     return different.view(-1, *observation.shape[1:]), number
+
+
+def moved(observation: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Observations (N, A, B, ...) moved by whole numbers along A and B; at the edge they go on as they end."""
+    first = torch.arange(observation.shape[1], device=observation.device) - down
+    second = torch.arange(observation.shape[2], device=observation.device) - right
+    return observation[:, first.clamp(0, len(first) - 1)][:, :, second.clamp(0, len(second) - 1)]
 
 
 def near(inputs: int, outputs: int) -> nn.Conv2d:

@@ -159,6 +159,8 @@ class LossWeights:
             codes are inferred from latents anyway.
         kl: divergence of a stochastic macro-action from the level's prior, in nats; the prior learns from it too. Of a
             level with a latent variable, that of its codes' posterior from their prior.
+        shift: of levels that look at pictures, how places follow when all of the picture moves, see
+            `levels.encoders.picture.PictureEncoder.shift_loss`. Places are then where things are, between patches too.
         look: where readers of the floor plan look, against where the observation shows the agent.
         others: of terms that a user's own anti-collapse has, by name; 1 where none is given.
 
@@ -174,6 +176,7 @@ class LossWeights:
     similarity: float = ranged(1.0, 0, 1e6)
     inverse: float = ranged(1.0, 0, 1e6)
     kl: float = ranged(0.1, 0, 1e6)
+    shift: float = ranged(0.0, 0, 1e6)
     look: float = ranged(1.0, 0, 1e6)
     rate_reduction: float = ranged(1.0, 0, 1e6)
     barlow: float = ranged(10.0, 0, 1e6)
@@ -224,6 +227,7 @@ class LevelSettings:
         channels: of the features that encoders symbols and image look at.
         maps: places that they find in a picture.
         patch: pixels a side of the patch that one place stands for; 1 for symbols.
+        fine: whether what is in a patch says where in it, so that places are finer than patches are.
         absolute: whether the predictor knows the places of a latent themselves, beside what it reads there. Without,
             what it learned holds everywhere on a picture, and on pictures of another size.
         memory: how this level writes and reads the floor plan; None: it does not see it.
@@ -253,6 +257,7 @@ class LevelSettings:
     channels: int = ranged(32, 1, 4096)
     maps: int = ranged(2, 1, 256)
     patch: int = ranged(1, 1, 1024)
+    fine: bool = False
     absolute: bool = False
     memory: MemorySettings | None = field(default_factory=MemorySettings)
     latent_variable: LatentVariableSettings | None = None
@@ -280,11 +285,18 @@ class LevelSettings:
             raise ValueError(
                 f"level encoder_reads is true but encoder is {self.encoder!r}; choose encoder mlp"
             )
-        if self.encoder in ("symbols", "image", "masked") and self.latent_dim <= 2 * self.maps:
+        if self.looks and self.latent_dim <= 2 * self.maps:
             raise ValueError(
                 f"level latent_dim is {self.latent_dim} with {self.maps} maps, two numbers each;"
                 f" give {2 * self.maps + 1} or more"
             )
+        if self.loss.shift > 0 and (self.normalize or (self.encoder in ENCODERS and not self.looks)):
+            raise ValueError(
+                f"level loss.shift is {self.loss.shift}, but its latent (encoder {self.encoder}, normalize"
+                f" {str(self.normalize).lower()}) has no places that it finds in a picture; set it 0"
+            )
+        if self.fine and self.patch == 1:
+            raise ValueError("level fine is true with patch 1, which has nothing within; set it false")
         if self.carried != 1 and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(
                 f"level carried is {self.carried} but encoder is {self.encoder!r}; choose encoder mlp"
@@ -304,6 +316,11 @@ class LevelSettings:
     def sees(self) -> str:
         """What the encoder sees: one of `levels.encoders.kinds.SENSES`, or ``agent`` for a level that is told."""
         return seen_by(self.encoder)
+
+    @property
+    def looks(self) -> bool:
+        """Whether the encoder finds places in a picture."""
+        return self.encoder in ("symbols", "image", "masked")
 
     def action_dim(self, primitive: int) -> int:
         """A, numbers in one action of this level, given the number of primitive actions."""

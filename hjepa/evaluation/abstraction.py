@@ -31,6 +31,7 @@ from hjepa.evaluation.frozen import answers, check_apart, facts_at, freeze, make
 from hjepa.model.form import Form
 from hjepa.model.stack import Stack
 from hjepa.tensors import as_tensor
+from hjepa.training.memories import remember
 from hjepa.training.sources import Source, open_source
 from levels.effective_rank import effective_rank
 from levels.frozen_probes import learn_probe
@@ -72,7 +73,7 @@ class Walked:
     Attributes:
         latent: (P, n, F, D).
         action: (P, n, F - 1, A) of the level.
-        memory: (P, ...) of the level; None: it has none.
+        memory: of the level, see `hjepa.training.memories`; None: it has none.
         rows: (P * n * F,) of the store, one after another.
     """
 
@@ -153,7 +154,7 @@ def measure_abstraction(
 
 @torch.no_grad()
 def walk(stack: Stack, k: int, source: Source, windows: int, layouts: int, seed: int) -> Walked:
-    """Windows of level k + 1 as long as `FARTHEST` allows; memories are of each layout's first moment."""
+    """Windows of level k + 1 as long as `FARTHEST` allows; memories as in `hjepa.training.memories`."""
     span, every = stack.config.spans[k], stack.every(k)
     ahead = min(FARTHEST, (source.clip - 1) // span)
     rng = keyed_generator("abstraction", seed, k)
@@ -163,7 +164,7 @@ def walk(stack: Stack, k: int, source: Source, windows: int, layouts: int, seed:
     shown = source.show(rows[:, :, ::every])
     agent = (torch.from_numpy(shown) if stack.sees else as_tensor(shown)).to(device)
     action = as_tensor(pieces.action).view(*rows.shape[:2], -1, *pieces.action.shape[2:]).to(device)
-    memories = stack.write(torch.from_numpy(source.layout(rows[:, 0, 0])).to(device))
+    memories = remember(stack, source, rows[:, :, 0])
     latent = stack.encode(agent[:, :, :: span // every], memories, upto=k + 1)[-1]
     taken = stack.window_actions(k, agent, action, memories, Form(every=every))
     return Walked(latent, taken, memories[k], rows[:, :, ::span].reshape(-1))

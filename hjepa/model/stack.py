@@ -186,9 +186,10 @@ class Stack(nn.Module):
         part.train(self.training)
         return part
 
-    def write(self, grid: Tensor) -> list[Tensor | None]:
-        """Perception of pictures (P, ...), or told floor plans (P, W, H, 3), once per episode: memory per level."""
-        return [self.write_level(k, grid) for k in range(self.depth)]
+    def write(self, grid: Tensor, upto: int | None = None) -> list[Tensor | None]:
+        """Perception of pictures (P, ...), or told floor plans (P, W, H, 3), once per episode: memory of each of the
+        first ``upto`` levels, or of all."""
+        return [self.write_level(k, grid) for k in range(self.depth if upto is None else upto)]
 
     def write_level(self, k: int, grid: Tensor) -> Tensor | None:
         """What level k + 1 remembers of pictures (P, ...), or told floor plans (P, W, H, 3)."""

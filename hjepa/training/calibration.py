@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hjepa.model.stack import QUANTILES, Stack
 from hjepa.tensors import as_tensor
+from hjepa.training.memories import remember
 from hjepa.training.sources import Source
 from levels.macro_actions import StochasticChunkEncoder, gaussian_parameters
 from levels.metrics import commute_metric, squared_distance
@@ -36,10 +37,9 @@ def calibrate(stack: Stack, source: Source, seed: int, trajectories: int, plans:
     moments = pieces.rows.reshape(plans, each, length)
     shown = source.show(moments)
     agent = (torch.from_numpy(shown) if stack.sees else as_tensor(shown)).to(device)
-    grid = torch.from_numpy(source.layout(moments[:, 0, 0])).to(device)
     action = as_tensor(pieces.action)
     action = action.view(plans, each, length - 1, *action.shape[2:]).to(device)
-    memories = stack.write(grid)
+    memories = remember(stack, source, moments[:, :, 0])
     latents = _encode(stack, agent, memories)
     walks = stack.config.plan.walks
     lag = walks.lag * stack.config.spans[min(walks.level, stack.depth) - 1]
@@ -70,8 +70,9 @@ def calibrate(stack: Stack, source: Source, seed: int, trajectories: int, plans:
 
 def _encode(stack: Stack, agent: Tensor, memories: Sequence[Tensor | None]) -> list[Tensor]:
     """Latents per level (P, n, L, D), one layout after another: pictures take room."""
+    own = [None if memory is None else memory.unflatten(0, (len(agent), -1)) for memory in memories]
     parts = [
-        stack.encode(agent[p : p + 1], [None if memory is None else memory[p : p + 1] for memory in memories])
+        stack.encode(agent[p : p + 1], [None if memory is None else memory[p] for memory in own])
         for p in range(len(agent))
     ]
     return [torch.cat(level) for level in zip(*parts)]

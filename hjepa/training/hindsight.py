@@ -18,6 +18,7 @@ from tqdm import tqdm
 from hjepa.errors import InputError
 from hjepa.model.stack import Stack
 from hjepa.tensors import as_tensor
+from hjepa.training.memories import remember, remember_level
 from hjepa.training.sources import Source
 from levels.grid.critic import Critic
 
@@ -96,7 +97,7 @@ def _learned(
     shown = source.show(moments)
     agent = (torch.from_numpy(shown) if stack.sees else as_tensor(shown)).to(device)
     action = as_tensor(pieces.action).view(layouts, each, length - 1, *pieces.action.shape[2:]).to(device)
-    memories = stack.write(torch.from_numpy(source.layout(moments[:, 0, 0])).to(device))
+    memories = remember(stack, source, moments[:, :, 0])
     latents = stack.encode(agent, memories)
     for k in range(stack.depth):
         span, steps = stack.config.spans[k], (length - 1) // stack.config.spans[k]
@@ -108,7 +109,11 @@ def _learned(
         # Any later moment is as good a goal as any other.
         later = now + 1 + (later * (steps - now)).long().clamp_max(steps - 1 - now)
         here, taken = _at(own, now), _at(done, now)
-        condition = stack.level(k).condition(here.flatten(1, 2), memories[k]).view(*here.shape[:3], -1)
+        memory = memories[k]
+        if memory is not None and len(memory) > layouts:
+            # Agents read the picture of the moment they plan at.
+            memory = remember_level(stack, source, k, np.take_along_axis(moments[:, :, ::span], now.cpu().numpy(), 2))
+        condition = stack.level(k).condition(here.flatten(1, 2), memory).view(*here.shape[:3], -1)
         around = here.new_zeros(*here.shape[:3], 0)
         yield (k, True), _flat((condition, here, _at(own, later), around), taken)
         if k + 1 == stack.depth:

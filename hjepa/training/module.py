@@ -57,7 +57,7 @@ class TrainStack(L.LightningModule):
                 if logging:
                     self._log_critics(loss, found)
                 continue
-            memories = self.stack.write(part.grid)
+            memories = self.stack.write(part.grid, upto=part.level + 1)
             loss, terms = self.stack.loss(
                 part.level,
                 part.agent,

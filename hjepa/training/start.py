@@ -12,8 +12,9 @@ from hjepa.errors import InputError
 from hjepa.model.stack import Stack
 from levels.level import Level
 
-PACE = "pace"
-"""Of `levels.encoders.picture.PictureEncoder`: the one weight that it has for several moments and not for one."""
+LEARNED_LATER = frozenset({"pace", "within"})
+"""Weights of `levels.encoders.picture.PictureEncoder` that eyes can do without: those for several moments, and those
+for places finer than patches. Both begin at what eyes without them do."""
 
 
 def start_from(stack: Stack, earlier: Stack, name: str) -> int:
@@ -68,10 +69,11 @@ def _eyes(level: Level) -> nn.ModuleList:
 def _copied(mine: nn.Module, theirs: nn.Module) -> bool:
     """Whether two parts have the same weights by name and shape; if so, they have been copied.
 
-    Eyes that saw one moment at a time may look at several: how fast things go, they have yet to learn.
+    Eyes that saw one moment at a time may look at several, and those that saw patches may look into them: how fast
+    things go and where in a patch they are, they have yet to learn.
     """
     found, wanted = theirs.state_dict(), mine.state_dict()
-    known = {k: v.shape for k, v in wanted.items() if k in found or not k.endswith(PACE)}
+    known = {k: v.shape for k, v in wanted.items() if k in found or LEARNED_LATER.isdisjoint(k.split("."))}
     if {k: v.shape for k, v in found.items()} != known:
         return False
     mine.load_state_dict(found, strict=False)

@@ -9,6 +9,9 @@ al., arXiv 1607.08022): what is rare in a picture then stands out, and the atten
 without a label. Over raw features it does not. (Mean places under attention maps: spatial softmax, Levine et al.,
 arXiv 1504.00702.)
 
+Of an image one place of the feature map is a patch of many pixels. With ``fine`` what is under a map also says where in
+its patch it is: a small network adds that to the mean place, and begins with nothing.
+
 An image that shows several moments is looked at moment by moment with the same eyes; how far each place has moved from
 one to the next follows the latest places in the latent. One picture says where something is, two say how fast it goes.
 """
@@ -23,8 +26,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from levels.encoders.given import Given
-from levels.networks import begin_normal, mlp
-from levels.pictures import Stem, near, standing_out
+from levels.networks import begin_normal, begin_nothing, mlp
+from levels.pictures import Stem, moved, near, standing_out
 from levels.settings import LevelSettings, Sight
 
 PLACE = 0.5
@@ -68,6 +71,7 @@ class PictureEncoder(nn.Module):
         super().__init__()
         self.maps, channels = settings.maps, settings.channels
         self.places = 2 * self.maps
+        self.patch, self.sight = settings.patch, sight
         self.frames = sight.frames
         if settings.latent_dim <= self.places * self.frames:
             raise ValueError(
@@ -81,6 +85,9 @@ class PictureEncoder(nn.Module):
         begin_normal(self.attention.weight, std=SHARP / channels**0.5)
         self.register_buffer("sharpness", torch.ones(()))
         self.pace = nn.Parameter(torch.full((self.places,), PACE)) if self.frames > 1 else None
+        self.within = mlp(channels, settings.head, 2) if settings.fine else None
+        if self.within is not None:
+            begin_nothing(self.within)
         self.rest = mlp(
             self.maps * channels, settings.hidden, settings.latent_dim - self.places * self.frames
         )
@@ -122,7 +129,33 @@ class PictureEncoder(nn.Module):
         along = weight.view(len(seen), self.maps, width, height)
         x = (along.sum(3) * centred(width, seen)).sum(-1)
         y = (along.sum(2) * centred(height, seen)).sum(-1)
+        if self.within is not None:
+            finer = PLACE * self.within(what)
+            x, y = x + finer[..., 0], y + finer[..., 1]
         return torch.cat([x, y], -1), self.rest(what.flatten(1))
+
+    def shift_loss(self, pictures: Tensor, latent: Tensor) -> Tensor:
+        """Squared error, in places, of how places follow their picture when all of it moves by up to one of them.
+
+        Nothing else says that a place is where something is: any bent map of the picture predicts as well, and
+        attention that leaks to all of it makes small ways of long ones. (Landmarks that have to move with their
+        picture: Thewlis et al., arXiv 1705.02193.)
+
+        Args:
+            pictures: (P, N, ...), each of P layouts moved by as many pixels.
+            latent: (P, N, D) of them.
+
+        Returns:
+            a scalar.
+        """
+        patch = self.patch
+        by = torch.randint(-patch, patch + 1, (len(pictures), 2), device=pictures.device)
+        image = self.sight.kind == "image"
+        there = torch.stack(
+            [moved(seen, *(way.flip(0) if image else way)) for seen, way in zip(pictures, by)]
+        )
+        went = (self(there) - latent)[..., : self.places].unflatten(-1, (2, self.maps)) / PLACE
+        return (went - by[:, None, :, None] / patch).square().mean()
 
     def settle(self) -> None:
         """Look sharply from now on: what is to be seen has been learned."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from levels.encoders.picture import PLACE, PictureEncoder, standing_out
 from levels.level import Level
 from levels.pictures import planes
-from levels.settings import LevelSettings, MemorySettings, Sight, World
+from levels.settings import LevelSettings, LossWeights, MemorySettings, Sight, World
 from levels.tokens import Glimpse
 
 CODES = (4, 3)
@@ -45,7 +45,7 @@ def test_symbols_become_one_hot_planes_and_colours_lie_about_zero() -> None:
 def test_a_symbol_that_training_never_saw_is_refused() -> None:
     picture = pictures(1)
     picture[0, 0, 0, 0] = CODES[0]
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match="symbols of channel 0 with code 4; seen were 0 to 3"):
         planes(picture, SYMBOLS)
 
 
@@ -110,6 +110,82 @@ def test_an_encoder_of_something_else_than_is_shown_is_refused() -> None:
         Level(settings(encoder="image"), 0, 4, World((9, 7), 4, sight=SYMBOLS))
     with pytest.raises(ValueError, match="shows a state"):
         Level(settings(), 0, 4, World((9, 7), 4))
+
+
+def images(*lead: int) -> Tensor:
+    """Random images (*lead, 12, 16, 3)."""
+    return torch.randint(0, 256, (*lead, 12, 16, 3), dtype=torch.uint8)
+
+
+def test_eyes_that_look_into_patches_begin_as_those_that_do_not_and_find_places_between_patches() -> None:
+    sight = Sight("image", (12, 16, 3))
+    torch.manual_seed(0)
+    coarse = PictureEncoder(sight, settings(encoder="image", patch=4))
+    fine = PictureEncoder(sight, settings(encoder="image", patch=4, fine=True))
+    missing = fine.load_state_dict(coarse.state_dict(), strict=False).missing_keys
+    assert {name.split(".")[0] for name in missing} == {"within"}
+    seen = images(1, 5)
+    assert torch.equal(fine(seen), coarse(seen))
+    fine.within[-1].bias.data = torch.tensor([0.5, -1.0])
+    moved = (fine(seen) - coarse(seen))[..., : fine.places] / PLACE
+    half, whole = moved.split(2, -1)
+    assert torch.allclose(half, torch.full_like(half, 0.5), atol=1e-5), "x of both maps, in patches"
+    assert torch.allclose(whole, torch.full_like(whole, -1.0), atol=1e-5), "y of both maps"
+    assert torch.equal(fine(seen)[..., fine.places :], coarse(seen)[..., fine.places :])
+
+
+def test_there_is_nothing_within_a_patch_of_one_pixel() -> None:
+    with pytest.raises(ValueError, match="fine is true with patch 1"):
+        settings(fine=True)
+
+
+def test_what_moves_a_picture_by_whole_patches_moves_the_places_of_eyes_that_do_not_leak_and_costs_nothing() -> (
+    None
+):
+    """A red dot on black, looked at by hand-made eyes: moved by pixels, places of patches stay behind by up to one."""
+    black = torch.zeros(1, 1, 24, 24, 3, dtype=torch.uint8)
+    black[..., 8:12, 12:16, 0] = 255
+    encoder = PictureEncoder(
+        Sight("image", (24, 24, 3)), settings(encoder="image", patch=4, maps=1, latent_dim=6)
+    )
+
+    class Red(torch.nn.Module):
+        def forward(self, seen: Tensor) -> Tensor:
+            red = torch.nn.functional.avg_pool2d(planes(seen, encoder.sight)[:, :1], 4)
+            return 100 * red.expand(-1, 16, -1, -1)
+
+    encoder.stem, encoder.features = Red(), torch.nn.Identity()
+    encoder.attention.weight.data.fill_(10.0)
+    latent = encoder(black)
+    assert (latent[0, 0, :2] / PLACE).tolist() == pytest.approx([0.5, -0.5], abs=1e-3), (
+        "patch 3 along x, 2 along y"
+    )
+    losses = []
+    for seed in range(40):
+        torch.manual_seed(seed)
+        way = torch.randint(-4, 5, (1, 2))[0]
+        torch.manual_seed(seed)
+        loss = encoder.shift_loss(black, latent).item()
+        losses.append(loss)
+        if (way % 4 == 0).all():
+            assert loss < 1e-5
+    assert 0.02 < sum(losses) / len(losses) < 0.5
+
+
+def test_a_shift_needs_places_that_are_found_in_a_picture() -> None:
+    loss = LossWeights(shift=1.0)
+    with pytest.raises(
+        ValueError, match="loss.shift is 1.0, but its latent .encoder vector, normalize false. has no"
+    ):
+        settings(encoder="vector", memory=None, loss=loss)
+    with pytest.raises(ValueError, match="normalize true"):
+        settings(memory=None, normalize=True, loss=loss)
+    level = Level(settings(loss=loss), 0, 2, World((9, 7), 2, sight=SYMBOLS))
+    below, actions = pictures(2, 3, 4), torch.eye(2)[torch.zeros(2, 3, 3, dtype=torch.int64)]
+    total, terms = level.losses(below, actions, level.write(below[:, 0, 0]), 0.5)
+    assert terms["shift"] > 0
+    total.backward()
+    assert level.encoder.attention.weight.grad is not None
 
 
 def walk(count: int, steps: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

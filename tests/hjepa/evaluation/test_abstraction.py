@@ -31,7 +31,7 @@ class Rules:
 
     def __init__(self) -> None:
         self.config: Any = SimpleNamespace(
-            task=TASK, spans=list(SPANS), levels=[SimpleNamespace(sees="agent", patch=1)]
+            task=TASK, spans=list(SPANS), levels=[SimpleNamespace(sees="agent", patch=1, memory=None)] * 2
         )
         self.step_distance = torch.ones(())
 
@@ -40,6 +40,9 @@ class Rules:
 
     def every(self, k: int) -> int:
         return 1
+
+    def write_level(self, k: int, grid: Tensor) -> Tensor | None:
+        return self.write(grid)[k]
 
     def write(self, grid: Tensor) -> list[Tensor | None]:
         return [grid, grid]

@@ -8,9 +8,13 @@ import torch
 
 from hjepa.config import RunConfig, load_preset
 from hjepa.errors import InputError
+from hjepa.evaluation.abstraction import look_ahead, walk
 from hjepa.model.perception import world_of
 from hjepa.model.stack import Stack
 from hjepa.training.batches import draw
+from hjepa.training.calibration import calibrate
+from hjepa.training.hindsight import hindsight
+from hjepa.training.memories import remember
 from hjepa.training.signals import WINDOWS, signals
 from hjepa.training.sources import StateSource
 from tasks import TrajectoryStore, collect, task_spec
@@ -74,6 +78,27 @@ def test_levels_learn_and_show_themselves_with_pictures_of_their_own(source: Sta
     assert torch.isfinite(loss) and np.isfinite(terms["inverse"].item())
     found = signals(stack, batch, memories)
     assert WINDOWS < 6 and found["ahead_8"] > 0
+
+
+def test_what_is_measured_and_learned_from_hindsight_reads_the_pictures_that_windows_begin_with(
+    source: StateSource,
+) -> None:
+    """Level 1 remembers every window, the levels above remember layouts."""
+    torch.manual_seed(0)
+    stack = Stack(asked(True), world_of(task_spec(TASK), "symbols"))
+    pieces = source.pieces(np.random.default_rng(0), 6, 33, 2)
+    rows = pieces.rows.reshape(2, 3, 33)
+    own, layout = remember(stack, source, rows[:, :, 0])[:2]
+    assert own is not None and layout is not None and (len(own), len(layout)) == (6, 2)
+    last = stack.write_level(0, torch.from_numpy(source.show(rows[1, 2, :1])))
+    assert last is not None and torch.allclose(own[-1:], last, atol=1e-6)
+    walked = walk(stack, 0, source, 6, 2, 0)
+    assert walked.memory is not None and len(walked.memory) == 6
+    assert all(np.isfinite(look_ahead(stack, 0, walked)))
+    calibrate(stack, source, 0, 6, 2)
+    assert (stack.stride_distance > 0).all()
+    for learned in hindsight(stack, source, 2, 0, progress=False).values():
+        assert all(torch.isfinite(part).all() for part in learned.inputs)
 
 
 @pytest.mark.parametrize("level", [0, 1])

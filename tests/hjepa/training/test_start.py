@@ -162,3 +162,15 @@ def test_what_a_kept_encoder_is_normalised_by_comes_along(data: Path, tmp_path: 
     assert before.normal.mean.abs().min() > 0
     assert torch.equal(made.normal.mean, before.normal.mean)
     assert torch.equal(made.normal.variance, before.normal.variance)
+
+
+def test_eyes_that_look_into_patches_begin_with_those_that_do_not(tmp_path: Path) -> None:
+    def seen(*more: str) -> Stack:
+        made = load_preset("nested-point-d3", list(more))
+        return Stack(made, world_of(task_spec(made.task), "image"))
+
+    fine, coarse = seen("levels.0.fine=true"), seen()
+    assert start_from(fine, coarse, "coarse") == fine.depth
+    assert alike(coarse.level(0).encoder, fine.level(0).encoder)
+    with pytest.raises(InputError, match="encoder of other parts"):
+        start_from(seen(), fine, "fine")
