@@ -1,5 +1,5 @@
-"""Trains the eyes of `nested-point-d3` with and without a look into patches, and with and without pictures that move, and
-measures how far their places are from where the point is.
+"""Trains the eyes of `nested-point-d3` with and without a look into patches, and with and without pictures that move,
+and measures how far their places are from where the point is.
 
     eyes=hjepa/published/nested-point-d3/eyes.yaml
     hjepa collect --preset $eyes --out small.data
@@ -9,10 +9,10 @@ measures how far their places are from where the point is.
     python hjepa/published/places/measure_places.py --data small.data --small small-held.data --large large-held.data \\
            --out runs [--seeds 0,1] [--steps 600]
 
-All begin with the eyes of `two-room`. Places are read by the linear map of the latent's places that fits best on half of
-the layouts of a held-out store, and asked about on the other half: on plans as small as those that were learned from,
-and on plans of four times the area. ``results.json`` beside the runs has a row per run and store, with the error of every
-moment in cells. Runs that are there are not trained again.
+All begin with the eyes of `two-room`. Places are read by the linear map of the latent's places that fits best on half
+of the layouts of a held-out store, and asked about on the other half: on plans as small as those that were learned
+from, and on plans of four times the area. ``results.json`` beside the runs has a row per run and store, with the error
+of every moment in cells. Runs that are there are not trained again.
 """
 
 from __future__ import annotations
