@@ -224,7 +224,7 @@ groups = [("one level tuned for itself", rows)]
 figure, axes = plt.subplots(figsize=(9.6, 8.4), layout="constrained")
 worth_panel(axes, groups)
 figure.legend(
-    handles=worth_legend([worth for row in rows for worth in row.worths]),
+    handles=worth_legend(rows),
     loc="outside lower center",
     ncols=3,
     frameon=False,

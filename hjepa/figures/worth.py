@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -123,26 +122,19 @@ def worth_panel(axes: Axes, groups: Sequence[tuple[str, Sequence[WorthRow]]], na
     )
 
 
-def worth_legend(worths: Sequence[Worth]) -> list[Artist]:
-    """The steps from fewer levels to more that there are, and what is open."""
-    steps = sorted({(worth.more, worth.fewer) for worth in worths})
+def worth_legend(rows: Sequence[WorthRow]) -> list[Artist]:
+    """The steps from fewer levels to more that there are, and what is open, if anything is."""
+    steps = sorted({(worth.more, worth.fewer) for row in rows for worth in row.worths})
     found: list[Artist] = [
         Line2D([], [], color=level_colour(more), marker=MARKERS[more - 1], markersize=7,
                label=f"{more} levels instead of {fewer}")
         for more, fewer in steps
     ]  # fmt: skip
-    open_look: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.6}
-    found.append(
-        Line2D(
-            [],
-            [],
-            color=MUTED,
-            marker="o",
-            markersize=7,
-            label="open: one level not tuned for this",
-            **open_look,
-        )
-    )
+    if not all(row.fair for row in rows):
+        found.append(
+            Line2D([], [], color=MUTED, marker="o", markersize=7, markerfacecolor="white", markeredgewidth=1.6,
+                   label="open: one level not tuned for this")
+        )  # fmt: skip
     return found
 
 

@@ -69,8 +69,11 @@ def test_only_what_is_added_to_an_untuned_level_is_open() -> None:
     faces = [line.get_markerfacecolor() == "white" for line in drawn]
     assert faces == [False] * 3 + [True, False, False]
     assert [line.get_xdata()[0] for line in drawn[:3]] == [100 * one.difference.value for one in worths]
-    names = [handle.get_label() for handle in worth_legend(worths)]
-    assert names[:-1] == [f"{n} levels instead of {n - 1}" for n in (2, 3, 4)]
+    fair, unfair = WorthRow("fair", worths, True), WorthRow("unfair", worths, False)
+    steps = [f"{n} levels instead of {n - 1}" for n in (2, 3, 4)]
+    assert [handle.get_label() for handle in worth_legend([fair])] == steps
+    both = [handle.get_label() for handle in worth_legend([fair, unfair])]
+    assert both == [*steps, "open: one level not tuned for this"]
 
 
 def test_success_stands_where_the_records_have_it() -> None:
