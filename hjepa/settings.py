@@ -104,6 +104,10 @@ class CriticSettings(_Ranged):
         states: on each floor plan whose claims are tested.
         unit: steps of the agent that a move to a neighbouring place takes at least: 1 in rooms, more where steps are
             small. What the field of kind ``field`` begins with is measured in it.
+        begins: places from the goal's, 1 or more along each axis, within which a field of kind ``field`` begins. None:
+            everywhere, by 8 units a place, so that no way is ever longer than that: through a wall between two
+            neighbouring rooms it may be 16 where the way round is 40, and walls need to be no thicker. What was trained
+            so is planned with so.
         apart: whether where a latent is is learned from what observations show alone, see
             `levels.grid.critic.Critic.loss`.
     """
@@ -121,6 +125,7 @@ class CriticSettings(_Ranged):
     ahead: float = ranged(0.0, 0, WEIGHT)
     states: int = ranged(32, 1, 1_000_000)
     unit: float = ranged(1.0, 0, WEIGHT, above=True)
+    begins: float | None = ranged(None, 1, 10_000)
     apart: bool = False
 
 

@@ -50,6 +50,8 @@ class FieldCost(CostHead):
         patch: pixels a side of a place, for images.
         hidden: channels of the network that reads the picture.
         unit: steps of the agent in one of the field's own, in which a move to a neighbour takes 1 or more.
+        begins: places from the goal's, along each axis, within which the field begins; None: everywhere, so that no way
+            is longer than `SLOPE` for each place that it leads over as the crow flies.
 
     Raises:
         ValueError: a latent without places.
@@ -58,9 +60,17 @@ class FieldCost(CostHead):
     headings = 1
     share: Tensor
 
-    def __init__(self, sight: Sight, places: int, patch: int, hidden: int = 32, unit: float = 1.0) -> None:
+    def __init__(
+        self,
+        sight: Sight,
+        places: int,
+        patch: int,
+        hidden: int = 32,
+        unit: float = 1.0,
+        begins: float | None = None,
+    ) -> None:
         super().__init__()
-        self.unit = unit
+        self.unit, self.begins = unit, begins
         if places < 2:
             raise ValueError("a field needs latents with places; see encoder symbols or image")
         self.maps = places // 2
@@ -122,6 +132,8 @@ class FieldCost(CostHead):
         along_x = (torch.arange(width, device=goal.device) - x[:, None]).abs()
         along_y = (torch.arange(height, device=goal.device) - y[:, None]).abs()
         field = (SLOPE * (along_x[:, :, None] + along_y[:, None])).clamp_max(FAR)
+        if self.begins is not None:
+            field = field.masked_fill(torch.maximum(along_x[:, :, None], along_y[:, None]) >= self.begins, FAR)
         for _ in range(sweeps):
             before = field
             walled = F.pad(field, (1, 1, 1, 1), value=FAR)
@@ -239,4 +251,4 @@ def make_field(given: Given) -> FieldCost:
     """
     if given.world.sight is None:
         raise ValueError("critic kind field of a level that is told; choose grid")
-    return FieldCost(given.world.sight, given.places, given.patch, given.hidden, given.unit)
+    return FieldCost(given.world.sight, given.places, given.patch, given.hidden, given.unit, given.begins)

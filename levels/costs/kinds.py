@@ -28,6 +28,7 @@ class Given:
         patch: pixels a side of a place, for images.
         hidden: width of its networks.
         unit: steps of the agent that a move to a neighbouring place takes at least.
+        begins: places from the goal within which its field begins; None: everywhere.
     """
 
     world: World
@@ -36,6 +37,7 @@ class Given:
     patch: int
     hidden: int
     unit: float = 1.0
+    begins: float | None = None
 
 
 def _fits(part: Any) -> bool:
