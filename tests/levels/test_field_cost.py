@@ -53,6 +53,20 @@ def test_steps_to_go_are_the_shortest_way_around_a_wall(cost: FieldCost) -> None
     assert read[0].tolist() == pytest.approx([0, 4, 2, 12, 14], abs=1e-4)
 
 
+def test_a_field_that_begins_everywhere_has_no_way_longer_than_eight_a_place(cost: FieldCost) -> None:
+    """Two places apart through a wall, ten moves around it of three steps each."""
+    picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    picture[0, 5, : HEIGHT - 1] = 1
+    one, goal, start = cost.costs, latent_at((6, 0))[:, 0], latent_at((4, 0))
+    cost.costs = lambda picture: 3 * one(picture)  # type: ignore[method-assign]
+    assert cost(start, cost.field(picture, goal, 40)).item() == pytest.approx(16, abs=1e-4)
+    cost.begins = 1.0
+    assert cost(start, cost.field(picture, goal, 40)).item() == pytest.approx(30, abs=1e-4)
+    between = cost(start, cost.field(picture, latent_at((5.7, 0.3))[:, 0], 40)).item()
+    assert 26 < between < 38, "a goal between places: from those around it"
+    assert cost(start, cost.field(picture, goal, 6)).item() == FAR, "more moves than sweeps: nothing is known"
+
+
 def test_closed_places_lead_nowhere(cost: FieldCost) -> None:
     picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
     closed = torch.zeros(1, WIDTH, HEIGHT, dtype=torch.bool)
