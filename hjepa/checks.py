@@ -155,6 +155,18 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
                 f"train.batch {train.batch} leaves level {number} fewer than two windows per floor plan",
                 f"set train.batch={2 * level.rollout * train.plans} or more",
             )
+    if train.keep_encoder and config.levels[0].loss.shift > 0:
+        refuse(
+            f"levels.0.loss.shift is {config.levels[0].loss.shift} with train.keep_encoder, so nothing would learn from"
+            " it",
+            "let the encoder learn, or set the shift 0",
+        )
+    told = config.levels[0].sees == "agent"
+    if critic is not None and critic.begins is not None and (critic.kind == "grid" or (told and not critic.kind)):
+        refuse(
+            f"critic.begins is {critic.begins} with a critic of kind grid, which begins at its goal anyway",
+            "leave it out",
+        )
     if critic is not None and critic.plans > config.collect.plans:
         refuse(
             f"critic.plans is {critic.plans} of {config.collect.plans} floor plans",

@@ -106,8 +106,9 @@ class CriticSettings(_Ranged):
             small. What the field of kind ``field`` begins with is measured in it.
         begins: places from the goal's, 1 or more along each axis, within which a field of kind ``field`` begins. None:
             everywhere, by 8 units a place, so that no way is ever longer than that: through a wall between two
-            neighbouring rooms it may be 16 where the way round is 40, and walls need to be no thicker. What was trained
-            so is planned with so.
+            neighbouring rooms it may be 16 where the way round is 40, and walls need to be no thicker. With it, what is
+            further than ``sweeps`` moves reads as no way at all: give as many as the longest way has. Critics of one's
+            own get it in `levels.costs.kinds.Given`.
         apart: whether where a latent is is learned from what observations show alone, see
             `levels.grid.critic.Critic.loss`.
     """

@@ -66,6 +66,11 @@ class Level(nn.Module):
         dim = settings.latent_dim
         self.writer = make_writer(world, settings)
         self.encoder = make_encoder(Given(settings, world, below_dim, below_places))
+        if (settings.fine or settings.loss.shift > 0) and not isinstance(self.encoder, PictureEncoder):
+            raise ValueError(
+                f"level fine or loss.shift with encoder {settings.encoder}, which finds no places in a picture; leave"
+                " them out"
+            )
         self.normal = Normal(dim) if settings.normalize else None
         self.places = 0 if settings.normalize else int(getattr(self.encoder, "places", 0))
         prior_dim = 2 * self.action_dim if self.continuous else self.action_dim

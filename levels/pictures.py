@@ -23,14 +23,19 @@ def planes(observation: Tensor, sight: Sight) -> Tensor:
     if sight.kind == "image":
         latest = observation[..., -sight.colours :] if sight.frames > 1 else observation
         return rearrange(latest, "n h w c -> n c w h").float() / 255 - 0.5
+    limits = torch.tensor(sight.codes, device=observation.device)
+    wrong = (observation < 0) | (observation.short() >= limits)
+    if bool(wrong.any()):
+        channel = int(wrong.flatten(0, -2).any(0).nonzero()[0])
+        worst = int(observation[..., channel][wrong[..., channel]][0])
+        raise ValueError(
+            f"symbols of channel {channel} with code {worst}; seen were 0 to {sight.codes[channel] - 1}"
+        )
     symbols = rearrange(observation, "n w h c -> c n 1 w h")
-    parts = []
-    for channel, (seen, codes) in enumerate(zip(symbols, sight.codes)):
-        if bool((seen >= codes).any()):
-            raise ValueError(
-                f"symbols of channel {channel} with code {int(seen.max())}; seen were 0 to {codes - 1}"
-            )
-        parts.append(seen == torch.arange(codes, device=seen.device)[:, None, None])
+    parts = [
+        seen == torch.arange(codes, device=seen.device)[:, None, None]
+        for seen, codes in zip(symbols, sight.codes)
+    ]
     return torch.cat(parts, 1).float()
 
 

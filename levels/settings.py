@@ -295,8 +295,11 @@ class LevelSettings:
                 f"level loss.shift is {self.loss.shift}, but its latent (encoder {self.encoder}, normalize"
                 f" {str(self.normalize).lower()}) has no places that it finds in a picture; set it 0"
             )
-        if self.fine and self.patch == 1:
-            raise ValueError("level fine is true with patch 1, which has nothing within; set it false")
+        if self.fine and self.encoder in ENCODERS and (self.patch == 1 or self.encoder not in ("image", "masked")):
+            raise ValueError(
+                f"level fine is true with encoder {self.encoder} and patch {self.patch}, where nothing is within a"
+                " place; set it false"
+            )
         if self.carried != 1 and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(
                 f"level carried is {self.carried} but encoder is {self.encoder!r}; choose encoder mlp"

@@ -10,6 +10,7 @@ from torch import nn
 
 from hjepa.errors import InputError
 from hjepa.model.stack import Stack
+from levels.encoders.picture import PictureEncoder
 from levels.level import Level
 
 LEARNED_LATER = frozenset({"pace", "within"})
@@ -32,7 +33,8 @@ def start_from(stack: Stack, earlier: Stack, name: str) -> int:
         how many levels were copied.
 
     Raises:
-        InputError: not even level 1 is alike, or a level that is not trained is not.
+        InputError: not even level 1 is alike, or a level that is not trained is not, or an encoder that will not learn
+            lacks what it has to.
     """
     alike = 0
     for mine, theirs in zip(stack.levels, earlier.levels):
@@ -44,6 +46,14 @@ def start_from(stack: Stack, earlier: Stack, name: str) -> int:
             "has an encoder of other parts, or for another kind of observation",
             f"start {name}",
             "start from a run with the same encoder at level 1",
+        )
+    mine, theirs = stack.level(0).encoder, earlier.level(0).encoder
+    unlearned = getattr(mine, "within", None) is not None and getattr(theirs, "within", None) is None
+    if unlearned and stack.config.train.keep_encoder:
+        raise InputError(
+            "looks at patches as they are, and with train.keep_encoder the look into them would never be learned",
+            f"start {name}",
+            "set levels.0.fine=false, or let the encoder learn first",
         )
     steps = stack.config.train.steps
     for k in range(alike, stack.depth):
@@ -73,7 +83,9 @@ def _copied(mine: nn.Module, theirs: nn.Module) -> bool:
     things go and where in a patch they are, they have yet to learn.
     """
     found, wanted = theirs.state_dict(), mine.state_dict()
-    known = {k: v.shape for k, v in wanted.items() if k in found or LEARNED_LATER.isdisjoint(k.split("."))}
+    eyes = any(isinstance(part, PictureEncoder) for part in mine.modules())
+    later = LEARNED_LATER if eyes else frozenset()
+    known = {k: v.shape for k, v in wanted.items() if k in found or later.isdisjoint(k.split("."))}
     if {k: v.shape for k, v in found.items()} != known:
         return False
     mine.load_state_dict(found, strict=False)

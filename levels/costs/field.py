@@ -128,7 +128,11 @@ class FieldCost(CostHead):
     def spread(self, moves: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
         """The same from what moves cost, (P, 4, W, H) from `costs`."""
         width, height = moves.shape[-2:]
-        x, y = (self.where(goal) + goal.new_tensor([(width - 1) / 2, (height - 1) / 2])).unbind(-1)
+        at = self.where(goal) + goal.new_tensor([(width - 1) / 2, (height - 1) / 2])
+        if self.begins is not None:
+            # Off the map there is no place to begin at, and reads are of the nearest as well.
+            at = at.clamp(at.new_zeros(2), at.new_tensor([width - 1.0, height - 1.0]))
+        x, y = at.unbind(-1)
         along_x = (torch.arange(width, device=goal.device) - x[:, None]).abs()
         along_y = (torch.arange(height, device=goal.device) - y[:, None]).abs()
         field = (SLOPE * (along_x[:, :, None] + along_y[:, None])).clamp_max(FAR)
@@ -178,6 +182,17 @@ class FieldCost(CostHead):
         read = torch.minimum(found, nearest + CLIFF)
         return self.unit * (weight * read).sum(-1).view(latent.shape[:-1])
 
+    def knows(self, latent: Tensor, field: Tensor) -> Tensor:
+        """Whether a field (P, 1, W, H) has come to the place nearest to latents (P, ..., D): (P, ...) bool.
+
+        Where it ends, a read between places is a mean of steps and of `FAR`, which are none.
+        """
+        width, height = field.shape[-2:]
+        place = self.where(latent.flatten(1, -2)) + latent.new_tensor([(width - 1) / 2, (height - 1) / 2])
+        x, y = place.round().long().unbind(-1)
+        corner = x.clamp(0, width - 1) * height + y.clamp(0, height - 1)
+        return (field.flatten(1).gather(1, corner) < FAR).view(latent.shape[:-1])
+
     def loss(
         self,
         latent: Tensor,
@@ -213,6 +228,8 @@ class FieldCost(CostHead):
             apart = (self.where(latent) - self.where(aim)[:, None, None]).abs().amax(-1)
             taken = times_taken(apart < SAME)
             known = taken.isfinite() & (estimate < self.unit * FAR / 2)
+            if self.begins is not None:
+                known &= self.knows(latent, field)
             if farthest is not None:
                 known &= taken <= farthest
             # The goal itself, or a mean of nothing would be no number.
@@ -235,8 +252,15 @@ class FieldCost(CostHead):
             field: (P, 1, W, H).
         """
         with torch.no_grad():
-            best = self(later, field).amin(-1) + LOOK_AHEAD
-        return claim_loss(self(now.detach(), field) / self.unit, best / self.unit)
+            best = self(later, field)
+            if self.begins is not None:
+                best = best.masked_fill(~self.knows(later, field), self.unit * FAR)
+            best = best.amin(-1) + LOOK_AHEAD
+        claimed = self(now.detach(), field)
+        if self.begins is not None:
+            # Of where nothing is known nothing is claimed; steps of 0 are not judged.
+            claimed = claimed.masked_fill(~self.knows(now, field), 0.0)
+        return claim_loss(claimed / self.unit, best / self.unit)
 
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what reading the picture takes comes on top."""

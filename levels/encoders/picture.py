@@ -26,6 +26,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from levels.encoders.given import Given
+from levels.gathering import own_noise
 from levels.networks import begin_normal, begin_nothing, mlp
 from levels.pictures import Stem, moved, near, standing_out
 from levels.settings import LevelSettings, Sight
@@ -141,6 +142,9 @@ class PictureEncoder(nn.Module):
         attention that leaks to all of it makes small ways of long ones. (Landmarks that have to move with their
         picture: Thewlis et al., arXiv 1705.02193.)
 
+        What stands in the outermost places may leave the picture, and is asked to follow all the same: a rim of walls
+        does no harm, things at an open edge do.
+
         Args:
             pictures: (P, N, ...), each of P layouts moved by as many pixels.
             latent: (P, N, D) of them.
@@ -148,9 +152,12 @@ class PictureEncoder(nn.Module):
         Returns:
             a scalar.
         """
-        patch = self.patch
-        by = torch.randint(-patch, patch + 1, (len(pictures), 2), device=pictures.device)
         image = self.sight.kind == "image"
+        patch = self.patch if image else 1
+        by = own_noise(
+            lambda like: torch.randint(-patch, patch + 1, like.shape, device=like.device),
+            pictures.new_empty(len(pictures), 2),
+        )
         there = torch.stack(
             [moved(seen, *(way.flip(0) if image else way)) for seen, way in zip(pictures, by)]
         )

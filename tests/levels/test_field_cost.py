@@ -67,6 +67,33 @@ def test_a_field_that_begins_everywhere_has_no_way_longer_than_eight_a_place(cos
     assert cost(start, cost.field(picture, goal, 6)).item() == FAR, "more moves than sweeps: nothing is known"
 
 
+def test_what_the_sweeps_do_not_reach_is_neither_learned_from_nor_claimed(cost: FieldCost) -> None:
+    picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    cost.begins = 1.0
+    field = cost.field(picture, latent_at((0, 2))[:, 0], 3)
+    inside, edge, beyond = latent_at((2.0, 2.0)), latent_at((3.4, 2.0)), latent_at((2.55, 2.55))
+    assert [cost.knows(each, field).item() for each in (inside, edge, beyond)] == [True, True, False]
+    assert cost(edge, field).item() < 8, "the unknown is a cliff"
+    assert 100 < cost(beyond, field).item() < FAR / 2, "a mean of steps and none"
+    # The walk ends at the goal; one moment of it is where nothing is known, and its mean of nothing is not learned.
+    walk = latent_at((2, 2), (2.55, 2.55), (1, 2), (0, 2))[:, None]
+    goal = torch.tensor([0]), torch.tensor([3])
+    _, terms = cost.loss(walk, picture, goal, 3, 1.0)
+    assert terms["steps"] < 3
+    assert cost.claims(beyond, latent_at((4.0, 2.0))[:, :, None], field).item() == 0
+    assert cost.claims(latent_at((3.0, 2.0)), beyond[:, :, None], field).item() == 0
+
+
+@pytest.mark.parametrize("goal", [(-1.4, 2.0), (6.0, 5.3), (9.0, -2.0)])
+def test_goals_off_the_map_are_begun_at_its_edge(cost: FieldCost, goal: tuple[float, float]) -> None:
+    picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    cost.begins = 1.0
+    field = cost.field(picture, latent_at(goal)[:, 0], 40)
+    assert field.max() < 20
+    cost.begins = None
+    assert torch.equal(cost.field(picture, latent_at((3.0, 2.0))[:, 0], 40).argmin(), torch.tensor(3 * HEIGHT + 2))
+
+
 def test_closed_places_lead_nowhere(cost: FieldCost) -> None:
     picture = torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
     closed = torch.zeros(1, WIDTH, HEIGHT, dtype=torch.bool)

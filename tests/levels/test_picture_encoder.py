@@ -8,7 +8,7 @@ from torch import Tensor
 
 from levels.encoders.picture import PLACE, PictureEncoder, standing_out
 from levels.level import Level
-from levels.pictures import planes
+from levels.pictures import moved, planes
 from levels.settings import LevelSettings, LossWeights, MemorySettings, Sight, World
 from levels.tokens import Glimpse
 
@@ -134,9 +134,45 @@ def test_eyes_that_look_into_patches_begin_as_those_that_do_not_and_find_places_
     assert torch.equal(fine(seen)[..., fine.places :], coarse(seen)[..., fine.places :])
 
 
-def test_there_is_nothing_within_a_patch_of_one_pixel() -> None:
-    with pytest.raises(ValueError, match="fine is true with patch 1"):
-        settings(fine=True)
+@pytest.mark.parametrize("changes", [{}, {"patch": 2}, {"encoder": "vector", "patch": 2}, {"encoder": "image"}])
+def test_there_is_nothing_within_a_place_that_is_no_patch(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="fine is true with encoder"):
+        settings(fine=True, memory=None, **changes)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_moved_picture_has_everything_further_down_and_right(frames: int) -> None:
+    image = torch.arange(5 * 4).view(1, 5, 4, 1).expand(1, 5, 4, 3 * frames)
+    there = moved(image, torch.tensor(1), torch.tensor(-2))
+    assert torch.equal(there[:, 1:, :2], image[:, :-1, 2:])
+    assert torch.equal(there[:, 0], there[:, 1]) and torch.equal(there[:, :, 2], there[:, :, 3]), "as it ends"
+
+
+@pytest.mark.parametrize("kind", ["symbols", "image"])
+def test_places_that_follow_along_the_other_axis_are_told_so(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture moved one place along x: eyes whose first place moves so pay nothing, those that swap axes do."""
+    image = kind == "image"
+    sight = Sight("image", (12, 20, 3)) if image else SYMBOLS
+    encoder = PictureEncoder(sight, settings(encoder=kind, patch=4 if image else 1, maps=1, latent_dim=6))
+    step = 4 if image else 1
+    monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.tensor([[step, 0]]))
+    seen = torch.zeros(1, 1, *sight.shape, dtype=torch.uint8)
+    x_axis = 3 if image else 2
+    seen.select(x_axis, seen.shape[x_axis] // 2).fill_(1)
+
+    def where(axis: int) -> None:
+        def look(pictures: Tensor, memory: Tensor | None = None) -> Tensor:
+            along = (pictures[..., 0] > 0).float().amax(3 if x_axis == 2 else 2)
+            place = PLACE / step * along.argmax(-1).float()
+            latent = torch.zeros(*place.shape, 6)
+            latent[..., axis] = place
+            return latent
+
+        monkeypatch.setattr(encoder, "forward", look)
+
+    for axis, right in ((0, True), (1, False)):
+        where(axis)
+        assert (encoder.shift_loss(seen, encoder(seen)).item() < 1e-6) == right
 
 
 def test_what_moves_a_picture_by_whole_patches_moves_the_places_of_eyes_that_do_not_leak_and_costs_nothing() -> (
@@ -172,6 +208,13 @@ def test_what_moves_a_picture_by_whole_patches_moves_the_places_of_eyes_that_do_
     assert 0.02 < sum(losses) / len(losses) < 0.5
 
 
+class Own(torch.nn.Module):
+    sees = "symbols"
+
+    def __init__(self, given: object) -> None:
+        super().__init__()
+
+
 def test_a_shift_needs_places_that_are_found_in_a_picture() -> None:
     loss = LossWeights(shift=1.0)
     with pytest.raises(
@@ -180,6 +223,8 @@ def test_a_shift_needs_places_that_are_found_in_a_picture() -> None:
         settings(encoder="vector", memory=None, loss=loss)
     with pytest.raises(ValueError, match="normalize true"):
         settings(memory=None, normalize=True, loss=loss)
+    with pytest.raises(ValueError, match="with encoder .*:Own, which finds no places"):
+        Level(settings(encoder=f"{__name__}:Own", memory=None, loss=loss), 0, 2, World((9, 7), 2, sight=SYMBOLS))
     level = Level(settings(loss=loss), 0, 2, World((9, 7), 2, sight=SYMBOLS))
     below, actions = pictures(2, 3, 4), torch.eye(2)[torch.zeros(2, 3, 3, dtype=torch.int64)]
     total, terms = level.losses(below, actions, level.write(below[:, 0, 0]), 0.5)

@@ -58,8 +58,8 @@ def main() -> None:
     rows = []
     for seed, arm in product(options.seeds.split(","), ARMS):
         folder = options.out / f"{arm}-{seed}"
-        if not folder.exists():
-            fit(configured(arm, int(seed), options), options.data, folder, device="cpu", start=BEGIN)
+        # A run that is there is loaded if it was made with the same settings, and refused if not.
+        fit(configured(arm, int(seed), options), options.data, folder, device="cpu", start=BEGIN)
         facts = {
             "arm": arm, "train_seed": int(seed), "steps": options.steps, "batch": options.batch,
             "checkpoint_sha256": describe(folder)["sha256"], "data_sha256": describe(folder)["data_sha256"],
@@ -92,9 +92,10 @@ def off_by(stack: Stack, data: Path) -> np.ndarray:
     seen = [stack.level(0).encode(torch.from_numpy(source.show(part))[None], None)[0, :, :places].numpy()
             for part in np.array_split(rows, len(rows) // BLOCK)]  # fmt: skip
     read = np.c_[np.concatenate(seen), np.ones(len(rows))]
-    true, half = store.agent[rows, :2], len(rows) // 2
-    fitted, *_ = np.linalg.lstsq(read[:half], true[:half], rcond=None)
-    return np.linalg.norm(read[half:] @ fitted - true[half:], axis=-1)
+    true, layout = store.agent[rows, :2], store.grid_index[rows]
+    fits = layout < np.median(layout)
+    fitted, *_ = np.linalg.lstsq(read[fits], true[fits], rcond=None)
+    return np.linalg.norm(read[~fits] @ fitted - true[~fits], axis=-1)
 
 
 if __name__ == "__main__":

@@ -207,3 +207,10 @@ def test_an_agent_with_another_metric_has_no_fields(judged: Stack) -> None:
     state = agent.begin(seen(episodes), episodes.goal_observation, torch.arange(1))
     assert [level.field for level in state.plan.levels] == [None, None]
     assert all(level.critic is None for level in agent.planner.levels)
+
+
+@pytest.mark.parametrize("kind", [None, "grid"])
+def test_a_grid_critic_has_no_say_in_where_it_begins(kind: str | None) -> None:
+    with pytest.raises(InputError, match="critic.begins is 1.0 with a critic of kind grid"):
+        load_preset("told-four-rooms", ["critic.begins=1", *([f"critic.kind={kind}"] if kind else [])])
+    assert load_preset("four-rooms", ["critic.begins=1"]).critic is not None

@@ -164,13 +164,19 @@ def test_what_a_kept_encoder_is_normalised_by_comes_along(data: Path, tmp_path: 
     assert torch.equal(made.normal.variance, before.normal.variance)
 
 
-def test_eyes_that_look_into_patches_begin_with_those_that_do_not(tmp_path: Path) -> None:
-    def seen(*more: str) -> Stack:
-        made = load_preset("nested-point-d3", list(more))
+def test_eyes_that_look_into_patches_begin_with_those_that_do_not() -> None:
+    def seen(fine: bool, *more: str) -> Stack:
+        made = load_preset("nested-point-d3", [f"levels.0.fine={str(fine).lower()}", *more])
         return Stack(made, world_of(task_spec(made.task), "image"))
 
-    fine, coarse = seen("levels.0.fine=true"), seen()
+    learns = "train.keep_encoder=false"
+    fine, coarse = seen(True, learns), seen(False)
     assert start_from(fine, coarse, "coarse") == fine.depth
     assert alike(coarse.level(0).encoder, fine.level(0).encoder)
+    assert start_from(seen(True), fine, "fine") == fine.depth, "what was learned may be kept"
     with pytest.raises(InputError, match="encoder of other parts"):
-        start_from(seen(), fine, "fine")
+        start_from(seen(False), fine, "fine")
+    with pytest.raises(InputError, match="look into them would never be learned"):
+        start_from(seen(True), coarse, "coarse")
+    with pytest.raises(InputError, match="shift is 1.0 with train.keep_encoder, so nothing would learn"):
+        seen(True, "levels.0.loss.shift=1")
