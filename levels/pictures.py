@@ -31,12 +31,12 @@ def planes(observation: Tensor, sight: Sight) -> Tensor:
         raise ValueError(
             f"symbols of channel {channel} with code {worst}; seen were 0 to {sight.codes[channel] - 1}"
         )
-    symbols = rearrange(observation, "n w h c -> c n 1 w h")
     parts = [
-        seen == torch.arange(codes, device=seen.device)[:, None, None]
-        for seen, codes in zip(symbols, sight.codes)
+        observation[..., i, None] == torch.arange(codes, device=observation.device)
+        for i, codes in enumerate(sight.codes)
     ]
-    return torch.cat(parts, 1).float()
+    # In memory the planes of a place stay side by side: convolutions round by how their input lies there.
+    return rearrange(torch.cat(parts, -1), "n w h c -> n c w h").float()
 
 
 def distinct(observation: Tensor) -> tuple[Tensor, Tensor]:
