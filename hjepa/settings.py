@@ -226,6 +226,8 @@ class PlanSettings(_Ranged):
             hand the goal down.
         subgoals: under the metric ``critic``, what measures subgoals: ``distance``, that of latents, or ``critic``, the
             steps to go to them, where the critic is a field that spreads from any latent.
+        doubt: under the metric ``critic``, where it is a field, steps in which an episode may come no nearer by it
+            before the way that it claims from there costs more (`hjepa.agent.doubt`). None: it is always believed.
         warm_start: try what is left of a level's last plan among its proposals.
         max_milliseconds: of one planner call, a block of episodes at one level: after that no further iteration
             begins, and the best plan so far is used. What is planned then depends on the machine, so results
@@ -272,6 +274,7 @@ class PlanSettings(_Ranged):
     reached: float = ranged(0.25, 0, 1)
     critic_reached: float = ranged(0.9, 0, 1)
     subgoals: str = "distance"
+    doubt: int | None = ranged(None, 1, 10_000)
     warm_start: bool = False
     max_milliseconds: float | None = ranged(None, 0, 1e9, above=True)
     max_rollouts: int | None = ranged(None, 1, 1_000_000_000)

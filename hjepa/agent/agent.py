@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from hjepa.agent.budget import Searches
+from hjepa.agent.doubt import Doubt
 from hjepa.agent.encoding import Reader
 from hjepa.agent.episodes import Episodes
 from hjepa.agent.options import DEFAULT_TFLOPS, AgentOptions
@@ -34,6 +35,7 @@ from hjepa.model.perception import Observation, Perception, Seen, Symbolic
 from hjepa.model.stack import Stack
 from hjepa.planner_names import ACTORS
 from hjepa.tensors import as_tensor
+from levels.costs.field import FieldCost
 from planners.blocks import blocks
 from planners.rollouts import ALIGNED
 from planners.top_down import PlanState, TopDownPlanner
@@ -175,7 +177,27 @@ class Agent:
             state.layout = self.reader.layout(known)
         state.flops += self.searches.write_flops + self.searches.metric_flops
         fresh = torch.zeros(self.depth, len(keys), dtype=torch.bool, device=self._device)
-        return Episodes(state, memories, floor, aim, course, short_term, fresh, torch.zeros_like(keys))
+        none, doubt = torch.zeros_like(keys), self._doubt(known, state)
+        return Episodes(state, memories, floor, aim, course, short_term, fresh, none, doubt)
+
+    def _doubt(self, floor: np.ndarray, state: PlanState) -> Doubt | None:
+        """What begins to be doubted of floor plans (E, ...)."""
+        patience, searches = self.settings.doubt, self.searches
+        if patience is None or not searches.doubts:
+            return None
+        critics = [self.stack.critic(k) for k in range(self.depth)]
+        others = [k for k in range(self.depth) if not k or critics[k] is not critics[k - 1]]
+        never = torch.full_like(state.flops, float("inf"), dtype=torch.float32)
+        return Doubt(
+            [critic for critic in critics if isinstance(critic, FieldCost)],
+            searches.sweeps,
+            patience,
+            [self.reader.layout(floor, k) for k in others],
+            never,
+            torch.zeros_like(state.keys),
+            searches.doubt_flops,
+            searches.critic_flops[0],
+        )
 
     @in_plain_modes
     @torch.no_grad()
@@ -196,6 +218,8 @@ class Agent:
         latent = self.reader.encode(agent, active)
         if episodes.course is not None:
             self._next_legs(episodes, agent.numpy(), latent, active)
+        if episodes.doubt is not None:
+            episodes.doubt.watch(episodes.plan, latent, active, self.settings.block)
         if self.settings.start == "distance":
             self._lower(episodes.plan, latent, active)
         episodes.plan.flops += self.searches.encode_flops * active
@@ -250,6 +274,8 @@ class Agent:
             fields = self.reader.steps_to_go(without_lava(episodes.floor), goals, state.zone)
             for level, field in zip(state.levels, fields):
                 level.field = field
+            if episodes.doubt is not None:
+                episodes.doubt.spread(state, torch.arange(len(state.keys), device=self._device))
             state.flops += self.searches.metric_flops
         self.planner.plan_anew(state, torch.arange(len(state.keys), device=self._device))
 
@@ -297,6 +323,9 @@ class Agent:
                 level.field[rows] = field
             if metric is not None and level.metric is not None:
                 level.metric[rows] = metric
+        if episodes.doubt is not None:
+            episodes.doubt.spread(plan, rows)
+            episodes.doubt.nearest[rows] = float("inf")
         plan.flops[rows] += self.searches.judge_flops
 
     def _lower(self, state: PlanState, latent: Tensor, active: Tensor) -> None:

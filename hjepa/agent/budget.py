@@ -69,6 +69,8 @@ class Searches:
         critic_flops: per level, of one latent's steps to go.
         spreads: whether subgoals are measured by the critic.
         spread_flops: of the field of one subgoal.
+        doubts: whether the critic's ways are doubted, see `hjepa.agent.doubt`.
+        doubt_flops: of one doubt.
         phases: the levels' planners in each part of an episode.
 
     Raises:
@@ -109,6 +111,11 @@ class Searches:
             critic = stack.critic(0)
             assert isinstance(critic, FieldCost)
             self.spread_flops = critic.field_operations(self.sweeps, stack.world.size)
+        self.doubts, self.doubt_flops = self._whether_doubted(), 0.0
+        if self.doubts:
+            fields = {id(critic): critic for critic in map(stack.critic, range(stack.depth))}.values()
+            made = [c.field_operations(self.sweeps, stack.world.size) for c in fields if isinstance(c, FieldCost)]
+            self.doubt_flops = sum(made) + self.critic_flops[0]
         self.danger_flops = probe_flops(stack) if guarded else [0.0] * stack.depth
         lifts = sum(model.lift_flops for model in self.models[:-1])
         self.judge_flops = self.metric_flops + self.encode_flops + lifts
@@ -139,6 +146,18 @@ class Searches:
                 "set distance",
             )
         return self.stack.depth > 1
+
+    def _whether_doubted(self) -> bool:
+        """Whether the critic's ways are doubted; InputError where its field does not spread over what moves cost."""
+        if self.settings.doubt is None or self.settings.metric != "critic":
+            return False
+        if all(isinstance(self.stack.critic(k), FieldCost) for k in range(self.stack.depth)):
+            return True
+        raise InputError(
+            f"plan.doubt is {self.settings.doubt}, and this critic is no field over what moves cost",
+            "plan.doubt",
+            "leave it out",
+        )
 
     @property
     def sweeps(self) -> int:
@@ -309,6 +328,9 @@ class Searches:
         each += self._seen_flops()
         fixed = self.write_flops + self.metric_flops + each * (self.step_budget + 1)
         fixed += (self.goals - 1) * self.judge_flops
+        if self.doubts and self.settings.doubt is not None:
+            looked = self.critic_flops[0] + self.doubt_flops / (self.settings.doubt + 1)
+            fixed += looked * (self.step_budget + 1)
         exhaustive = self.settings.planner == "exhaustive" and k == 0
         # What tries everything cannot spend more early.
         pace, last = (

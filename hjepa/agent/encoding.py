@@ -155,9 +155,9 @@ class Reader:
         return fields
 
     @torch.no_grad()
-    def layout(self, floor: np.ndarray) -> Tensor:
-        """What fields of subgoals spread over, of the pictures (E, ...): moves (E, 4, W, H)."""
-        critic = self.stack.critic(0)
+    def layout(self, floor: np.ndarray, k: int = 0) -> Tensor:
+        """What the fields of level k + 1's critic spread over, of the pictures (E, ...): moves (E, 4, W, H)."""
+        critic = self.stack.critic(k)
         assert isinstance(critic, FieldCost)
         pictures = torch.from_numpy(np.ascontiguousarray(floor)).to(self._device)
         parts = [critic.costs(padded)[:kept] for padded, kept in blocks(pictures, self.size, self.size)]

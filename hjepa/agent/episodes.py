@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from hjepa.agent.doubt import Doubt
 from hjepa.gridworld.configurator import Course
 from hjepa.gridworld.short_term_memory import Memory
 from planners.top_down import PlanState
@@ -26,6 +27,7 @@ class Episodes:
         short_term: what has been seen, in a world that is seen in parts.
         stale: (K, E) bool, levels whose memory was written before something else was seen.
         surprised: (E,) int64, how often everything was planned anew because something stood in the way.
+        doubt: of ways that the critic claims; None: it is believed.
     """
 
     plan: PlanState
@@ -36,6 +38,7 @@ class Episodes:
     short_term: Memory | None
     stale: Tensor
     surprised: Tensor
+    doubt: Doubt | None = None
 
     @property
     def flops(self) -> Tensor:

@@ -1,0 +1,184 @@
+"""Ways that a critic claims and nobody comes along cost more: walkers leave walls that it takes for ways."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import hjepa
+from hjepa.agent.doubt import DEARER, Doubt, descending
+from hjepa.agent.options import AgentOptions
+from hjepa.config import load_preset
+from hjepa.errors import InputError
+from hjepa.evaluation.evaluate import make_agent
+from hjepa.evaluation.playing import play
+from hjepa.model.perception import world_of
+from hjepa.model.stack import Stack
+from levels.costs.field import FieldCost
+from levels.costs.hindsight import FAR
+from levels.encoders.picture import PLACE
+from levels.settings import Sight
+from tasks import sample_episodes, task_spec
+
+SIDE, SWEEPS, PATIENCE = 9, 160, 2
+TASK, BUDGET = "hjepa/NestedRooms-d2-v0", 0.003
+
+
+def latent_at(cells: np.ndarray) -> Tensor:
+    """Latents (E, 3) of one map at cells (E, 2)."""
+    places = (torch.from_numpy(cells).float() - (SIDE - 1) / 2) * PLACE
+    return torch.cat([places, torch.zeros(len(cells), 1)], 1)
+
+
+def critic() -> FieldCost:
+    head = FieldCost(Sight("symbols", (SIDE, SIDE, 1), (2,)), 2, 1, begins=1.0)
+    head.share[0] = 1.0
+    return head
+
+
+def doubted(goals: np.ndarray, patience: int = PATIENCE) -> tuple[Doubt, Any]:
+    """Doubts of a critic that knows no walls, and what the planner keeps of the episodes."""
+    head, count = critic(), len(goals)
+    moves = torch.ones(count, 4, SIDE, SIDE)
+    goal = latent_at(goals)
+    level = SimpleNamespace(field=head.spread(moves, goal, SWEEPS), goal=goal)
+    flops = torch.zeros(count, dtype=torch.float64)
+    state = SimpleNamespace(levels=[level], zone=None, layout=moves.clone(), flops=flops)
+    never, none = torch.full((count,), float("inf")), torch.zeros(count, dtype=torch.int64)
+    return Doubt([head], SWEEPS, patience, [moves], never, none, 100.0, 1.0), state
+
+
+def walked(wall: np.ndarray, start: np.ndarray, goal: np.ndarray, steps: int, patience: int) -> np.ndarray:
+    """Steps (E,) after which walkers that step to the least neighbour of the field are at their goals, else -1.
+
+    They know walls (E, SIDE, SIDE), as a level does that imagines; the field does not.
+    """
+    doubt, state = doubted(goal, patience)
+    at, arrived = start.copy(), np.full(len(start), -1)
+    for step in range(steps):
+        running = arrived < 0
+        doubt.watch(state, latent_at(at), torch.from_numpy(running), 4)
+        for episode in np.flatnonzero(running):
+            field = state.levels[0].field[episode, 0].numpy()
+            around = [at[episode] + move for move in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))]
+            free = [x for x in around if (x >= 0).all() and (x < SIDE).all() and not wall[episode][tuple(x)]]
+            at[episode] = min(free, key=lambda x: field[tuple(x)])
+            if (at[episode] == goal[episode]).all():
+                arrived[episode] = step + 1
+    return arrived
+
+
+def test_walkers_go_round_any_wall_that_the_critic_takes_for_a_way() -> None:
+    rng = np.random.default_rng(0)
+    walls = np.zeros((8, SIDE, SIDE), dtype=bool)
+    for wall in walls:
+        row = rng.integers(2, SIDE - 2)
+        wall[row] = True
+        wall[row, rng.choice([0, SIDE - 1])] = False  # one gap, at an end
+        wall[row - 1, 2], wall[row - 1, 6] = True, True  # and a pocket before it
+    start = np.stack([np.zeros(8, dtype=int), np.full(8, 4)], 1)
+    goal = np.stack([np.full(8, SIDE - 1), np.full(8, 4)], 1)
+    assert (walked(walls, start, goal, 150, 10_000) == -1).all(), "who believes stands before the wall"
+    assert (walked(walls, start, goal, 150, PATIENCE) > 0).all()
+
+
+def test_who_comes_nearer_doubts_nothing() -> None:
+    none = np.zeros((1, SIDE, SIDE), dtype=bool)
+    start, goal = np.array([[0, 4]]), np.array([[8, 4]])
+    assert walked(none, start, goal, 20, 1).tolist() == [8]
+    doubt, state = doubted(goal)
+    before = state.levels[0].field.clone()
+    for x in range(8):
+        doubt.watch(state, latent_at(np.array([[x, 4]])), torch.tensor([True]), 4)
+    assert torch.equal(state.levels[0].field, before) and state.flops.item() == 8
+
+
+def test_a_doubt_raises_the_one_move_that_was_meant_and_what_leads_over_it() -> None:
+    doubt, state = doubted(np.array([[8, 4], [8, 4]]))
+    before, stands = state.levels[0].field.clone(), latent_at(np.array([[3, 4], [3, 4]]))
+    for _ in range(PATIENCE + 2):
+        doubt.watch(state, stands, torch.tensor([True, False]), 4)
+    raised = (doubt.moves[0] - 1).nonzero()
+    assert raised.tolist() == [[0, 0, 3, 4]], "towards x = 4, of the episode that still runs"
+    assert doubt.moves[0][0, 0, 3, 4] == 1 + DEARER
+    field = state.levels[0].field
+    assert field[0, 0, 3, 4] == before[0, 0, 3, 4] + 2, "the way is now round that place"
+    assert torch.equal(field[1], before[1]) and torch.equal(state.layout, doubt.moves[0])
+    assert state.flops.tolist() == [PATIENCE + 2 + 100, 0]
+    assert doubt.waited[0] == 0 and doubt.nearest[0] == field[0, 0, 3, 4]
+
+
+def test_closed_places_stay_closed() -> None:
+    doubt, state = doubted(np.array([[8, 4]]))
+    state.zone = torch.zeros(1, SIDE, SIDE)
+    state.zone[0, 5] = 1.0
+    doubt.spread(state, torch.tensor([0]))
+    assert state.levels[0].field[0, 0, 3, 4] == FAR
+
+
+def test_moves_are_looked_for_on_the_map() -> None:
+    head, moves = critic(), torch.ones(1, 4, SIDE, SIDE)
+    corner = latent_at(np.array([[0, 8]]))
+    field = head.spread(moves, latent_at(np.array([[0, 0]])), SWEEPS)
+    assert [int(part) for part in descending(head, corner, field, moves)] == [3, 0, 8]
+
+
+# --- in an agent --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    """Untrained, so that nothing that it claims comes true."""
+    torch.manual_seed(0)
+    made = Stack(load_preset("nested-d2", []), world_of(task_spec(TASK), "symbols")).eval()
+    head = made.requires_grad_(False).critic(0)
+    assert isinstance(head, FieldCost)
+    head.share[0] = 1.0
+    return made
+
+
+def test_it_is_paid_for_keeps_the_budget_and_the_same_in_any_company(stack: Stack) -> None:
+    spec = replace(task_spec(TASK), step_budget=12)
+    settings = replace(stack.config.plan, doubt=1)
+    agent = make_agent(stack, spec, AgentOptions(budget_tflops=BUDGET, settings=settings))
+    assert agent.searches.doubt_flops > 0
+    episodes = sample_episodes(TASK, "test", episodes=3, seed=0)
+    together = play(agent, spec, episodes, 0, 0)
+    assert (together.results.flops <= BUDGET * 1e12).all()
+    for number in range(3):
+        apart = play(agent, spec, episodes.select(np.array([number])), number, 0)
+        steps = apart.agent.shape[1]
+        assert (apart.agent[0] == together.agent[number, :steps]).all()
+        assert apart.results.flops[0] == together.results.flops[number]
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_agents_doubt_where_they_stand_and_believe_otherwise(stack: Stack, levels: int) -> None:
+    episodes = sample_episodes(TASK, "validation", episodes=2, seed=0)
+    for patience in (None, 1):
+        settings = replace(stack.config.plan, doubt=patience)
+        options = AgentOptions(levels, budget_tflops=BUDGET, settings=settings)
+        agent = make_agent(stack, replace(task_spec(TASK), step_budget=16), options)
+        begun = agent.begin(episodes.start_observation, episodes.goal_observation, torch.arange(2))
+        fields = [level.field.clone() for level in begun.plan.levels if level.field is not None]
+        for _ in range(4):
+            agent.act(begun, episodes.start_observation)  # it stands still
+        moved = [not torch.equal(f, level.field) for f, level in zip(fields, begun.plan.levels)]  # type: ignore[arg-type]
+        assert len(fields) == levels and moved == [patience is not None] * levels
+        if patience is not None and levels > 1:
+            assert begun.doubt is not None and torch.equal(begun.plan.layout, begun.doubt.moves[0])  # type: ignore[arg-type]
+
+
+def test_only_a_field_can_be_doubted() -> None:
+    told = hjepa.load_stack("told-nested-d2")
+    settings = replace(told.config.plan, doubt=8, metric="critic")
+    with pytest.raises(InputError, match="no field over what moves cost"):
+        make_agent(told, task_spec(TASK), AgentOptions(budget_tflops=0.01, settings=settings))
+    believing = make_agent(told, task_spec(TASK), AgentOptions(settings=replace(settings, metric="l2")))
+    assert not believing.searches.doubts
