@@ -28,7 +28,7 @@ ROWS = (
     ("rooms 2x2, seen", "nested-d2", "results.json", "nested-d2/results.json"),
     ("rooms 2x2, told", "told-nested-d2", "results.json", "told-flat-d2/results.json"),
     ("rooms 2x2, images", "nested-d2-images", "results.json", None),
-    ("rooms 4x4, seen", "nested-d3", "results.json", "nested-d3/flat.json"),
+    ("rooms 4x4, seen", "nested-d3", "results.json", "nested-d3/results.json"),
     ("rooms 4x4, images", "nested-d3-images", "results.json", "nested-d3-images/flat.json"),
     ("rooms 4x4, told", "told-nested-d3", "results.json", "told-flat-d3/results.json"),
     ("rooms 8x8, told", "told-nested-d4", "results.json", "told-flat-d4/results.json"),
