@@ -227,7 +227,8 @@ class PlanSettings(_Ranged):
         subgoals: under the metric ``critic``, what measures subgoals: ``distance``, that of latents, or ``critic``, the
             steps to go to them, where the critic is a field that spreads from any latent.
         doubt: under the metric ``critic``, where it is a field, steps in which an episode may come no nearer by it
-            before the way that it claims from there costs more (`hjepa.agent.doubt`). None: it is always believed.
+            before the way that it claims from there costs more (`hjepa.agent.doubt`); not where there are guardrails.
+            None: it is always believed.
         warm_start: try what is left of a level's last plan among its proposals.
         max_milliseconds: of one planner call, a block of episodes at one level: after that no further iteration
             begins, and the best plan so far is used. What is planned then depends on the machine, so results

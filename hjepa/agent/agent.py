@@ -177,27 +177,17 @@ class Agent:
             state.layout = self.reader.layout(known)
         state.flops += self.searches.write_flops + self.searches.metric_flops
         fresh = torch.zeros(self.depth, len(keys), dtype=torch.bool, device=self._device)
-        none, doubt = torch.zeros_like(keys), self._doubt(known, state)
-        return Episodes(state, memories, floor, aim, course, short_term, fresh, none, doubt)
+        none = torch.zeros_like(keys)
+        return Episodes(state, memories, floor, aim, course, short_term, fresh, none, self._doubt(known))
 
-    def _doubt(self, floor: np.ndarray, state: PlanState) -> Doubt | None:
+    def _doubt(self, floor: np.ndarray) -> Doubt | None:
         """What begins to be doubted of floor plans (E, ...)."""
-        patience, searches = self.settings.doubt, self.searches
-        if patience is None or not searches.doubts:
+        if not self.searches.doubts:
             return None
-        critics = [self.stack.critic(k) for k in range(self.depth)]
-        others = [k for k in range(self.depth) if not k or critics[k] is not critics[k - 1]]
-        never = torch.full_like(state.flops, float("inf"), dtype=torch.float32)
-        return Doubt(
-            [critic for critic in critics if isinstance(critic, FieldCost)],
-            searches.sweeps,
-            patience,
-            [self.reader.layout(floor, k) for k in others],
-            never,
-            torch.zeros_like(state.keys),
-            searches.doubt_flops,
-            searches.critic_flops[0],
-        )
+        assert self.settings.doubt is not None
+        critics = [critic for k in range(self.depth) if isinstance(critic := self.stack.critic(k), FieldCost)]
+        own = self.stack.own_latents()
+        return Doubt.begin(critics, own, self.settings.doubt, [self.reader.layout(floor, k) for k in own])
 
     @in_plain_modes
     @torch.no_grad()
@@ -219,7 +209,7 @@ class Agent:
         if episodes.course is not None:
             self._next_legs(episodes, agent.numpy(), latent, active)
         if episodes.doubt is not None:
-            episodes.doubt.watch(episodes.plan, latent, active, self.settings.block)
+            episodes.doubt.watch(episodes.plan, latent, active, self.searches, self.settings.block)
         if self.settings.start == "distance":
             self._lower(episodes.plan, latent, active)
         episodes.plan.flops += self.searches.encode_flops * active
@@ -274,9 +264,9 @@ class Agent:
             fields = self.reader.steps_to_go(without_lava(episodes.floor), goals, state.zone)
             for level, field in zip(state.levels, fields):
                 level.field = field
-            if episodes.doubt is not None:
-                episodes.doubt.spread(state, torch.arange(len(state.keys), device=self._device))
             state.flops += self.searches.metric_flops
+        # With guardrails nothing is doubted (`Searches.doubts`), and what was before is forgotten.
+        episodes.doubt = None
         self.planner.plan_anew(state, torch.arange(len(state.keys), device=self._device))
 
     def zone(self, floor: np.ndarray, course: Course | None) -> Tensor | None:
@@ -324,8 +314,9 @@ class Agent:
             if metric is not None and level.metric is not None:
                 level.metric[rows] = metric
         if episodes.doubt is not None:
-            episodes.doubt.spread(plan, rows)
-            episodes.doubt.nearest[rows] = float("inf")
+            read = [self.reader.layout(without_lava(floor), k) for k in episodes.doubt.own]
+            episodes.doubt.read_anew(rows, read)
+            episodes.doubt.spread(plan, rows, self.searches.sweeps)
         plan.flops[rows] += self.searches.judge_flops
 
     def _lower(self, state: PlanState, latent: Tensor, active: Tensor) -> None:

@@ -113,7 +113,7 @@ class Searches:
             self.spread_flops = critic.field_operations(self.sweeps, stack.world.size)
         self.doubts, self.doubt_flops = self._whether_doubted(), 0.0
         if self.doubts:
-            fields = {id(critic): critic for critic in map(stack.critic, range(stack.depth))}.values()
+            fields = [stack.critic(k) for k in stack.own_latents()]
             made = [c.field_operations(self.sweeps, stack.world.size) for c in fields if isinstance(c, FieldCost)]
             self.doubt_flops = sum(made) + self.critic_flops[0]
         self.danger_flops = probe_flops(stack) if guarded else [0.0] * stack.depth
@@ -148,16 +148,18 @@ class Searches:
         return self.stack.depth > 1
 
     def _whether_doubted(self) -> bool:
-        """Whether the critic's ways are doubted; InputError where its field does not spread over what moves cost."""
-        if self.settings.doubt is None or self.settings.metric != "critic":
+        """Whether the critic's ways are doubted; InputError where they cannot be."""
+        settings = self.settings
+        if settings.doubt is None or settings.metric != "critic":
             return False
-        if all(isinstance(self.stack.critic(k), FieldCost) for k in range(self.stack.depth)):
-            return True
-        raise InputError(
-            f"plan.doubt is {self.settings.doubt}, and this critic is no field over what moves cost",
-            "plan.doubt",
-            "leave it out",
-        )
+        if not all(isinstance(self.stack.critic(k), FieldCost) for k in range(self.stack.depth)):
+            said, remedy = "this critic is no field over what moves cost", "leave it out"
+        elif settings.pace is not None:
+            said, remedy = "plan.pace charges for long steps, as one is after a doubt", "leave one of them out"
+        else:
+            # A guardrail takes a step for one that crossed it by how much nearer it brings the goal (`LEAP`).
+            return not self.guarded
+        raise InputError(f"plan.doubt is {settings.doubt}, and {said}", "plan.doubt", remedy)
 
     @property
     def sweeps(self) -> int:

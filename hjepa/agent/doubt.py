@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hjepa.agent.budget import Searches
 from levels.costs.field import FieldCost
 from planners.blocks import blocks
 from planners.plan_state import PlanState
@@ -31,48 +32,82 @@ NEARER = 0.5
 class Doubt:
     """What E episodes doubt.
 
+    The move is always one of level 1's critic, at a place of level 1's latent. Where a level above has a latent and a
+    critic of its own, the same move gets dearer there, for both read the same picture.
+
     Attributes:
         critics: per level, what its steps to go are read by.
-        sweeps: of a field.
-        patience: steps without coming nearer, after which the way is doubted.
-        moves: of each critic that is another one than that of the level below, (E, 4, W, H) what moves cost.
+        own: levels, from 0, that have another critic than the level below; level 1 is the first.
+        patience: most steps in a row in which an episode may come no nearer without doubt.
+        moves: of each of ``own``, (E, 4, W, H) what its critic says that moves cost, and what they are dearer by now.
+        raised: (E, 4, W, H) the latter alone.
         nearest: (E,) least steps to go since the last doubt.
         waited: (E,) int64, steps since then.
-        flops: operations of one doubt of one episode.
-        look_flops: of asking how far it is.
     """
 
     critics: list[FieldCost]
-    sweeps: int
+    own: list[int]
     patience: int
     moves: list[Tensor]
+    raised: Tensor
     nearest: Tensor
     waited: Tensor
-    flops: float
-    look_flops: float
 
-    def watch(self, state: PlanState, latent: Tensor, active: Tensor, block: int) -> None:
+    @staticmethod
+    def begin(critics: list[FieldCost], own: list[int], patience: int, moves: list[Tensor]) -> Doubt:
+        """Nothing is doubted yet."""
+        never = moves[0].new_full((len(moves[0]),), float("inf"))
+        none = torch.zeros(len(never), dtype=torch.int64, device=never.device)
+        return Doubt(critics, own, patience, moves, torch.zeros_like(moves[0]), never, none)
+
+    def watch(self, state: PlanState, latent: Tensor, active: Tensor, searches: Searches, block: int) -> None:
         """Doubt the ways of the episodes that have not come nearer for too long.
+
+        Plans under way are walked to their ends: the compute of an episode is spread over plans at the pace of strides,
+        and what is left for repairs is level 1's.
 
         Args:
             state: of E episodes, whose fields change in place.
             latent: (E, D) level 1's latents of now.
             active: (E,) bool, episodes still running.
+            searches: how far fields spread, and what that takes.
             block: episodes per call, padded: the same bits in any company.
         """
         rows = active.nonzero().squeeze(1)
         to_go = self._to_go(state, latent, rows, block)
-        state.flops[rows] += self.look_flops
+        state.flops[rows] += searches.critic_flops[0]
         nearer = to_go < self.nearest[rows] - NEARER
         self.nearest[rows] = torch.where(nearer, to_go, self.nearest[rows])
         self.waited[rows] = torch.where(nearer, 0, self.waited[rows] + 1)
         rows = rows[self.waited[rows] > self.patience]
         if not len(rows):
             return
-        self._raise(state, latent[rows], rows)
-        state.flops[rows] += self.flops
+        field = state.levels[0].field
+        assert field is not None
+        move = descending(self.critics[0], latent[rows], field[rows], self.moves[0][rows])
+        for dearer in (self.raised, *self.moves):
+            dearer[(rows, *move)] += DEARER
+        self.spread(state, rows, searches.sweeps)
+        state.flops[rows] += searches.doubt_flops
         self.nearest[rows] = self._to_go(state, latent, rows, block)
-        self.waited[rows] = 0
+
+    def read_anew(self, rows: Tensor, moves: list[Tensor]) -> None:
+        """Take other pictures' moves, of each of ``own`` (R, 4, W, H), for the episodes ``rows`` (R,); doubts stay."""
+        for kept, read in zip(self.moves, moves):
+            kept[rows] = read + self.raised[rows]
+
+    def spread(self, state: PlanState, rows: Tensor, sweeps: int) -> None:
+        """Make the fields of the episodes ``rows`` (R,) anew, over what moves cost by now, and wait again."""
+        fresh = None
+        for k, (level, critic) in enumerate(zip(state.levels, self.critics)):
+            if k in self.own:
+                moves = self.moves[self.own.index(k)][rows]
+                fresh = critic.spread(moves, level.goal[rows], sweeps)
+                if not k and state.layout is not None:
+                    state.layout[rows] = moves  # subgoals' fields spread over what the lowest critic reads
+            assert level.field is not None and fresh is not None
+            level.field[rows] = fresh
+        self.nearest[rows], self.waited[rows] = float("inf"), 0
 
     def _to_go(self, state: PlanState, latent: Tensor, rows: Tensor, block: int) -> Tensor:
         """Steps to go (R,) of the episodes ``rows`` (R,)."""
@@ -83,29 +118,6 @@ class Doubt:
             for index, kept in blocks(rows, block)
         ]
         return torch.cat(parts) if parts else latent.new_zeros(0)
-
-    def _raise(self, state: PlanState, latent: Tensor, rows: Tensor) -> None:
-        """Let the moves by which fields descend from latents (R, D) of the episodes ``rows`` (R,) cost more."""
-        field = state.levels[0].field
-        assert field is not None
-        move = descending(self.critics[0], latent, field[rows], self.moves[0][rows])
-        for moves in self.moves:
-            moves[(rows, *move)] += DEARER
-        self.spread(state, rows)
-
-    def spread(self, state: PlanState, rows: Tensor) -> None:
-        """Make the fields of the episodes ``rows`` (R,) anew, over what moves cost by now."""
-        closed = None if state.zone is None else state.zone[rows] > 0
-        part, fresh = -1, None
-        for k, (level, critic) in enumerate(zip(state.levels, self.critics)):
-            if not k or critic is not self.critics[k - 1]:
-                part += 1
-                fresh = critic.spread(self.moves[part][rows], level.goal[rows], self.sweeps, closed)
-            assert level.field is not None and fresh is not None
-            level.field[rows] = fresh
-        if state.layout is not None:
-            # Subgoals' fields spread over what the lowest critic reads.
-            state.layout[rows] = self.moves[0][rows]
 
 
 def descending(
