@@ -142,7 +142,7 @@ plt.show()
 # ## 4. How far does one have to look?
 #
 # The same on eight test floor plans of 2x2 rooms and on eight of 4x4 rooms (`nested-d3`). On larger plans valleys are wider, and the reach that takes a search out of them is longer (a turn is a step too). This
-# is what upper levels are for: on 4x4 rooms one level plans 8 steps there, two plan 16, three 24. And it is why they bring little where the critic is the cost (`03_how_many_levels`).
+# is what upper levels are for: on 4x4 rooms level 1 plans 8 steps there, two levels see 16, three 24 (alone, tuned for itself, level 1 plans 16). And it is why they bring little where the critic is the cost (`03_how_many_levels`).
 
 # %% jupyter={"source_hidden": true}
 REACHES = (2, 4, 8, 16, 24)

@@ -24,6 +24,10 @@ DEARER = 16.0
 """Steps of the field's own that a doubted move costs more: as far as a way round may well be. Where there is no way
 round it is walked all the same, for every other one costs more still."""
 
+ALONE = 1.0
+"""Places from the goal within which a field begins that is spread anew, of critics whose field begins everywhere: there no
+way is longer than `levels.costs.field.SLOPE` for each place, however dear its moves have become."""
+
 NEARER = 0.5
 """Steps of the agent by which it has to come nearer for that to count; less is the noise of places."""
 
@@ -102,7 +106,7 @@ class Doubt:
         for k, (level, critic) in enumerate(zip(state.levels, self.critics)):
             if k in self.own:
                 moves = self.moves[self.own.index(k)][rows]
-                fresh = critic.spread(moves, level.goal[rows], sweeps)
+                fresh = critic.spread(moves, level.goal[rows], sweeps, begins=critic.begins or ALONE)
                 if not k and state.layout is not None:
                     state.layout[rows] = moves  # subgoals' fields spread over what the lowest critic reads
             assert level.field is not None and fresh is not None

@@ -125,19 +125,22 @@ class FieldCost(CostHead):
         """
         return self.spread(self.costs(picture), goal, sweeps, closed)
 
-    def spread(self, moves: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
-        """The same from what moves cost, (P, 4, W, H) from `costs`."""
+    def spread(
+        self, moves: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None, begins: float | None = None
+    ) -> Tensor:
+        """The same from what moves cost, (P, 4, W, H) from `costs`; ``begins`` in the place of the head's own."""
         width, height = moves.shape[-2:]
+        begins = self.begins if begins is None else begins
         at = self.where(goal) + goal.new_tensor([(width - 1) / 2, (height - 1) / 2])
-        if self.begins is not None:
+        if begins is not None:
             # Off the map there is no place to begin at, and reads are of the nearest as well.
             at = at.clamp(at.new_zeros(2), at.new_tensor([width - 1.0, height - 1.0]))
         x, y = at.unbind(-1)
         along_x = (torch.arange(width, device=goal.device) - x[:, None]).abs()
         along_y = (torch.arange(height, device=goal.device) - y[:, None]).abs()
         field = (SLOPE * (along_x[:, :, None] + along_y[:, None])).clamp_max(FAR)
-        if self.begins is not None:
-            field = field.masked_fill(torch.maximum(along_x[:, :, None], along_y[:, None]) >= self.begins, FAR)
+        if begins is not None:
+            field = field.masked_fill(torch.maximum(along_x[:, :, None], along_y[:, None]) >= begins, FAR)
         for _ in range(sweeps):
             before = field
             walled = F.pad(field, (1, 1, 1, 1), value=FAR)

@@ -38,15 +38,17 @@ def latent_at(cells: np.ndarray) -> Tensor:
     return torch.cat([places, torch.zeros(len(cells), 1)], 1)
 
 
-def critic() -> FieldCost:
-    head = FieldCost(Sight("symbols", (SIDE, SIDE, 1), (2,)), 2, 1, begins=1.0)
+def critic(begins: float | None = 1.0) -> FieldCost:
+    head = FieldCost(Sight("symbols", (SIDE, SIDE, 1), (2,)), 2, 1, begins=begins)
     head.share[0] = 1.0
     return head
 
 
-def doubted(goals: np.ndarray, patience: int = PATIENCE) -> tuple[Doubt, Any]:
+def doubted(
+    goals: np.ndarray, patience: int = PATIENCE, begins: float | None = 1.0
+) -> tuple[Doubt, Any]:
     """Doubts of a critic that knows no walls, and what the planner keeps of the episodes."""
-    head, count = critic(), len(goals)
+    head, count = critic(begins), len(goals)
     moves = torch.ones(count, 4, SIDE, SIDE)
     goal = latent_at(goals)
     level = SimpleNamespace(field=head.spread(moves, goal, SWEEPS), goal=goal)
@@ -58,12 +60,19 @@ def doubted(goals: np.ndarray, patience: int = PATIENCE) -> tuple[Doubt, Any]:
 SEARCHES: Any = SimpleNamespace(sweeps=SWEEPS, doubt_flops=100.0, critic_flops=[1.0])
 
 
-def walked(wall: np.ndarray, start: np.ndarray, goal: np.ndarray, steps: int, patience: int) -> np.ndarray:
+def walked(
+    wall: np.ndarray,
+    start: np.ndarray,
+    goal: np.ndarray,
+    steps: int,
+    patience: int,
+    begins: float | None = 1.0,
+) -> np.ndarray:
     """Steps (E,) after which walkers that step to the least neighbour of the field are at their goals, else -1.
 
     They know walls (E, SIDE, SIDE), as a level does that imagines; the field does not.
     """
-    doubt, state = doubted(goal, patience)
+    doubt, state = doubted(goal, patience, begins)
     at, arrived = start.copy(), np.full(len(start), -1)
     for step in range(steps):
         running = arrived < 0
@@ -78,7 +87,9 @@ def walked(wall: np.ndarray, start: np.ndarray, goal: np.ndarray, steps: int, pa
     return arrived
 
 
-def test_walkers_go_round_any_wall_that_the_critic_takes_for_a_way() -> None:
+@pytest.mark.parametrize("begins", [1.0, None])
+def test_walkers_go_round_any_wall_that_the_critic_takes_for_a_way(begins: float | None) -> None:
+    """Also where the critic's field begins everywhere, and no way may be longer than 8 steps a place."""
     rng = np.random.default_rng(0)
     walls = np.zeros((8, SIDE, SIDE), dtype=bool)
     for wall in walls:
@@ -88,8 +99,8 @@ def test_walkers_go_round_any_wall_that_the_critic_takes_for_a_way() -> None:
         wall[row - 1, 2], wall[row - 1, 6] = True, True  # and a pocket before it
     start = np.stack([np.zeros(8, dtype=int), np.full(8, 4)], 1)
     goal = np.stack([np.full(8, SIDE - 1), np.full(8, 4)], 1)
-    assert (walked(walls, start, goal, 150, 10_000) == -1).all(), "who believes stands before the wall"
-    assert (walked(walls, start, goal, 150, PATIENCE) > 0).all()
+    assert (walked(walls, start, goal, 150, 10_000, begins) == -1).all(), "who believes stands before the wall"
+    assert (walked(walls, start, goal, 150, PATIENCE, begins) > 0).all()
 
 
 def test_who_comes_nearer_doubts_nothing() -> None:
