@@ -25,8 +25,8 @@ DEARER = 16.0
 round it is walked all the same, for every other one costs more still."""
 
 ALONE = 1.0
-"""Places from the goal within which a field begins that is spread anew, of critics whose field begins everywhere: there no
-way is longer than `levels.costs.field.SLOPE` for each place, however dear its moves have become."""
+"""Places from the goal within which a field that is spread anew begins, of critics whose field begins everywhere: there
+no way is longer than `levels.costs.field.SLOPE` for each place, however dear its moves have become."""
 
 NEARER = 0.5
 """Steps of the agent by which it has to come nearer for that to count; less is the noise of places."""
