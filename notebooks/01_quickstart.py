@@ -101,7 +101,7 @@ hjepa.figures.player(trace)
 # ## Does the hierarchy matter?
 #
 # `levels` says how many levels may be used; `stack.truncate(n)` is the same thing. All agents get the same compute per episode. Sixteen tasks are few: look at the
-# intervals. One level here is level 1 of the stack, and no fair flat agent: `03_how_many_levels` has those that were tuned for themselves.
+# intervals. One level is level 1 of the stack, whose plans (16 steps) were tuned for it alone, as `plan.flat` in the settings says; those of two and three levels were not.
 #
 # It depends on the metric. These weights also hold a `critic`, a small network that reads off the picture how many steps are left. With it, and without `settings`, one level
 # solves 100.0 % of 600 test tasks and three 100.0 % (`hjepa/published/nested-d3/card.md`): who knows the way need not look far ahead. Under `imagined` upper levels
