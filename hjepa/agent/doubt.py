@@ -2,7 +2,7 @@
 
 A critic that takes a wall for a way sends its agent before the wall, and there it stays: nothing that a level imagines
 from that place is nearer by the critic. Real-time search raises the estimate of a state that turned out to be no way
-(LRTA*: Korf, "Real-time heuristic search", Artificial Intelligence 42, 1990). Here what raises is the move itself, by
+(LRTA*: Korf, "Real-time heuristic search", Artificial Intelligence 42, 1990). Here the move itself is raised, by
 which the field descends from where the agent has come no nearer for a while, and steps to go spread from the goal
 anew: so the estimates of all places whose way it was rise with it, and the next way is another one.
 """
