@@ -167,6 +167,11 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
             f"critic.begins is {critic.begins} with a critic of kind grid, which begins at its goal anyway",
             "leave it out",
         )
+    if critic is not None and critic.begins is not None and critic.kind == "quasimetric":
+        refuse(
+            f"critic.begins is {critic.begins} with a critic of kind quasimetric, which has no field that begins",
+            "leave it out, or choose kind field",
+        )
     if critic is not None and critic.plans > config.collect.plans:
         refuse(
             f"critic.plans is {critic.plans} of {config.collect.plans} floor plans",

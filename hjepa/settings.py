@@ -87,12 +87,14 @@ class CriticSettings(_Ranged):
 
     Attributes:
         kind: a name of `levels.costs.kinds`, or a class of one's own as ``module:Name``; None: ``grid`` for levels that
-            are told, ``field`` for those that see.
+            are told, ``field`` for those that see a picture. ``quasimetric`` reads latents, and tokens of a picture
+            where there is one, for vectors too.
         hidden: channels of the network that reads the floor plan.
         sweeps: moves of the longest way that is found.
         train_sweeps: the same in training; costs are local, so that near goals teach what far ones need.
-        farthest: longest time to a goal that is learned from; None: any. With fewer ``train_sweeps`` than the longest
-            way has moves, a state whose way they do not hold would teach that the walls in between are thin.
+        farthest: longest time to a goal that is learned from; None: any, of kind ``quasimetric`` 100 units. With fewer
+            ``train_sweeps`` than the longest way has moves, a state whose way they do not hold would teach that the
+            walls in between are thin.
         steps: optimiser steps.
         plans: floor plans in a batch, with one goal each.
         trajectories: on each of them.

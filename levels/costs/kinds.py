@@ -48,7 +48,11 @@ def _fits(part: Any) -> bool:
 
 KINDS = Registry(
     "critic kind",
-    {"grid": "levels.grid.critic:make_grid_critic", "field": "levels.costs.field:make_field"},
+    {
+        "grid": "levels.grid.critic:make_grid_critic",
+        "field": "levels.costs.field:make_field",
+        "quasimetric": "levels.costs.quasimetric:make_quasimetric",
+    },
     "a class that derives from levels.costs.base.CostHead",
     _fits,
 )

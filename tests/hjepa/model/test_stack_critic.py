@@ -214,3 +214,5 @@ def test_a_grid_critic_has_no_say_in_where_it_begins(kind: str | None) -> None:
     with pytest.raises(InputError, match="critic.begins is 1.0 with a critic of kind grid"):
         load_preset("told-four-rooms", ["critic.begins=1", *([f"critic.kind={kind}"] if kind else [])])
     assert load_preset("four-rooms", ["critic.begins=1"]).critic is not None
+    with pytest.raises(InputError, match="critic.begins is 1.0 with a critic of kind quasimetric"):
+        load_preset("four-rooms", ["critic.begins=1", "critic.kind=quasimetric"])

@@ -1,0 +1,221 @@
+"""Steps to the goal as a quasimetric: never negative, 0 from a state to itself, and no way is longer than one by a third
+state; there and back may differ.
+
+Trajectories say how far apart two moments in a row are at most: one step. Of all quasimetrics that agree, the largest is
+the way itself, so distances between any two states of a layout are made as large as the single steps allow (quasimetric
+reinforcement learning, Wang et al., arXiv 2304.01203). Nothing is needed of whole ways: steps of one trajectory join with
+those of another. The distance is an interval quasimetric embedding (Wang and Isola, arXiv 2211.15120) of what a network
+makes of a latent, and, where there is a picture, of what it reads there by attention: tokens, no map.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from levels.costs.base import Ahead, CostHead
+from levels.costs.hindsight import LOOK_AHEAD, claim_loss
+from levels.costs.kinds import Given
+from levels.pictures import Stem
+from levels.settings import Sight
+
+PARTS, INTERVALS = 16, 8
+"""Components of an embedding, and intervals in each."""
+
+PAIRS = 256
+"""Pairs of states of a layout whose distance is made large, in one step of training, and as many single steps."""
+
+FARTHEST = 100.0
+"""Units, see `QuasimetricCost`, from which on nothing is gained by more distance; `Given` says no longest time."""
+
+SOFTNESS = 0.1
+"""Per unit, how soon before `FARTHEST` less is gained."""
+
+VIOLATED = 0.05
+"""Root of the mean squared excess over a single step that is put up with, in units of that step."""
+
+HASTE = 30.0
+"""How much faster the price of an excess is learned than the distance."""
+
+HEADS = 4
+"""Attention heads over a picture's tokens."""
+
+
+def interval_distance(first: Tensor, second: Tensor) -> Tensor:
+    """From embeddings (..., K, L) to others that broadcast: the lengths of K unions of L intervals, (..., K).
+
+    Interval j of a component runs from the first's number to the second's where that is larger, and is empty where it is
+    not (arXiv 2211.15120, equation 7).
+    """
+    low, order = first.expand(torch.broadcast_shapes(first.shape, second.shape)).sort(-1)
+    high = torch.maximum(first, second).gather(-1, order)
+    covered = high.cummax(-1).values[..., :-1]
+    begin = torch.cat([low[..., :1], torch.maximum(low[..., 1:], covered)], -1)
+    return (high - begin).clamp_min(0).sum(-1)
+
+
+class QuasimetricCost(CostHead):
+    """Steps to go of latents; see the module.
+
+    Args:
+        latent_dim: D, numbers in a latent.
+        hidden: width of the network, and channels of what is read off a picture.
+        unit: steps of the agent in one unit of distance: about a hundredth of the longest way.
+        sight: what pictures are; None: there are none, and all trajectories are in one layout.
+        patch: pixels a side of a token, for images.
+    """
+
+    def __init__(
+        self, latent_dim: int, hidden: int, unit: float = 1.0, sight: Sight | None = None, patch: int = 8
+    ) -> None:
+        super().__init__()
+        self.unit, self.hidden = unit, hidden
+        self.read: nn.Module | None = None
+        if sight is not None:
+            self.stem = Stem(sight, hidden, patch)
+            self.place = nn.Linear(2, hidden)
+            self.ask = nn.Linear(latent_dim, hidden)
+            self.read = nn.MultiheadAttention(hidden, HEADS, batch_first=True)
+        inputs = latent_dim + (0 if sight is None else hidden)
+        self.embed = nn.Sequential(
+            nn.Linear(inputs, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, PARTS * INTERVALS),
+        )
+        self.mixing = nn.Parameter(torch.zeros(()))
+        # The price of an excess over single steps: as high as it takes, learned by ascent.
+        self.price = nn.Parameter(torch.tensor(math.log(math.e - 1) / HASTE))
+
+    def costs(self, picture: Tensor) -> Tensor:
+        """Tokens of pictures (P, ...), (P, C, W, H); nothing where there are none."""
+        if self.read is None:
+            return super().costs(picture)
+        seen = self.stem(picture)
+        width, height = seen.shape[-2:]
+        x = torch.linspace(-1, 1, width, device=seen.device)[:, None].expand(width, height)
+        y = torch.linspace(-1, 1, height, device=seen.device)[None].expand(width, height)
+        return seen + rearrange(self.place(torch.stack([x, y], -1)), "w h c -> c w h")
+
+    def field(self, picture: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
+        """What belongs to a goal: its embedding, and the tokens of the picture: (P, C, W, H).
+
+        Args:
+            picture: (P, ...).
+            goal: (P, D) latents.
+            sweeps: not used, nothing spreads.
+            closed: must be None.
+
+        Raises:
+            ValueError: closed places, which this distance knows nothing of.
+        """
+        if closed is not None:
+            raise ValueError("a quasimetric critic cannot lead around closed places; use kind field")
+        tokens = None if self.read is None else self.costs(picture)
+        embedded = self.embedded(goal.unsqueeze(1), tokens)[:, 0].flatten(1)
+        if tokens is None:
+            return embedded[:, :, None, None]
+        spread = embedded[:, :, None, None].expand(-1, -1, *tokens.shape[-2:])
+        return torch.cat([spread, tokens], 1)
+
+    def embedded(self, latent: Tensor, tokens: Tensor | None) -> Tensor:
+        """Latents (P, N, D) and tokens (P, C, W, H) of their layouts -> (P, N, PARTS, INTERVALS)."""
+        if tokens is not None:
+            assert self.read is not None
+            keys = rearrange(tokens, "p c w h -> p (w h) c")
+            found, _ = self.read(self.ask(latent), keys, keys, need_weights=False)
+            latent = torch.cat([latent, found], -1)
+        return rearrange(self.embed(latent), "p n (k l) -> p n k l", k=PARTS)
+
+    def between(self, first: Tensor, second: Tensor) -> Tensor:
+        """Units from embeddings to others that broadcast: (..., K, L) -> (...)."""
+        parts = interval_distance(first, second)
+        most = torch.sigmoid(self.mixing)
+        return most * parts.amax(-1) + (1 - most) * parts.mean(-1)
+
+    def forward(self, latent: Tensor, field: Tensor) -> Tensor:
+        """Steps of the agent to go: latents (P, ..., D), `field` (P, C, W, H) -> (P, ...)."""
+        count = PARTS * INTERVALS
+        goal = rearrange(field[:, :count, 0, 0], "p (k l) -> p 1 k l", k=PARTS)
+        tokens = None if self.read is None else field[:, count:]
+        embedded = self.embedded(latent.flatten(1, -2), tokens)
+        return self.unit * self.between(embedded, goal).view(latent.shape[:-1])
+
+    def loss(
+        self,
+        latent: Tensor,
+        picture: Tensor,
+        goal: tuple[Tensor, Tensor],
+        sweeps: int,
+        under: float,
+        farthest: int | None = None,
+        ahead: Ahead | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss on whole trajectories of P layouts; see `CostHead.loss`.
+
+        Args:
+            latent: (P, n, L, D), what the gradient does not reach.
+            picture: (P, ...).
+            goal: of claims.
+            sweeps, under: not used.
+            farthest: steps from which on nothing is gained by more distance; None: `FARTHEST` units.
+            ahead: claims to be nearer than imagined steps bear out.
+
+        Returns:
+            scalar, and its terms: ``steps`` is by how many steps two moments in a row are too far apart, ``apart`` the
+            mean distance in steps, ``price`` that of an excess.
+        """
+        latent = latent.detach()
+        layouts, trajectories, length, _ = latent.shape
+        tokens = None if self.read is None else self.costs(picture)
+        moment = torch.randint(length - 1, (layouts, PAIRS), device=latent.device)
+        row = torch.randint(trajectories, (layouts, PAIRS), device=latent.device)
+        layout = torch.arange(layouts, device=latent.device)[:, None]
+        states = torch.cat([latent[layout, row, moment], latent[layout, row, moment + 1]], 1)
+        now, then = self.embedded(states, tokens).chunk(2, 1)
+        # All are drawn apart, so neighbours in the list are any two states of the layout.
+        far = self.between(now, now.roll(1, 1))
+        most = FARTHEST if farthest is None else farthest / self.unit
+        gained = F.softplus(most - far, beta=SOFTNESS)
+        excess = (self.between(now, then) - 1 / self.unit).clamp_min(0) * self.unit
+        violated = excess.square().mean()
+        price = F.softplus(HASTE * self.price)
+        # What ascends the price descends here with its sign turned.
+        total = gained.mean() + price.detach() * violated - price * (violated.detach() - VIOLATED**2)
+        terms = {"steps": excess.mean(), "apart": far.mean() * self.unit, "price": price}
+        if ahead is not None:
+            here, later, share = ahead
+            trajectory, at = goal
+            aim = self.embedded(latent[layout[:, 0], trajectory, at].unsqueeze(1), tokens)
+            with torch.no_grad():
+                flat = self.embedded(later.flatten(1, 2), tokens)
+                best = self.between(flat, aim).view(later.shape[:-1]).amin(-1) + LOOK_AHEAD / self.unit
+            claimed = self.between(self.embedded(here.detach(), tokens), aim)
+            claims = claim_loss(claimed, best)
+            total, terms = total + share * claims, terms | {"ahead": claims}
+        return total, {name: value.detach() for name, value in terms.items()}
+
+    def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
+        """Operations of embedding one goal."""
+        layers = [part for part in self.embed if isinstance(part, nn.Linear)]
+        return 2.0 * sum(part.in_features * part.out_features for part in layers)
+
+
+def make_quasimetric(given: Given) -> QuasimetricCost:
+    """A quasimetric over latents, and over the picture where there is one.
+
+    Raises:
+        ValueError: nothing is seen.
+    """
+    sight = given.world.sight
+    if sight is None:
+        raise ValueError("critic kind quasimetric of a level that is told; choose grid")
+    sight = None if sight.kind == "vector" else sight
+    return QuasimetricCost(given.latent_dim, given.hidden, given.unit, sight, given.patch)

@@ -1,0 +1,116 @@
+"""The quasimetric head: what a quasimetric is, unions of intervals against counting, ways that single steps teach."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from levels.costs.kinds import Given, make_head
+from levels.costs.quasimetric import QuasimetricCost, interval_distance, make_quasimetric
+from levels.settings import Sight, World
+
+VECTOR = World((1, 1), 2, continuous=True, sight=Sight("vector", (2,)))
+SYMBOLS = World((5, 4), 3, sight=Sight("symbols", (5, 4, 1), (2,)))
+
+
+@given(st.integers(0, 10_000))
+@settings(deadline=None, max_examples=30)
+def test_lengths_of_unions_are_what_counting_fine_marks_gives(seed: int) -> None:
+    made = torch.Generator().manual_seed(seed)
+    # On a grid of tenths, so that the middle of every tenth is inside of an interval or outside.
+    first, second = torch.randint(-20, 20, (2, 7, 3, 4), generator=made)
+    marks = torch.arange(-20, 20) + 0.5
+    inside = (marks > first[..., None]) & (marks < second[..., None])
+    counted = inside.any(-2).sum(-1) / 10
+    assert interval_distance(first / 10, second / 10).numpy() == pytest.approx(counted.numpy(), abs=1e-5)
+
+
+@given(st.integers(0, 10_000))
+@settings(deadline=None, max_examples=30)
+def test_it_is_a_quasimetric_whatever_its_numbers(seed: int) -> None:
+    torch.manual_seed(seed)
+    head = QuasimetricCost(3, 16, unit=7.0)
+    with torch.no_grad():
+        points = head.embedded(3 * torch.randn(1, 6, 3), None)[0]
+        apart = head.between(points[:, None], points[None])
+    assert (apart >= 0).all()
+    assert apart.diagonal().abs().max() < 1e-6
+    by_a_third = apart[:, :, None] + apart[None]
+    assert (apart[:, None] <= by_a_third + 1e-4).all(), "no way is longer than one by a third state"
+    assert (apart - apart.T).abs().max() > 1e-3, "there and back may differ"
+
+
+def test_steps_to_go_are_read_alike_for_one_latent_and_many() -> None:
+    torch.manual_seed(0)
+    for world in (VECTOR, SYMBOLS):
+        head = make_head("quasimetric", Given(world, 3, 2, 1, 8, unit=4.0))
+        picture = torch.randint(0, 2, (2, 5, 4, 1), dtype=torch.uint8)
+        latent, goal = torch.randn(2, 6, 3, 3), torch.randn(2, 3)
+        with torch.no_grad():
+            field = head.field(picture, goal, 1)
+            together = head(latent, field)
+            assert together.shape == (2, 6, 3)
+            assert torch.allclose(together[:, 4, 1:2], head(latent[:, 4, 1:2], field), atol=1e-4)
+            assert head(goal[:, None], field).abs().max() < 1e-4, "nothing is left to go at the goal"
+
+
+def test_layouts_are_told_apart_by_their_pictures_alone() -> None:
+    torch.manual_seed(0)
+    head = make_head("quasimetric", Given(SYMBOLS, 3, 2, 1, 8))
+    pictures = torch.zeros(2, 5, 4, 1, dtype=torch.uint8)
+    pictures[1, 2] = 1
+    latent, goal = torch.randn(1, 6, 3).expand(2, -1, -1), torch.randn(1, 3).expand(2, -1)
+    with torch.no_grad():
+        steps = head(latent, head.field(pictures, goal, 1))
+    assert (steps[0] - steps[1]).abs().max() > 1e-4
+
+
+def one_way_ring(length: int) -> Tensor:
+    """Latents (1, 1, 4 * length + 1, 2) of an agent that goes around a ring, never back."""
+    angle = torch.arange(4 * length + 1) * (2 * torch.pi / length)
+    return torch.stack([angle.cos(), angle.sin()], -1)[None, None]
+
+
+def test_single_steps_teach_the_way_around_which_is_longer_back_than_there() -> None:
+    """On a ring of 12 states that is walked one way, 3 ahead is 3 steps there and 9 back."""
+    torch.manual_seed(0)
+    head = QuasimetricCost(2, 64, unit=1.0)
+    ring, nothing = one_way_ring(12), torch.zeros(1, 1)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3)
+    goal = (torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.long))
+    for _ in range(500):
+        loss, terms = head.loss(ring, nothing, goal, 1, 1.0, farthest=40)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        there = head(ring[:, 0, :1], head.field(nothing, ring[:, 0, 3], 1)).item()
+        back = head(ring[:, 0, 3:4], head.field(nothing, ring[:, 0, 0], 1)).item()
+    assert there == pytest.approx(3, abs=0.9)
+    assert back == pytest.approx(9, abs=2.5)
+    assert terms["steps"] < 0.3
+
+
+def test_claims_that_no_imagined_step_bears_out_cost() -> None:
+    torch.manual_seed(0)
+    head = QuasimetricCost(2, 16, unit=0.05)  # so that states are more than two looks ahead apart
+    ring, nothing = one_way_ring(12), torch.zeros(1, 1)
+    goal = (torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.long))
+    here = ring[:, 0, 4:8]
+    stays = here[:, :, None].expand(-1, -1, 3, -1)
+    torch.manual_seed(1)
+    plain, _ = head.loss(ring, nothing, goal, 1, 1.0)
+    torch.manual_seed(1)
+    tested, terms = head.loss(ring, nothing, goal, 1, 1.0, ahead=(here, stays, 2.0))
+    assert tested.item() == pytest.approx(plain.item() + 2 * terms["ahead"].item(), rel=1e-5)
+
+
+def test_what_it_cannot_be_made_of_or_do_is_refused() -> None:
+    with pytest.raises(ValueError, match="quasimetric of a level that is told; choose grid"):
+        make_quasimetric(Given(World((5, 4), 3), 3, 2, 1, 8))
+    head = QuasimetricCost(2, 8)
+    with pytest.raises(ValueError, match="closed places.*kind field"):
+        head.field(torch.zeros(1, 1), torch.zeros(1, 2), 1, torch.ones(1, 1, 1, dtype=torch.bool))
