@@ -1,9 +1,9 @@
 """OGBench's point mazes (arXiv 2410.20092) as tasks: ``hjepa.integrations.ogbench:ogbench/pointmaze-giant-v1``.
 
-The environment is OGBench's own, in MuJoCo (``pip install 'hjepa[ogbench]'``), its five tasks a maze, its noise in starts
-and goals, its success (a goal within 1, a maze unit being 4 and a step at most 0.2 along each axis) and its 1,000 steps.
-It draws from NumPy's global generator; here all that is drawn is a function of the seed of the reset, so that an episode
-repeats itself.
+The environment is OGBench's own, in MuJoCo (``pip install 'hjepa[ogbench]'``), its five tasks a maze, its noise in
+starts and goals, its success (a goal within 1, where a cell of the maze has 4 and a step at most 0.2 along each axis)
+and its 1,000 steps. It draws from NumPy's global generator; here all that is drawn is a function of the seed of the
+reset, so that an episode repeats itself.
 
 Trajectories that are collected here are not OGBench's data: those are imported by ``hjepa collect --from FILE.npz``.
 """
@@ -17,6 +17,8 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+
+from tasks.floorplans import split_seeds
 
 MAZES = ("medium", "large", "giant", "teleport")
 STARTS = ("tasks", "anywhere")
@@ -33,8 +35,8 @@ class PointMaze(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     Args:
         maze: one of `MAZES`.
-        starts: ``tasks``: seed s begins task 1 + s mod 5; ``anywhere``: start and goal are any two open cells, for
-            trajectories to learn from.
+        starts: ``tasks``: seed s begins task 1 + s mod 5; ``anywhere``: so do seeds that are held out
+            (`tasks.floorplans.SPLITS`), and with those of training start and goal are any two open cells.
         repeat: OGBench's steps that an action is done for; an episode stays as long as before.
         **arguments: of OGBench's environment.
 
@@ -87,7 +89,7 @@ class PointMaze(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _task(self, seed: int) -> dict[str, Any]:
         inner: Any = self.env
-        if self._starts == "tasks":
+        if self._starts == "tasks" or seed not in split_seeds("train"):
             return {"task_id": 1 + seed % inner.num_tasks}
         cells = np.argwhere(inner.maze_map == 0)
         start, goal = (tuple(cells[k].tolist()) for k in self._drawn.choice(len(cells), 2, replace=False))
@@ -96,13 +98,13 @@ class PointMaze(gymnasium.Wrapper[Any, Any, Any, Any]):
     @contextmanager
     def _drawing(self) -> Iterator[None]:
         """Let the environment draw from this episode's own numbers where it asks NumPy's global generator."""
-        outside = np.random.get_state()
-        np.random.set_state(self._drawn.get_state())
+        outside = np.random.get_state()  # noqa: NPY002 - it is what OGBench draws from
+        np.random.set_state(self._drawn.get_state())  # noqa: NPY002
         try:
             yield
         finally:
-            self._drawn.set_state(np.random.get_state())
-            np.random.set_state(outside)
+            self._drawn.set_state(np.random.get_state())  # noqa: NPY002
+            np.random.set_state(outside)  # noqa: NPY002
 
 
 def register_mazes() -> None:

@@ -1,4 +1,4 @@
-"""Says, while a stack trains, that the latents of a level collapse."""
+"""Says, while a stack trains, that the latents of a level collapse, or the costs of a critic's moves."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ SETTLED = 0.1
 """Share of a level's training before which nothing is said: what it begins with is no collapse."""
 
 
+LEAST_MOVE = 0.01
+"""What half of the moves of a critic's field cost at least, in its own steps, unless they have collapsed."""
+
+
 class CollapseWarning(UserWarning):
-    """The latents of a level have become all but the same."""
+    """The latents of a level have become all but the same, or a critic's moves all but free."""
 
 
 class CollapseMonitor:
@@ -25,6 +29,7 @@ class CollapseMonitor:
     def __init__(self) -> None:
         self._low: dict[int, int] = {}
         self._said: set[int] = set()
+        self._free = 0
 
     def look(
         self, step: int, level: int, latent_dim: int, progress: float, found: Mapping[str, float]
@@ -49,6 +54,21 @@ class CollapseMonitor:
                 f"step {step}: the latents of level {level} collapse: effective rank {rank:.2f} of {latent_dim}"
                 f" (low is below {least:g}), spread {spread:.2g} (low is below {LEAST_SPREAD:g}); raise the weights of"
                 f" its anti-collapse, or choose another with levels.{level - 1}.anti_collapse",
+                CollapseWarning,
+                stacklevel=2,
+            )
+
+    def look_at_moves(self, step: int, move: float) -> None:
+        """Take a reading of what half of a critic's moves cost less than, in its own steps; once, after two in a row.
+
+        Costs are exponentials: from nothing they do not come back, and steps to go are the same everywhere.
+        """
+        self._free = self._free + 1 if move < LEAST_MOVE else 0
+        if self._free == 2:
+            warnings.warn(
+                f"step {step}: half of the moves of the critic's field cost less than {move:.2g} steps (low is below"
+                f" {LEAST_MOVE:g}), so no way is shorter than another; lower critic.learning_rate, or begin with a"
+                " critic that was trained without critic.begins",
                 CollapseWarning,
                 stacklevel=2,
             )

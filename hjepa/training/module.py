@@ -114,6 +114,8 @@ class TrainStack(L.LightningModule):
         """Mean errors in steps, under the levels whose latents the critics read."""
         for k, terms in zip(self.stack.own_latents(), found):
             self._log(k, {"loss": loss.item(), "critic": terms["steps"].item()})
+            if "move" in terms:
+                self.monitor.look_at_moves(self.global_step + 1, terms["move"].item())
 
     def configure_optimizers(self) -> Any:
         """AdamW, a group per level and one of the critics; each one's rate warms up and decays within its own steps."""

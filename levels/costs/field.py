@@ -219,13 +219,15 @@ class FieldCost(CostHead):
                 that none of these bears out; None: no claim is tested.
 
         Returns:
-            scalar, and its terms: ``steps`` is the mean error in steps, ``ahead`` the claims.
+            scalar, and its terms: ``steps`` is the mean error in steps, ``move`` what half of the moves cost less than,
+            ``ahead`` the claims.
         """
         latent = latent.detach()
         layout = torch.arange(len(latent), device=latent.device)
         trajectory, moment = goal
         aim = latent[layout, trajectory, moment]
-        field = self.field(picture, aim, sweeps)
+        moves = self.costs(picture)
+        field = self.spread(moves, aim, sweeps)
         estimate = self(latent, field)
         with torch.no_grad():
             apart = (self.where(latent) - self.where(aim)[:, None, None]).abs().amax(-1)
@@ -239,7 +241,10 @@ class FieldCost(CostHead):
             known[layout, trajectory, moment] = True
             taken[layout, trajectory, moment] = 0.0
         total = hindsight_loss(estimate[known] / self.unit, taken[known] / self.unit, under)
-        terms = {"steps": (estimate[known] - taken[known]).detach().abs().mean()}
+        terms = {
+            "steps": (estimate[known] - taken[known]).detach().abs().mean(),
+            "move": moves.detach().median(),
+        }
         if ahead is not None:
             now, later, share = ahead
             claims = self.claims(now, later, field)

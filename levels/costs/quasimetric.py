@@ -1,11 +1,12 @@
-"""Steps to the goal as a quasimetric: never negative, 0 from a state to itself, and no way is longer than one by a third
-state; there and back may differ.
+"""Steps to the goal as a quasimetric: never negative, 0 from a state to itself, and no way is longer than one by a
+third state; there and back may differ.
 
-Trajectories say how far apart two moments in a row are at most: one step. Of all quasimetrics that agree, the largest is
-the way itself, so distances between any two states of a layout are made as large as the single steps allow (quasimetric
-reinforcement learning, Wang et al., arXiv 2304.01203). Nothing is needed of whole ways: steps of one trajectory join with
-those of another. The distance is an interval quasimetric embedding (Wang and Isola, arXiv 2211.15120) of what a network
-makes of a latent, and, where there is a picture, of what it reads there by attention: tokens, no map.
+Trajectories say how far apart two moments in a row are at most: one step. Of all quasimetrics that agree, the largest
+is the way itself, so distances between any two states of a layout are made as large as the single steps allow
+(quasimetric reinforcement learning, Wang et al., arXiv 2304.01203). Nothing is needed of whole ways: steps of one
+trajectory join with those of another. The distance is an interval quasimetric embedding (Wang and Isola, arXiv
+2211.15120) of what a network makes of a latent, and, where there is a picture, of what it reads there by attention:
+tokens, no map.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ HEADS = 4
 def interval_distance(first: Tensor, second: Tensor) -> Tensor:
     """From embeddings (..., K, L) to others that broadcast: the lengths of K unions of L intervals, (..., K).
 
-    Interval j of a component runs from the first's number to the second's where that is larger, and is empty where it is
-    not (arXiv 2211.15120, equation 7).
+    Interval j of a component runs from the first's number to the second's where that is larger, and is empty where it
+    is not (arXiv 2211.15120).
     """
     low, order = first.expand(torch.broadcast_shapes(first.shape, second.shape)).sort(-1)
     high = torch.maximum(first, second).gather(-1, order)

@@ -17,10 +17,11 @@ from hjepa.model.form import Form
 from hjepa.model.stack import Stack
 from hjepa.training import module as fitting
 from hjepa.training.batches import Batch, draw
-from hjepa.training.collapse import LEAST_SPREAD, CollapseMonitor, CollapseWarning
+from hjepa.training.collapse import LEAST_MOVE, LEAST_SPREAD, CollapseMonitor, CollapseWarning
 from hjepa.training.fit import fit
 from hjepa.training.signals import SIGNALS, WINDOWS, signals
 from hjepa.training.sources import open_source
+from levels.costs.field import FieldCost
 from tasks import TrajectoryStore, collect
 
 TINY = str(Path(__file__).parents[2] / "end_to_end" / "tiny.yaml")
@@ -130,6 +131,35 @@ def test_the_monitor_warns_once_after_two_readings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         monitor.look(300, 1, 16, 0.6, low)
+
+
+def test_the_monitor_says_once_that_moves_of_a_critic_are_all_but_free() -> None:
+    monitor = CollapseMonitor()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monitor.look_at_moves(50, 1e-9)
+        monitor.look_at_moves(100, LEAST_MOVE)  # not below
+        monitor.look_at_moves(150, 1e-9)
+    with pytest.warns(CollapseWarning, match=r"step 200: half of the moves.* less than 1e-09 steps .*learning_rate"):
+        monitor.look_at_moves(200, 1e-9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monitor.look_at_moves(250, 1e-9)
+
+
+def test_training_says_that_a_critics_moves_are_free(
+    store: TrajectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Costs that a step took too far: no gradient reaches them any more."""
+    monkeypatch.setattr(FieldCost, "costs", lambda self, picture: self.reader(self.stem(picture)) * 0 + 1e-9)
+    changes = [
+        "train.steps=[1,1,1]", "critic.steps=20", "train.log_every=5", "train.batch=64", "train.plans=2",
+        "critic.plans=2", "critic.trajectories=2", "critic.ahead=0",
+        f"collect.plans={store.plans}", f"collect.length={int(store.lengths.max())}",
+        "levels.0.rollout=8", "plan.flat={}",
+    ]  # fmt: skip
+    with pytest.warns(CollapseWarning, match="half of the moves of the critic's field cost less than 1e-09 steps"):
+        fit(load_preset("nested-d2", changes), store.path, tmp_path / "run", device="cpu", progress=False)
 
 
 def test_training_says_that_a_level_collapses(store: TrajectoryStore, tmp_path: Path) -> None:
