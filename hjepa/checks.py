@@ -172,6 +172,13 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
             f"critic.begins is {critic.begins} with a critic of kind quasimetric, which has no field that begins",
             "leave it out, or choose kind field",
         )
+    if critic is not None and critic.kind == "quasimetric" and config.plan.metric == "critic":
+        for name, asked, remedy in (
+            ("plan.subgoals is critic", config.plan.subgoals == "critic", "set plan.subgoals=distance"),
+            (f"plan.doubt is {config.plan.doubt}", config.plan.doubt is not None, "set plan.doubt=null"),
+        ):
+            if asked:
+                refuse(f"{name} with a critic of kind quasimetric, which has no field over what moves cost", remedy)
     if critic is not None and critic.plans > config.collect.plans:
         refuse(
             f"critic.plans is {critic.plans} of {config.collect.plans} floor plans",

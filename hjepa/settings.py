@@ -92,9 +92,9 @@ class CriticSettings(_Ranged):
         hidden: channels of the network that reads the floor plan.
         sweeps: moves of the longest way that is found.
         train_sweeps: the same in training; costs are local, so that near goals teach what far ones need.
-        farthest: longest time to a goal that is learned from; None: any, of kind ``quasimetric`` 100 units. With fewer
-            ``train_sweeps`` than the longest way has moves, a state whose way they do not hold would teach that the
-            walls in between are thin.
+        farthest: longest time to a goal that is learned from; None: any. (Of kind ``quasimetric`` the steps at which
+            more distance gains half as much; None: 100 units.) With fewer ``train_sweeps`` than the longest way has
+            moves, a state whose way they do not hold would teach that the walls in between are thin.
         steps: optimiser steps.
         plans: floor plans in a batch, with one goal each.
         trajectories: on each of them.
@@ -105,7 +105,8 @@ class CriticSettings(_Ranged):
             tested. They are tested in the last part of the training: before, walls are thin and all would be wrong.
         states: on each floor plan whose claims are tested.
         unit: steps of the agent that a move to a neighbouring place takes at least: 1 in rooms, more where steps are
-            small. What the field of kind ``field`` begins with is measured in it.
+            small. What the field of kind ``field`` begins with is measured in it. Of kind ``quasimetric`` the scale
+            of distance: such that the longest way has about 30 units.
         begins: places from the goal's, 1 or more along each axis, within which a field of kind ``field`` begins. None:
             everywhere, by 8 units a place, so that no way is ever longer than that: through a wall between two
             neighbouring rooms it may be 16 where the way round is 40, and walls need to be no thicker. With it, what is

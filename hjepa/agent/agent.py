@@ -253,8 +253,12 @@ class Agent:
             guardrails: instead of those before; none for an agent that keeps none.
             episodes: in progress, which plan anew at once; None: they are for the next ones.
         """
-        self.guardrails = tuple(guardrails)
-        self._prepare(None if episodes is None else episodes.course)
+        before, self.guardrails = self.guardrails, tuple(guardrails)
+        try:
+            self._prepare(None if episodes is None else episodes.course)
+        except InputError:
+            self.guardrails = before
+            raise
         if episodes is None:
             return
         state = episodes.plan

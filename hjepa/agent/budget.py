@@ -18,6 +18,7 @@ from hjepa.model.level_model import LevelModel, critic_flops, perception_flops, 
 from hjepa.model.stack import Stack
 from hjepa.planner_names import ACTORS, PLANNERS
 from hjepa.settings import PlanSettings
+from levels.costs.base import CostHead
 from levels.costs.field import FieldCost
 from planners.grounding import grounding_flops
 from planners.intrinsic import IntrinsicCost
@@ -106,6 +107,13 @@ class Searches:
             self.metric_flops = imagined_flops(self.models, settings.walks)
         if settings.metric == "critic":
             self.metric_flops, self.critic_flops = critic_flops(stack, self.sweeps)
+            heads = [stack.critic(k) for k in stack.own_latents()]
+            if guarded and any(isinstance(head, CostHead) and not head.leads_around for head in heads):
+                raise InputError(
+                    "guardrails, and this critic cannot lead around closed places",
+                    "plan.metric",
+                    "plan by another metric, or train a critic of kind field",
+                )
         self.spreads, self.spread_flops = self._whether_spread(), 0.0
         if self.spreads:
             critic = stack.critic(0)

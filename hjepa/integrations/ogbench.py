@@ -41,16 +41,21 @@ class PointMaze(gymnasium.Wrapper[Any, Any, Any, Any]):
         **arguments: of OGBench's environment.
 
     Raises:
-        ValueError: other starts, or no number of steps.
+        ValueError: another maze, other starts, or no number of steps.
         ImportError: OGBench is not installed.
     """
 
     def __init__(self, maze: str, starts: str = "tasks", repeat: int = 1, **arguments: Any) -> None:
+        if maze not in MAZES:
+            raise ValueError(f"maze is {maze!r}; choose from {', '.join(MAZES)}")
         if starts not in STARTS:
             raise ValueError(f"starts is {starts!r}; choose from {', '.join(STARTS)}")
         if not isinstance(repeat, int) or not 1 <= repeat <= STEPS:
             raise ValueError(f"repeat is {repeat!r}; give a whole number from 1 to {STEPS}")
-        import ogbench  # noqa: F401 - registers its environments
+        try:
+            import ogbench  # noqa: F401 - registers its environments
+        except ImportError as error:
+            raise ImportError(f"{error}; pip install 'hjepa[ogbench]'") from error
 
         # It writes its XML to a temporary file, reads it once and leaves it.
         before = tempfile.tempdir
@@ -78,6 +83,8 @@ class PointMaze(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """See Gymnasium; the rewards of repeated steps add up, and teleports draw where they lead."""
+        if self._done >= STEPS:
+            raise ValueError("step after the end of the episode; call reset first")
         paid = 0.0
         with self._drawing():
             for _ in range(min(self._repeat, STEPS - self._done)):

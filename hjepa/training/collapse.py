@@ -29,7 +29,8 @@ class CollapseMonitor:
     def __init__(self) -> None:
         self._low: dict[int, int] = {}
         self._said: set[int] = set()
-        self._free = 0
+        self._free: dict[int, int] = {}
+        self._freed: set[int] = set()
 
     def look(
         self, step: int, level: int, latent_dim: int, progress: float, found: Mapping[str, float]
@@ -58,17 +59,23 @@ class CollapseMonitor:
                 stacklevel=2,
             )
 
-    def look_at_moves(self, step: int, move: float) -> None:
-        """Take a reading of what half of a critic's moves cost less than, in its own steps; once, after two in a row.
+    def look_at_moves(self, step: int, level: int, move: float) -> None:
+        """Warn once per critic, after two readings in a row, that its moves are all but free.
 
         Costs are exponentials: from nothing they do not come back, and steps to go are the same everywhere.
+
+        Args:
+            step: of training.
+            level: whose latent the critic reads, from 1.
+            move: what half of its moves cost less than, in its own steps.
         """
-        self._free = self._free + 1 if move < LEAST_MOVE else 0
-        if self._free == 2:
+        self._free[level] = self._free.get(level, 0) + 1 if move < LEAST_MOVE else 0
+        if self._free[level] == 2 and level not in self._freed:
+            self._freed.add(level)
             warnings.warn(
-                f"step {step}: half of the moves of the critic's field cost less than {move:.2g} steps (low is below"
-                f" {LEAST_MOVE:g}), so no way is shorter than another; lower critic.learning_rate, or begin with a"
-                " critic that was trained without critic.begins",
+                f"step {step}: half of the moves of the field of level {level}'s critic cost less than {move:.2g} steps"
+                f" (low is below {LEAST_MOVE:g}), so no way is shorter than another; lower critic.learning_rate, or"
+                " begin with a critic that was trained without critic.begins",
                 CollapseWarning,
                 stacklevel=2,
             )

@@ -115,7 +115,7 @@ class TrainStack(L.LightningModule):
         for k, terms in zip(self.stack.own_latents(), found):
             self._log(k, {"loss": loss.item(), "critic": terms["steps"].item()})
             if "move" in terms:
-                self.monitor.look_at_moves(self.global_step + 1, terms["move"].item())
+                self.monitor.look_at_moves(self.global_step + 1, k + 1, terms["move"].item())
 
     def configure_optimizers(self) -> Any:
         """AdamW, a group per level and one of the critics; each one's rate warms up and decays within its own steps."""

@@ -16,9 +16,11 @@ class CostHead(nn.Module):
 
     Attributes:
         headings: channels of what `field` gives.
+        leads_around: whether ways can be led around closed places.
     """
 
     headings = 1
+    leads_around = True
 
     def field(self, picture: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
         """What belongs to a goal.
@@ -60,7 +62,7 @@ class CostHead(nn.Module):
             ahead: see `Ahead`; None: no claim is tested.
 
         Returns:
-            scalar, and its terms: ``steps`` is the mean error in steps.
+            scalar, and its terms: ``steps`` is the mean error in steps of what trajectories say, which is logged.
         """
         raise NotImplementedError
 

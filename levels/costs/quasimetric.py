@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from levels.costs.base import Ahead, CostHead
 from levels.costs.hindsight import LOOK_AHEAD, claim_loss
 from levels.costs.kinds import Given
+from levels.gathering import own_noise
 from levels.pictures import Stem
 from levels.settings import Sight
 
@@ -31,7 +32,7 @@ PAIRS = 256
 """Pairs of states of a layout whose distance is made large, in one step of training, and as many single steps."""
 
 FARTHEST = 100.0
-"""Units, see `QuasimetricCost`, from which on nothing is gained by more distance; `Given` says no longest time."""
+"""Units, see `QuasimetricCost`, at which half as much is gained by more distance as between near states."""
 
 SOFTNESS = 0.1
 """Per unit, how soon before `FARTHEST` less is gained."""
@@ -60,21 +61,24 @@ def interval_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 class QuasimetricCost(CostHead):
-    """Steps to go of latents; see the module.
+    """Steps to go of latents; see the module. It gives no field that ways could be led around in.
 
     Args:
         latent_dim: D, numbers in a latent.
         hidden: width of the network, and channels of what is read off a picture.
-        unit: steps of the agent in one unit of distance: about a hundredth of the longest way.
+        unit: steps of the agent in one unit of distance: such that the longest way has about a third of `FARTHEST`.
         sight: what pictures are; None: there are none, and all trajectories are in one layout.
         patch: pixels a side of a token, for images.
     """
+
+    leads_around = False
 
     def __init__(
         self, latent_dim: int, hidden: int, unit: float = 1.0, sight: Sight | None = None, patch: int = 8
     ) -> None:
         super().__init__()
         self.unit, self.hidden = unit, hidden
+        self.headings = PARTS * INTERVALS + (0 if sight is None else hidden)
         self.read: nn.Module | None = None
         if sight is not None:
             self.stem = Stem(sight, hidden, patch)
@@ -166,7 +170,7 @@ class QuasimetricCost(CostHead):
             picture: (P, ...).
             goal: of claims.
             sweeps, under: not used.
-            farthest: steps from which on nothing is gained by more distance; None: `FARTHEST` units.
+            farthest: steps at which half as much is gained by more distance; None: `FARTHEST` units.
             ahead: claims to be nearer than imagined steps bear out.
 
         Returns:
@@ -176,8 +180,9 @@ class QuasimetricCost(CostHead):
         latent = latent.detach()
         layouts, trajectories, length, _ = latent.shape
         tokens = None if self.read is None else self.costs(picture)
-        moment = torch.randint(length - 1, (layouts, PAIRS), device=latent.device)
-        row = torch.randint(trajectories, (layouts, PAIRS), device=latent.device)
+        like = latent.new_empty(layouts, PAIRS)
+        moment = own_noise(lambda all: torch.randint(length - 1, all.shape, device=all.device), like)
+        row = own_noise(lambda all: torch.randint(trajectories, all.shape, device=all.device), like)
         layout = torch.arange(layouts, device=latent.device)[:, None]
         states = torch.cat([latent[layout, row, moment], latent[layout, row, moment + 1]], 1)
         now, then = self.embedded(states, tokens).chunk(2, 1)
@@ -213,10 +218,12 @@ def make_quasimetric(given: Given) -> QuasimetricCost:
     """A quasimetric over latents, and over the picture where there is one.
 
     Raises:
-        ValueError: nothing is seen.
+        ValueError: nothing is seen, or a width that attention heads cannot share.
     """
     sight = given.world.sight
     if sight is None:
         raise ValueError("critic kind quasimetric of a level that is told; choose grid")
     sight = None if sight.kind == "vector" else sight
+    if sight is not None and given.hidden % HEADS:
+        raise ValueError(f"critic.hidden is {given.hidden} for a quasimetric over pictures; give a multiple of {HEADS}")
     return QuasimetricCost(given.latent_dim, given.hidden, given.unit, sight, given.patch)

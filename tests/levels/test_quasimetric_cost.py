@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from levels.costs.base import Ahead
 from levels.costs.kinds import Given, make_head
 from levels.costs.quasimetric import QuasimetricCost, interval_distance, make_quasimetric
 from levels.settings import Sight, World
@@ -95,22 +96,31 @@ def test_single_steps_teach_the_way_around_which_is_longer_back_than_there() -> 
 
 
 def test_claims_that_no_imagined_step_bears_out_cost() -> None:
+    """Steps that lead nowhere say that a state is further than it claims, and one that leads to the goal does not."""
     torch.manual_seed(0)
-    head = QuasimetricCost(2, 16, unit=0.05)  # so that states are more than two looks ahead apart
+    head = QuasimetricCost(2, 16)
+    with torch.no_grad():
+        head.embed[-1].weight *= 300  # so that claims are of more than a few steps
     ring, nothing = one_way_ring(12), torch.zeros(1, 1)
     goal = (torch.zeros(1, dtype=torch.long), torch.zeros(1, dtype=torch.long))
     here = ring[:, 0, 4:8]
-    stays = here[:, :, None].expand(-1, -1, 3, -1)
-    torch.manual_seed(1)
-    plain, _ = head.loss(ring, nothing, goal, 1, 1.0)
-    torch.manual_seed(1)
-    tested, terms = head.loss(ring, nothing, goal, 1, 1.0, ahead=(here, stays, 2.0))
-    assert tested.item() == pytest.approx(plain.item() + 2 * terms["ahead"].item(), rel=1e-5)
+    stays, arrives = here[:, :, None].expand(-1, -1, 3, -1), ring[:, 0, :1, None].expand(-1, 4, 3, -1)
+
+    def loss(ahead: Ahead | None) -> tuple[Tensor, dict[str, Tensor]]:
+        torch.manual_seed(1)
+        return head.loss(ring, nothing, goal, 1, 1.0, ahead=ahead)
+
+    plain, tested = loss(None)[0], loss((here, stays, 2.0))
+    assert tested[1]["ahead"] > 0
+    assert tested[0].item() == pytest.approx(plain.item() + 2 * tested[1]["ahead"].item(), rel=1e-4)
+    assert loss((here, arrives, 2.0))[1]["ahead"] == 0
 
 
 def test_what_it_cannot_be_made_of_or_do_is_refused() -> None:
     with pytest.raises(ValueError, match="quasimetric of a level that is told; choose grid"):
         make_quasimetric(Given(World((5, 4), 3), 3, 2, 1, 8))
+    with pytest.raises(ValueError, match="critic.hidden is 30 .* give a multiple of 4"):
+        make_head("quasimetric", Given(SYMBOLS, 3, 2, 1, 30))
     head = QuasimetricCost(2, 8)
     with pytest.raises(ValueError, match="closed places.*kind field"):
         head.field(torch.zeros(1, 1), torch.zeros(1, 2), 1, torch.ones(1, 1, 1, dtype=torch.bool))

@@ -31,6 +31,8 @@ needed = pytest.mark.skipif(not THERE, reason="pip install 'hjepa[ogbench]'")
 def test_what_it_does_not_know_is_refused_before_anything_is_made(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         PointMaze("medium", **arguments)
+    with pytest.raises(ValueError, match="maze is 'tiny'; choose from medium, large, giant, teleport"):
+        PointMaze("tiny")
 
 
 def test_all_mazes_are_registered_by_importing_the_module() -> None:
@@ -93,6 +95,8 @@ def test_a_repeated_action_is_that_many_steps_of_ogbenchs(maze: PointMaze) -> No
         over = fast.step(np.zeros(2, dtype=np.float32))[3]
         steps += 1
     assert steps == 250
+    with pytest.raises(ValueError, match="after the end of the episode; call reset"):
+        fast.step(np.zeros(2, dtype=np.float32))
     fast.close()
 
 

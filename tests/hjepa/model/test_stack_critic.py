@@ -216,3 +216,9 @@ def test_a_grid_critic_has_no_say_in_where_it_begins(kind: str | None) -> None:
     assert load_preset("four-rooms", ["critic.begins=1"]).critic is not None
     with pytest.raises(InputError, match="critic.begins is 1.0 with a critic of kind quasimetric"):
         load_preset("four-rooms", ["critic.begins=1", "critic.kind=quasimetric"])
+    given = ["critic.kind=quasimetric", "critic.begins=null"]
+    with pytest.raises(InputError, match="plan.subgoals is critic with a critic of kind quasimetric"):
+        load_preset("nested-d3", given)
+    with pytest.raises(InputError, match="plan.doubt is 8 with a critic of kind quasimetric"):
+        load_preset("nested-d3", [*given, "plan.subgoals=distance"])
+    assert load_preset("nested-d3", [*given, "plan.subgoals=distance", "plan.doubt=null"]).critic is not None

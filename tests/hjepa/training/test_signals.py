@@ -133,18 +133,23 @@ def test_the_monitor_warns_once_after_two_readings() -> None:
         monitor.look(300, 1, 16, 0.6, low)
 
 
-def test_the_monitor_says_once_that_moves_of_a_critic_are_all_but_free() -> None:
+def test_the_monitor_says_once_of_each_critic_that_its_moves_are_all_but_free() -> None:
     monitor = CollapseMonitor()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        monitor.look_at_moves(50, 1e-9)
-        monitor.look_at_moves(100, LEAST_MOVE)  # not below
-        monitor.look_at_moves(150, 1e-9)
-    with pytest.warns(CollapseWarning, match=r"step 200: half of the moves.* less than 1e-09 steps .*learning_rate"):
-        monitor.look_at_moves(200, 1e-9)
+        monitor.look_at_moves(50, 1, 1e-9)
+        monitor.look_at_moves(50, 3, 1.0)
+        monitor.look_at_moves(100, 1, LEAST_MOVE)  # not below
+        monitor.look_at_moves(150, 1, 1e-9)
+        monitor.look_at_moves(150, 3, 1e-9)  # the first of this one
+    with pytest.warns(CollapseWarning, match=r"step 200: .* level 1's critic cost less than 1e-09 .*learning_rate"):
+        monitor.look_at_moves(200, 1, 1e-9)
+    with pytest.warns(CollapseWarning, match="level 3's critic"):
+        monitor.look_at_moves(200, 3, 1e-9)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        monitor.look_at_moves(250, 1e-9)
+        for step, move in ((250, 1.0), (300, 1e-9), (350, 1e-9)):  # come back and gone again
+            monitor.look_at_moves(step, 1, move)
 
 
 def test_training_says_that_a_critics_moves_are_free(
@@ -158,7 +163,7 @@ def test_training_says_that_a_critics_moves_are_free(
         f"collect.plans={store.plans}", f"collect.length={int(store.lengths.max())}",
         "levels.0.rollout=8", "plan.flat={}",
     ]  # fmt: skip
-    with pytest.warns(CollapseWarning, match="half of the moves of the critic's field cost less than 1e-09 steps"):
+    with pytest.warns(CollapseWarning, match="level 1's critic cost less than 1e-09 steps"):
         fit(load_preset("nested-d2", changes), store.path, tmp_path / "run", device="cpu", progress=False)
 
 
