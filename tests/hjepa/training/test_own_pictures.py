@@ -25,6 +25,7 @@ SMALL = [
     "train.batch=96",
     "levels.0.channels=8",
     "levels.0.rollout=8",
+    "plan.flat={}",
     "levels.1.memory.wide=0",
     "levels.2.memory.wide=0",
 ]
