@@ -97,7 +97,7 @@ def test_gradients_of_two_are_those_of_one(preset: str, changes: list[str], call
         one, two = (torch.load(callbacks / f"{count}-{step}.pt", weights_only=True) for count in (1, 2))
         assert one.keys() == two.keys()
         whole = [torch.cat([found[name].flatten() for name in one]) for found in (one, two)]
-        assert whole[0].norm() > 0.03
+        assert whole[0].norm() > (0.03 if changes is QUASIMETRIC else 0.1)
         assert (whole[0] - whole[1]).norm() < 1e-5 * whole[0].norm(), step
 
 
