@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hjepa.errors import InputError
 from hjepa.planner_names import PLANNERS, ROUNDS
-from hjepa.settings import PlanSettings, RunConfig
+from hjepa.settings import CriticSettings, PlanSettings, RunConfig
 from levels.costs.kinds import KINDS as HEAD_KINDS
 from levels.metrics_names import KINDS as METRIC_KINDS
 from levels.registry import Registry
@@ -167,23 +167,24 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
             f"critic.begins is {critic.begins} with a critic of kind grid, which begins at its goal anyway",
             "leave it out",
         )
-    if critic is not None and critic.begins is not None and critic.kind == "quasimetric":
-        refuse(
-            f"critic.begins is {critic.begins} with a critic of kind quasimetric, which has no field that begins",
-            "leave it out, or choose kind field",
-        )
-    if critic is not None and critic.kind == "quasimetric" and config.plan.metric == "critic":
-        for name, asked, remedy in (
-            ("plan.subgoals is critic", config.plan.subgoals == "critic", "set plan.subgoals=distance"),
-            (f"plan.doubt is {config.plan.doubt}", config.plan.doubt is not None, "set plan.doubt=null"),
-        ):
-            if asked:
-                refuse(f"{name} with a critic of kind quasimetric, which has no field over what moves cost", remedy)
+    if critic is not None and critic.kind == "quasimetric":
+        _check_quasimetric(critic, config.plan, refuse)
     if critic is not None and critic.plans > config.collect.plans:
         refuse(
             f"critic.plans is {critic.plans} of {config.collect.plans} floor plans",
             "choose no more than there are",
         )
+
+
+def _check_quasimetric(critic: CriticSettings, plan: PlanSettings, refuse: Refuse) -> None:
+    """Refuse what asks a head without a field for one."""
+    of_kind = "with a critic of kind quasimetric, which has no field"
+    if critic.begins is not None:
+        refuse(f"critic.begins is {critic.begins} {of_kind} that begins", "leave it out, or choose kind field")
+    if plan.metric == "critic" and plan.subgoals == "critic":
+        refuse(f"plan.subgoals is critic {of_kind} over what moves cost", "set plan.subgoals=distance")
+    if plan.metric == "critic" and plan.doubt is not None:
+        refuse(f"plan.doubt is {plan.doubt} {of_kind} over what moves cost", "set plan.doubt=null")
 
 
 def _check_plan(plan: PlanSettings, where: str, refuse: Refuse) -> None:

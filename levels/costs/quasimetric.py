@@ -77,7 +77,7 @@ class QuasimetricCost(CostHead):
         self, latent_dim: int, hidden: int, unit: float = 1.0, sight: Sight | None = None, patch: int = 8
     ) -> None:
         super().__init__()
-        self.unit, self.hidden = unit, hidden
+        self.unit = unit
         self.headings = PARTS * INTERVALS + (0 if sight is None else hidden)
         self.read: nn.Module | None = None
         if sight is not None:
