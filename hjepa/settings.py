@@ -233,6 +233,8 @@ class PlanSettings(_Ranged):
             before the way that it claims from there costs more (`hjepa.agent.doubt`); not where there are guardrails.
             None: it is always believed.
         warm_start: try what is left of a level's last plan among its proposals.
+        hold: steps for which a proposal of level 1 keeps what it has drawn, at most: a power of two of them, from 1 on,
+            by the candidates in turn. Where actions are small pushes, draws that change at every step cancel.
         max_milliseconds: of one planner call, a block of episodes at one level: after that no further iteration
             begins, and the best plan so far is used. What is planned then depends on the machine, so results
             are not bit-identical. None: no limit.
@@ -280,6 +282,7 @@ class PlanSettings(_Ranged):
     subgoals: str = "distance"
     doubt: int | None = ranged(None, 1, 10_000)
     warm_start: bool = False
+    hold: int = ranged(1, 1, 10_000)
     max_milliseconds: float | None = ranged(None, 0, 1e9, above=True)
     max_rollouts: int | None = ranged(None, 1, 1_000_000_000)
     patience: int | None = ranged(None, 1, 10_000)

@@ -228,6 +228,8 @@ class LevelSettings:
         maps: places that they find in a picture.
         patch: pixels a side of the patch that one place stands for; 1 for symbols.
         fine: whether what is in a patch says where in it, so that places are finer than patches are.
+        octaves: of encoder vector, waves that each number is given as beside itself, each half as long as the one
+            before: for what changes within a small part of a number's range, such as walls; 0: none.
         absolute: whether the predictor knows the places of a latent themselves, beside what it reads there. Without,
             what it learned holds everywhere on a picture, and on pictures of another size.
         memory: how this level writes and reads the floor plan; None: it does not see it.
@@ -258,6 +260,7 @@ class LevelSettings:
     maps: int = ranged(2, 1, 256)
     patch: int = ranged(1, 1, 1024)
     fine: bool = False
+    octaves: int = ranged(0, 0, 32)
     absolute: bool = False
     memory: MemorySettings | None = field(default_factory=MemorySettings)
     latent_variable: LatentVariableSettings | None = None
@@ -299,6 +302,10 @@ class LevelSettings:
             raise ValueError(
                 f"level fine is true with encoder {self.encoder} and patch {self.patch}, where nothing is within a"
                 " place; set it false"
+            )
+        if self.octaves and self.encoder in ENCODERS and self.encoder != "vector":
+            raise ValueError(
+                f"level octaves is {self.octaves} but encoder is {self.encoder!r}; choose encoder vector, or set 0"
             )
         if self.carried != 1 and self.encoder in ENCODERS and self.encoder != "mlp":
             raise ValueError(

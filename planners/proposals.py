@@ -60,19 +60,21 @@ class PriorProposal:
     Args:
         candidates: N; the last one is replaced by the problem's warm start if it has one.
         warm: whether problems may have one; their candidates then have to be imagined once more.
+        hold: steps that a draw is kept for at most, see `planners.rollouts.held`.
 
     Raises:
-        ValueError: no candidates.
+        ValueError: no candidates, or draws kept for no step.
     """
 
-    def __init__(self, candidates: int, warm: bool = False) -> None:
-        if candidates < 1:
-            raise ValueError(f"{candidates} candidates proposed; propose at least 1")
+    def __init__(self, candidates: int, warm: bool = False, hold: int = 1) -> None:
+        if candidates < 1 or hold < 1:
+            raise ValueError(f"{candidates} candidates proposed, draws kept for {hold} steps; give at least 1")
         self.candidates = candidates
+        self.hold = hold
         self.imagines = not warm
 
     def __call__(self, model: Model, problem: Problem) -> Proposed:
-        drawn = sample_rollout(model, problem, self.candidates)
+        drawn = sample_rollout(model, problem, self.candidates, self.hold)
         if self.imagines and problem.warm is None:
             return Proposed(drawn.actions, self.candidates, drawn)
         return Proposed(_with_warm(model.space, problem, drawn.actions), self.candidates)

@@ -52,9 +52,31 @@ def rollout(model: Model, problem: Problem, actions: Tensor) -> Trajectory:
     return Trajectory(problem.start, actions, torch.stack(latents, 2), torch.stack(surprise, 2))
 
 
-def sample_rollout(model: Model, problem: Problem, candidates: int) -> Trajectory:
-    """Imagine candidates whose actions are drawn from the model's prior, step by step along the way."""
+def held(noise: Tensor, longest: int) -> Tensor:
+    """Draws (E, N, H, A), kept for 1, 2, 4, ... steps, up to ``longest``, by the candidates in turn.
+
+    What is drawn anew at every step goes nowhere where actions are directions: its steps cancel.
+    """
+    lengths = [2**power for power in range(longest.bit_length())]
+    candidate = torch.arange(noise.shape[1], device=noise.device) % len(lengths)
+    length = torch.tensor(lengths, device=noise.device)[candidate]
+    step = torch.arange(noise.shape[2], device=noise.device)
+    first = step - step % length[:, None]
+    return noise.gather(2, first[None, :, :, None].expand(noise.shape))
+
+
+def sample_rollout(model: Model, problem: Problem, candidates: int, hold: int = 1) -> Trajectory:
+    """Imagine candidates whose actions are drawn from the model's prior, step by step along the way.
+
+    Args:
+        model: that imagines them.
+        problem: where they begin.
+        candidates: N.
+        hold: steps that a draw is kept for at most, see `held`.
+    """
     noise = uniform(problem.keys, candidates, problem.horizon, model.space.noise_dim)
+    if hold > 1:
+        noise = held(noise, hold)
     latent = problem.start.unsqueeze(1).expand(-1, candidates, -1)
     actions, latents, surprise = [], [], []
     for step in range(problem.horizon):

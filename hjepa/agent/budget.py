@@ -398,7 +398,7 @@ class Searches:
 
     def _proposal(self, k: int, candidates: int) -> Proposal:
         """Where level k + 1's candidates come from."""
-        prior = PriorProposal(candidates, self.settings.warm_start)
+        prior = PriorProposal(candidates, self.settings.warm_start, 1 if k else self.settings.hold)
         if not self.settings.actor:
             return prior
         return PolicyProposal(prior, LevelPolicy(self.stack, k), self.settings.actor)

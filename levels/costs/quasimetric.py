@@ -78,13 +78,8 @@ class QuasimetricCost(CostHead):
     ) -> None:
         super().__init__()
         self.unit = unit
-        self.headings = PARTS * INTERVALS + (0 if sight is None else hidden)
-        self.read: nn.Module | None = None
-        if sight is not None:
-            self.stem = Stem(sight, hidden, patch)
-            self.place = nn.Linear(2, hidden)
-            self.ask = nn.Linear(latent_dim, hidden)
-            self.read = nn.MultiheadAttention(hidden, HEADS, batch_first=True)
+        self.headings = PARTS * INTERVALS + (0 if sight is None else 2 * hidden)
+        self.seen = None if sight is None else _Looked(sight, latent_dim, hidden, patch)
         inputs = latent_dim + (0 if sight is None else hidden)
         self.embed = nn.Sequential(
             nn.Linear(inputs, hidden),
@@ -100,17 +95,11 @@ class QuasimetricCost(CostHead):
         self.price = nn.Parameter(torch.tensor(math.log(math.e - 1) / HASTE))
 
     def costs(self, picture: Tensor) -> Tensor:
-        """Tokens of pictures (P, ...), (P, C, W, H); nothing where there are none."""
-        if self.read is None:
-            return super().costs(picture)
-        seen = self.stem(picture)
-        width, height = seen.shape[-2:]
-        x = torch.linspace(-1, 1, width, device=seen.device)[:, None].expand(width, height)
-        y = torch.linspace(-1, 1, height, device=seen.device)[None].expand(width, height)
-        return seen + rearrange(self.place(torch.stack([x, y], -1)), "w h c -> c w h")
+        """What attention reads of pictures (P, ...): keys and values, (P, 2C, W, H); nothing where there are none."""
+        return super().costs(picture) if self.seen is None else self.seen.tokens(picture)
 
     def field(self, picture: Tensor, goal: Tensor, sweeps: int, closed: Tensor | None = None) -> Tensor:
-        """What belongs to a goal: its embedding, and the tokens of the picture: (P, C, W, H).
+        """What belongs to a goal: its embedding, and what is read of the picture: (P, C, W, H).
 
         Args:
             picture: (P, ...).
@@ -123,7 +112,7 @@ class QuasimetricCost(CostHead):
         """
         if closed is not None:
             raise ValueError("a quasimetric critic cannot lead around closed places; use kind field")
-        tokens = None if self.read is None else self.costs(picture)
+        tokens = None if self.seen is None else self.seen.tokens(picture)
         embedded = self.embedded(goal.unsqueeze(1), tokens)[:, 0].flatten(1)
         if tokens is None:
             return embedded[:, :, None, None]
@@ -131,12 +120,10 @@ class QuasimetricCost(CostHead):
         return torch.cat([spread, tokens], 1)
 
     def embedded(self, latent: Tensor, tokens: Tensor | None) -> Tensor:
-        """Latents (P, N, D) and tokens (P, C, W, H) of their layouts -> (P, N, PARTS, INTERVALS)."""
+        """Latents (P, N, D) and what `costs` reads of their layouts (P, 2C, W, H) -> (P, N, PARTS, INTERVALS)."""
         if tokens is not None:
-            assert self.read is not None
-            keys = rearrange(tokens, "p c w h -> p (w h) c")
-            found, _ = self.read(self.ask(latent), keys, keys, need_weights=False)
-            latent = torch.cat([latent, found], -1)
+            assert self.seen is not None
+            latent = torch.cat([latent, self.seen(latent, tokens)], -1)
         return rearrange(self.embed(latent), "p n (k l) -> p n k l", k=PARTS)
 
     def between(self, first: Tensor, second: Tensor) -> Tensor:
@@ -149,7 +136,7 @@ class QuasimetricCost(CostHead):
         """Steps of the agent to go: latents (P, ..., D), `field` (P, C, W, H) -> (P, ...)."""
         count = PARTS * INTERVALS
         goal = rearrange(field[:, :count, 0, 0], "p (k l) -> p 1 k l", k=PARTS)
-        tokens = None if self.read is None else field[:, count:]
+        tokens = None if self.seen is None else field[:, count:]
         embedded = self.embedded(latent.flatten(1, -2), tokens)
         return self.unit * self.between(embedded, goal).view(latent.shape[:-1])
 
@@ -179,7 +166,7 @@ class QuasimetricCost(CostHead):
         """
         latent = latent.detach()
         layouts, trajectories, length, _ = latent.shape
-        tokens = None if self.read is None else self.costs(picture)
+        tokens = None if self.seen is None else self.seen.tokens(picture)
         like = latent.new_empty(layouts, PAIRS)
         moment = own_noise(lambda all: torch.randint(length - 1, all.shape, device=all.device), like)
         row = own_noise(lambda all: torch.randint(trajectories, all.shape, device=all.device), like)
@@ -209,9 +196,58 @@ class QuasimetricCost(CostHead):
         return total, {name: value.detach() for name, value in terms.items()}
 
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
-        """Operations of embedding one goal."""
+        """Operations of embedding one goal; ``size`` is not used, a picture has as many places as it has patches."""
         layers = [part for part in self.embed if isinstance(part, nn.Linear)]
-        return 2.0 * sum(part.in_features * part.out_features for part in layers)
+        read = 0.0 if self.seen is None else self.seen.operations
+        return read + 2.0 * sum(part.in_features * part.out_features for part in layers)
+
+
+class _Looked(nn.Module):
+    """What latents read of a picture by attention (Vaswani et al., arXiv 1706.03762), with keys made once a picture.
+
+    Products are written out: fused attention is not counted on every device, and planning counts what it spends.
+
+    Args:
+        sight: what pictures are.
+        latent_dim: D.
+        hidden: C, of tokens.
+        patch: pixels a side of a token, for images.
+
+    Attributes:
+        places: tokens of a picture.
+    """
+
+    def __init__(self, sight: Sight, latent_dim: int, hidden: int, patch: int) -> None:
+        super().__init__()
+        self.stem = Stem(sight, hidden, patch)
+        tall, wide = sight.shape[:2]
+        self.places = tall * wide if sight.kind == "symbols" else (tall // patch) * (wide // patch)
+        self.place = nn.Linear(2, hidden)
+        self.ask = nn.Linear(latent_dim, hidden)
+        self.read = nn.Linear(hidden, 2 * hidden)
+        self.out = nn.Linear(hidden, hidden)
+
+    def tokens(self, picture: Tensor) -> Tensor:
+        """Pictures (P, ...) -> keys and values, (P, 2C, W, H)."""
+        seen = self.stem(picture)
+        width, height = seen.shape[-2:]
+        x = torch.linspace(-1, 1, width, device=seen.device)[:, None].expand(width, height)
+        y = torch.linspace(-1, 1, height, device=seen.device)[None].expand(width, height)
+        placed = rearrange(seen, "p c w h -> p w h c") + self.place(torch.stack([x, y], -1))
+        return rearrange(self.read(placed), "p w h c -> p c w h")
+
+    def forward(self, latent: Tensor, tokens: Tensor) -> Tensor:
+        """Latents (P, N, D), `tokens` (P, 2C, W, H) -> what they read, (P, N, C)."""
+        keys, values = rearrange(tokens, "p (two head c) w h -> two p head (w h) c", two=2, head=HEADS)
+        asked = rearrange(self.ask(latent), "p n (head c) -> p head n c", head=HEADS)
+        looked = (asked @ keys.mT / math.sqrt(keys.shape[-1])).softmax(-1)
+        return self.out(rearrange(looked @ values, "p head n c -> p n (head c)"))
+
+    @property
+    def operations(self) -> float:
+        """Floating point operations of reading for one latent."""
+        width = self.read.in_features
+        return 2.0 * width * (self.ask.in_features + self.out.in_features + 2 * self.places)
 
 
 def make_quasimetric(given: Given) -> QuasimetricCost:

@@ -1,6 +1,13 @@
-"""Encoder of observations that are vectors of numbers."""
+"""Encoder of observations that are vectors of numbers.
+
+A network of smooth units learns what changes slowly with its inputs first, and a wall across a maze is a jump. With
+``octaves`` every number is also given as sines and cosines of waves, each half as long as the one before (Mildenhall et
+al., arXiv 2003.08934, equation 4; Tancik et al., arXiv 2006.10739), by which places close together differ.
+"""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +23,7 @@ class VectorEncoder(nn.Module):
         inputs: n.
         hidden: width.
         latent_dim: D.
+        octaves: waves that each number is given as; the longest has a period of two spreads. 0: the number alone.
 
     Attributes:
         mean, spread: (n,) of the training data, see `standardise`; 0 and 1 before.
@@ -24,11 +32,12 @@ class VectorEncoder(nn.Module):
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, inputs: int, hidden: int, latent_dim: int) -> None:
+    def __init__(self, inputs: int, hidden: int, latent_dim: int, octaves: int = 0) -> None:
         super().__init__()
+        self.octaves = octaves
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))
-        self.layers = mlp(inputs, hidden, latent_dim, layers=2)
+        self.layers = mlp(inputs * (1 + 2 * octaves), hidden, latent_dim, layers=2)
 
     def standardise(self, vectors: Tensor) -> None:
         """Measure what numbers are like in the training data (N, n), so that each counts alike."""
@@ -37,11 +46,16 @@ class VectorEncoder(nn.Module):
 
     def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:
         """(P, N, n) -> (P, N, D); memory is not read."""
-        return self.layers((observation.float() - self.mean) / self.spread)
+        numbers = (observation.float() - self.mean) / self.spread
+        parts = [numbers]
+        for octave in range(self.octaves):
+            angle = math.pi * 2**octave * numbers
+            parts += [angle.sin(), angle.cos()]
+        return self.layers(torch.cat(parts, -1) if self.octaves else numbers)
 
 
 def make_vector(given: Given) -> VectorEncoder:
     """An encoder of what is seen."""
     assert given.world.sight is not None
     settings = given.settings
-    return VectorEncoder(given.world.sight.shape[0], settings.hidden, settings.latent_dim)
+    return VectorEncoder(given.world.sight.shape[0], settings.hidden, settings.latent_dim, settings.octaves)

@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from hjepa.model.level_model import count_flops
 from levels.costs.base import Ahead
 from levels.costs.kinds import Given, make_head
 from levels.costs.quasimetric import QuasimetricCost, interval_distance, make_quasimetric
 from levels.settings import Sight, World
 
 VECTOR = World((1, 1), 2, continuous=True, sight=Sight("vector", (2,)))
+PIXELS = World((1, 1), 3, sight=Sight("image", (12, 8, 3)))
 SYMBOLS = World((5, 4), 3, sight=Sight("symbols", (5, 4, 1), (2,)))
 
 
@@ -67,6 +69,21 @@ def test_layouts_are_told_apart_by_their_pictures_alone() -> None:
     with torch.no_grad():
         steps = head(latent, head.field(pictures, goal, 1))
     assert (steps[0] - steps[1]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("world", [VECTOR, SYMBOLS, PIXELS])
+@torch.no_grad()
+def test_what_planning_spends_on_it_is_counted(world: World) -> None:
+    """By torch's own counter, one latent's embedding is what is said, and reading one takes as much."""
+    head = make_head("quasimetric", Given(world, 3, 2, 4, 8))
+    picture = torch.zeros(1, *world.sight.shape, dtype=torch.uint8)
+    made = count_flops(lambda: head.field(picture, torch.zeros(1, 3), 1))
+    assert made == count_flops(lambda: head.costs(picture)) + head.field_operations(1, world.size)
+    field = head.field(picture, torch.zeros(1, 3), 1)
+    assert count_flops(lambda: head(torch.zeros(1, 8, 3), field)) == 8 * head.field_operations(1, world.size)
+    if world is not VECTOR:
+        attention = 2 * 2 * 8 * head.seen.places
+        assert head.field_operations(1, world.size) > attention > 0
 
 
 def one_way_ring(length: int) -> Tensor:

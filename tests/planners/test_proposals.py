@@ -34,6 +34,22 @@ def test_more_candidates_begin_with_the_same(hand: SimpleNamespace) -> None:
         assert torch.equal(many[:, :4], few)
 
 
+def test_draws_are_kept_for_powers_of_two_steps_by_the_candidates_in_turn(hand: SimpleNamespace) -> None:
+    model = hand.PointMass()
+    loose = PriorProposal(9)(model, posed(hand, 2, 6)).actions
+    kept = PriorProposal(9, hold=4)(model, posed(hand, 2, 6)).actions
+    assert torch.equal(kept[:, 0::3], loose[:, 0::3]), "every third candidate draws at every step"
+    assert torch.equal(kept[:, 1::3], loose[:, 1::3][:, :, [0, 0, 2, 2, 4, 4]])
+    assert torch.equal(kept[:, 2::3], loose[:, 2::3][:, :, [0, 0, 0, 0, 4, 4]])
+
+
+def test_held_directions_lead_further_than_loose_ones(hand: SimpleNamespace) -> None:
+    model = hand.PointMass()
+    ends = [PriorProposal(400, hold=hold)(model, posed(hand, 1, 16)).trajectory.latents[:, :, -1] for hold in (1, 16)]
+    loose, kept = (end.norm(dim=-1).quantile(0.9) for end in ends)
+    assert kept > 1.5 * loose
+
+
 def test_proposals_are_a_function_of_the_key(hand: SimpleNamespace) -> None:
     model = hand.PointMass()
     first = PriorProposal(5)(model, posed(hand, 3, 2)).actions
