@@ -1,4 +1,4 @@
-"""Policies that collect: random, persistent, curious, a world's own explorer, or a function from a user's module.
+"""Policies that collect: random, persistent, headlong, curious, a world's own explorer, or a function from a user's module.
 
 A policy is begun for a batch of episodes and then asked once per step for their actions. It takes every random number
 from the generator it was begun with, so equal generators give equal episodes.
@@ -22,7 +22,7 @@ from tasks.worlds import Actions, Observation, World
 Act = Callable[[Observation], np.ndarray]
 """What is seen, arrays (E, ...) by name, to actions, (E,) integers or (E, A) numbers."""
 
-POLICIES = ("random", "persistent", "curious", "explorer")
+POLICIES = ("random", "persistent", "headlong", "curious", "explorer")
 
 REPEAT = 0.8
 """Probability with which a persistent policy does the same integer again."""
@@ -56,6 +56,8 @@ class Policy:
             raise ValueError(
                 f"{world.spec.id} has no explorer of its own; choose policy random, persistent or module:function"
             )
+        if name == "headlong":
+            _check_numbers(world.spec.actions)
         if name == "curious":
             check_countable(world.spec.actions)
         if name in POLICIES:
@@ -74,6 +76,8 @@ class Policy:
             return lambda _: draw_actions(actions, rng, episodes)
         if self.name == "persistent":
             return persistent(actions, episodes, rng)
+        if self.name == "headlong":
+            return headlong(actions, episodes, rng)
         if self.name == "curious":
             return Curious(actions, episodes, rng)
         explorer = _explorer(self.world)
@@ -126,6 +130,38 @@ def persistent(actions: Actions, episodes: int, rng: np.random.Generator) -> Act
         return action
 
     return repeat
+
+
+def headlong(actions: Actions, episodes: int, rng: np.random.Generator) -> Act:
+    """Numbers that go as far as they can in directions that drift: half of the time the largest of them is at a bound,
+    and else anywhere between that and the middle.
+
+    Where actions are pushes it gets further than `persistent`, whose numbers are mostly small, and what a level learns
+    of many steps is no faster than what it has seen.
+
+    Raises:
+        ValueError: actions that are integers.
+    """
+    _check_numbers(actions)
+    low, high = np.array(actions.low), np.array(actions.high)
+    hidden = rng.standard_normal((episodes, actions.count + 1))
+
+    def push(_: Observation) -> np.ndarray:
+        nonlocal hidden
+        direction, strength = hidden[:, :-1], 1 + _erf(hidden[:, -1:] / math.sqrt(2))
+        towards = direction / np.maximum(np.abs(direction).max(1, keepdims=True), 1e-9)
+        action = 0.5 * (low + high) + 0.5 * (high - low) * towards * np.minimum(strength, 1)
+        noise = rng.standard_normal(hidden.shape)
+        hidden = CORRELATION * hidden + math.sqrt(1 - CORRELATION**2) * noise
+        return np.clip(action, low, high).astype(np.float32)
+
+    return push
+
+
+def _check_numbers(actions: Actions) -> None:
+    """ValueError for actions that are integers."""
+    if not actions.continuous:
+        raise ValueError("policy headlong goes as far as numbers can, and these are integers; choose persistent")
 
 
 def _explorer(world: World) -> Callable[[np.random.Generator], Act] | None:

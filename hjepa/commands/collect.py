@@ -30,7 +30,7 @@ def add_arguments(parser: Any) -> None:
         help="FILE.npz as OGBench writes it, FILE.h5 as stable-worldmodel does, or minari:NAME",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="the store")
-    text = "with --env: random (default), persistent, curious, explorer (the world's own) or module:function"
+    text = "with --env: random (default), persistent, headlong, curious, explorer (world's own) or module:function"
     parser.add_argument("--policy", metavar="POLICY", help=text)
     parser.add_argument("--episodes", type=whole(1), metavar="N", help=f"with --env; default: {EPISODES}")
     text = "with --env: most observations of an episode; default: until the environment ends it"

@@ -166,10 +166,10 @@ def _collect_shown(
     from tasks.field.registry import is_field
 
     wanted = config.collect
-    if wanted.explorer not in ("persistent", "curious", "explorer"):
+    if wanted.explorer not in ("persistent", "headlong", "curious", "explorer"):
         raise ValueError(
             f"explorer {wanted.explorer} of {config.task}: it knows the ways of a batched twin, and this environment is"
-            " stepped itself; give --set collect.explorer=persistent, curious, or explorer where it has its own"
+            " stepped itself; give --set collect.explorer=persistent, headlong, curious, or explorer where it has its own"
         )
     spec = world_spec(config.task, config.levels[0].encoder)
     # Published data of the field's tasks are longer than the episodes of their evaluation.

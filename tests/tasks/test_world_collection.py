@@ -361,7 +361,7 @@ def test_two_collections_into_one_folder_are_refused(tmp_path: Path) -> None:
         ({"episodes": 2_000_000_000}, "layouts is 2000000000, but split train has 1000000000 seeds"),
         (
             {"policy": "clever"},
-            "unknown policy 'clever'; choose random, persistent, curious, explorer or module:function",
+            "unknown policy 'clever'; choose random, persistent, headlong, curious, explorer or module:function",
         ),
         ({"policy": "explorer"}, "counter has no explorer of its own"),
     ],
