@@ -13,7 +13,7 @@ import pytest
 from tasks import make_world
 from tasks.curiosity import Curious
 from tasks.goals import plain_tasks
-from tasks.policies import CORRELATION, REPEAT, Policy, persistent
+from tasks.policies import CORRELATION, REPEAT, Policy, headlong, persistent
 from tasks.store_files import StoreError
 from tasks.world_collection import collect_world
 from tasks.worlds import Actions
@@ -47,6 +47,31 @@ def test_persistent_numbers_drift_and_are_uniform() -> None:
         # Of uniform numbers made of normal ones that correlate by c: 6 / pi arcsin(c / 2).
         assert abs(correlation - 6 / np.pi * np.arcsin(CORRELATION / 2)) < 0.01
     assert abs(np.corrcoef(drawn[..., 0].ravel(), drawn[..., 1].ravel())[0, 1]) < 0.05
+
+
+def test_headlong_numbers_are_at_a_bound_half_of_the_time_and_drift() -> None:
+    act = headlong(Actions(2, (-2.0, 0.0), (2.0, 5.0)), 500, np.random.default_rng(0))
+    drawn = np.stack([act({}) for _ in range(200)])
+    share = (drawn - [0.0, 2.5]) / [2.0, 2.5]
+    assert drawn.dtype == np.float32 and np.abs(share).max() <= 1
+    assert abs((np.abs(share).max(-1) > 0.999).mean() - 0.5) < 0.02
+    for number in (0, 1):
+        assert np.corrcoef(share[1:, :, number].ravel(), share[:-1, :, number].ravel())[0, 1] > 0.9
+    assert abs(share.mean()) < 0.05
+
+
+def test_headlong_pushes_lead_further_than_persistent_ones() -> None:
+    actions = Actions(2, (-1.0, -1.0), (1.0, 1.0))
+    ends = []
+    for policy in (persistent, headlong):
+        act = policy(actions, 500, np.random.default_rng(0))
+        ends.append(np.linalg.norm(sum(act({}) for _ in range(16)), axis=1).mean())
+    assert ends[1] > 1.2 * ends[0]
+
+
+def test_headlong_is_for_numbers() -> None:
+    with pytest.raises(ValueError, match="headlong goes as far as numbers can, and these are integers; choose persist"):
+        Policy("headlong", make_world("MiniGrid-DoorKey-5x5-v0"))
 
 
 @pytest.mark.parametrize("world_id", ["MiniGrid-DoorKey-5x5-v0", "MiniGrid-SimpleCrossingS9N1-v0"])
