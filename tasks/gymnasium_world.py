@@ -21,7 +21,7 @@ import numpy as np
 from tasks.episode_batches import EpisodeBatch
 from tasks.making import Seen, frame_of, is_minigrid
 from tasks.minigrid_goals import goal_shown
-from tasks.observations import close_doors
+from tasks.observations import ACTIONS, close_doors
 from tasks.randomness import keyed_generator
 from tasks.senses import actions_of
 from tasks.simulator_state import state_of
@@ -238,6 +238,11 @@ class GymnasiumWorld:
             return np.stack([frame_of(seen.env, self.spec.id) for seen in begun])
         except ValueError:
             return None
+
+    @property
+    def is_minigrid(self) -> bool:
+        """Whether the environment is one of MiniGrid's, with its seven actions."""
+        return self.spec.actions.count == len(ACTIONS) and is_minigrid(self._seen[0].env)
 
     def close(self) -> None:
         """Close the environments."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tasks.curiosity import Curious, check_countable
-from tasks.gymnasium_world import draw_actions
+from tasks.grid_explorers import grid_explorer
+from tasks.gymnasium_world import GymnasiumWorld, draw_actions
 from tasks.observations import grid_to_barriers
 from tasks.store_contents import check_actions
 from tasks.worlds import Actions, Observation, World
@@ -168,13 +170,15 @@ def _check_numbers(actions: Actions) -> None:
 
 
 def _explorer(world: World) -> Callable[[np.random.Generator], Act] | None:
-    """The world's own explorer, or the one that knows the state of worlds with a batched twin."""
+    """The world's own explorer, or the one that knows the state of MiniGrid's worlds."""
     from tasks.twin_worlds import TwinWorld
 
     own: Any = getattr(world, "explorer", None)
-    if own is not None or not isinstance(world, TwinWorld):
+    if own is not None:
         return own
-    return lambda rng: _twin_explorer(world, rng)
+    if isinstance(world, TwinWorld):
+        return lambda rng: _twin_explorer(world, rng)
+    return partial(grid_explorer, world) if isinstance(world, GymnasiumWorld) and world.is_minigrid else None
 
 
 def _twin_explorer(world: World, rng: np.random.Generator) -> Act:

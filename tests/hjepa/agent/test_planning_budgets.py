@@ -240,11 +240,25 @@ def test_the_reserve_pays_for_so_many_repairs_and_no_more(stack: Stack, levels: 
     first = agent.planner.levels[0]
     search, steps = (first.to_goal, first.horizon) if levels == 1 else (first.to_subgoal, 2)
     once = search.passes(first.model, steps) * steps * first.model.flops
+    once += search.passes(first.model, steps) * (first.model.lift_flops if levels > 1 else 0)
     count = agent.planner.repairs
     assert count >= 1
     assert count * once <= 0.2 * 0.2e12 < (count + 1) * once
     double = Agent(stack, 64, AgentOptions(levels, 0.4, settings))
     assert double.planner.repairs in (2 * count, 2 * count + 1)
+
+
+def test_what_the_critic_takes_counts_in_repairs(stack: Stack) -> None:
+    counts = {}
+    for metric in ("l2", "critic"):
+        settings = replace(stack.config.plan, max_candidates=64, flat={}, metric=metric)
+        agent = Agent(stack, 64, AgentOptions(1, 0.2, settings))
+        first, read = agent.planner.levels[0], agent.searches.critic_flops[0]
+        once = first.to_goal.passes(first.model, first.horizon) * first.horizon * (first.model.flops + read)
+        assert (read > 0) == (metric == "critic")
+        counts[metric] = agent.planner.repairs
+        assert counts[metric] * once <= 0.2 * 0.2e12 < (counts[metric] + 1) * once
+    assert counts["critic"] < counts["l2"]
 
 
 def test_numbers_have_no_categories() -> None:
