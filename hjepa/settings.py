@@ -204,8 +204,8 @@ class PlanSettings(_Ranged):
         haste: weight of the mean distance on the way to the goal.
         pace: under the metric ``critic``, the most that a step may bring the goal nearer, in its own length; what
             claims more is charged for it. None: anything is believed.
-        exact: weight of the distance between latents beside the critic's steps to go, where a mission, a goal that has
-            to look the same, or one that is a vector asks for a state and not a place alone.
+        exact: weight of the distance between latents beside the critic's steps to go, where a mission, or a goal that
+            has to look the same, asks for a state and not a place alone.
         start: under the metric ``critic``, the levels that an episode begins with: ``top``, all that are in use, or
             ``distance``, as many as look far enough for the steps to go.
         danger: belief to be in a forbidden cell that is not allowed to a plan, where there are guardrails.

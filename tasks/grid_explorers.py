@@ -1,8 +1,8 @@
 """The explorer of MiniGrid worlds that have no batched twin: it knows the grid, and walks in it on purpose and astray.
 
-It is the `tasks.explorers.Mixture` of our own rooms, on what the simulator says (`tasks.simulator_state`). What cannot be
-walked on is a wall to it, lava too: it steps into that by its strays alone, so that trajectories see the far side, and
-that lava ends them. Doors it opens; one locked door with one key it unlocks.
+It is the `tasks.explorers.Mixture` of our own rooms, on what the simulator says (`tasks.simulator_state`). What cannot
+be walked on is a wall to it, lava too: it steps into that by its strays alone, so that trajectories see the far side,
+and that lava ends them. Doors it opens; one locked door with one key it unlocks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def grid_explorer(world: World, rng: np.random.Generator) -> Callable[[Observati
     keys, slots = int(lying.sum((1, 2)).max()), int(doors.max())
     if keys and not (lying.sum((1, 2)) == 1).all() & (doors == 1).all():
         raise ValueError(
-            f"{world.spec.id} has {keys} keys and {slots} doors, and its explorer knows one of each; choose policy curious"
+            f"{world.spec.id} has {keys} keys and {slots} doors, and its explorer knows one of each;"
+            " choose policy curious"
         )
     plain = np.where(np.isin(grid[..., :1], WALKED), grid, np.array([WALL, 0, 0], dtype=np.uint8))
     barriers = reachable_barriers(plain, begun["agent"], slots, keys)

@@ -207,8 +207,8 @@ def begin_tasks(
 ) -> Episodes:
     """Begin tasks of any world.
 
-    Where a goal is reached when all that is seen is the same, or is a vector of numbers, it is more than a place: beside
-    a critic's steps to go the distance of latents counts, see `PlanSettings.exact`.
+    Where a goal is reached when all that is seen is the same, it is more than a place: beside a critic's steps to go
+    the distance of latents counts, see `PlanSettings.exact`.
 
     Args:
         agent: plans.
@@ -218,9 +218,7 @@ def begin_tasks(
         keys: (E,) random keys.
     """
     begun = agent.begin({"image": seen}, {"image": goal}, keys)
-    sight = agent.stack.world.sight
-    numbers = sight is not None and sight.kind == "vector"
-    if numbers or (isinstance(tasks.reached, Reached) and tasks.reached.limit is None):
+    if isinstance(tasks.reached, Reached) and tasks.reached.limit is None:
         state = begun.plan
         state.exact = torch.full_like(state.flops, agent.settings.exact, dtype=torch.float32)
     return begun

@@ -169,7 +169,7 @@ def _collect_shown(
     if wanted.explorer not in ("persistent", "headlong", "curious", "explorer"):
         raise ValueError(
             f"explorer {wanted.explorer} of {config.task}: it knows the ways of a batched twin, and this environment is"
-            " stepped itself; give --set collect.explorer=persistent, headlong, curious, or explorer where it has its own"
+            " stepped itself; give --set collect.explorer=persistent, headlong or curious, or explorer where it has one"
         )
     spec = world_spec(config.task, config.levels[0].encoder)
     # Published data of the field's tasks are longer than the episodes of their evaluation.

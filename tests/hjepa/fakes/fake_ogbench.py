@@ -1,8 +1,8 @@
 """A stand-in for OGBench where it is not installed: `install` makes ``import ogbench`` find it.
 
-Its medium maze has what `hjepa.integrations.ogbench` uses of the real one, under the same names: noise from NumPy's global
-generator in starts, goals and random actions before an episode, five tasks, success within 1 of the goal. It has no
-MuJoCo and no walls within a cell: a push into a wall cell does nothing.
+Its medium maze has what `hjepa.integrations.ogbench` uses of the real one, under the same names: noise from NumPy's
+global generator in starts, goals and random actions before an episode, five tasks, success within 1 of the goal. It has
+no MuJoCo, and a push into a wall cell does nothing.
 """
 
 from __future__ import annotations
