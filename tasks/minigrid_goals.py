@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -45,6 +46,9 @@ def goal_shown(seen: Seen, first: Observation, info: Mapping[str, Any]) -> Obser
 def goal_picture(seen: Seen, first: Observation) -> Observation | None:
     """What would be seen with the agent on the goal object, everything else as it is after the reset.
 
+    Where one key fits the one locked door, the goal shows what an agent that came through it sees: the door open, and the
+    key taken along.
+
     Args:
         seen: a MiniGrid environment, just reset.
         first: what was seen then.
@@ -69,11 +73,29 @@ def goal_picture(seen: Seen, first: Observation) -> Observation | None:
     if not _equal(_shown(seen), first):
         return None
     stood = bare.agent_pos, bare.agent_dir
+    with _unlocked(bare):
+        try:
+            bare.agent_pos, bare.agent_dir = np.array(place[:2]), place[2]
+            return _shown(seen)
+        finally:
+            bare.agent_pos, bare.agent_dir = stood
+
+
+@contextmanager
+def _unlocked(bare: Any) -> Iterator[None]:
+    """The one locked door open and the one key away, where there are both."""
+    things = [(place, what) for place, what in enumerate(bare.grid.grid) if what is not None]
+    keys = [(place, what) for place, what in things if what.type == "key"]
+    doors = [what for _, what in things if what.type == "door" and what.is_locked]
+    if len(keys) != 1 or len(doors) != 1:
+        yield
+        return
+    (place, key), door = keys[0], doors[0]
+    bare.grid.grid[place], door.is_open, door.is_locked = None, True, False
     try:
-        bare.agent_pos, bare.agent_dir = np.array(place[:2]), place[2]
-        return _shown(seen)
+        yield
     finally:
-        bare.agent_pos, bare.agent_dir = stood
+        bare.grid.grid[place], door.is_open, door.is_locked = key, False, True
 
 
 def _shown(seen: Seen) -> dict[str, np.ndarray]:

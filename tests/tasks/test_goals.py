@@ -11,6 +11,7 @@ import pytest
 import tasks
 from tasks.goals import Reached, Recorded
 from tasks.gymnasium_world import draw_actions
+from tasks.observations import AGENT, DONE, DOOR, EMPTY, GOAL, KEY, LOCKED, OPEN
 
 MUJOCO = pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, reason="needs mujoco")
 GOLDEN = ([107, 109, 105, 111, 110, 102, 108, 106, 101], [21, 7, 28, 7, 17, 14, 20, 10, 28])
@@ -180,3 +181,20 @@ def test_goals_of_the_world_itself() -> None:
     assert np.array_equal(given.episodes.start, wanted.start)
     with pytest.raises(ValueError, match="shows no goal of its own; choose goals offset:K"):
         tasks.world_tasks(tasks.make_world("Pendulum-v1"), episodes=2)
+
+
+def test_the_goal_behind_a_locked_door_shows_it_open_and_its_key_taken() -> None:
+    world = tasks.make_world("MiniGrid-DoorKey-6x6-v0")
+    drawn = tasks.world_tasks(world, "test", episodes=4, seed=1)
+    first, goal = world.reset(drawn), world.goal()
+    assert goal is not None
+    (name,) = goal
+    for before, after in zip(first[name], goal[name]):
+        (key,), (door,) = (np.argwhere(before[..., 0] == kind) for kind in (KEY, DOOR))
+        (agent,), (end,) = np.argwhere(before[..., 0] == AGENT), np.argwhere(before[..., 0] == GOAL)
+        assert before[*door, 2] == LOCKED and after[*door, 2] == OPEN
+        assert after[*key, 0] == EMPTY and after[*end, 0] == AGENT and after[*agent, 0] == EMPTY
+        changed = np.argwhere((before != after).any(-1)).tolist()
+        assert sorted(changed) == sorted(each.tolist() for each in (key, door, agent, end))
+    still = world.step(np.full(4, DONE)).observation
+    assert np.array_equal(still[name], first[name]), "the world is as it was"
