@@ -98,6 +98,9 @@ class CriticSettings(_Ranged):
         steps: optimiser steps.
         plans: floor plans in a batch, with one goal each.
         trajectories: on each of them.
+        clip: moments of a piece of them that is learned from; of shorter ones as many more are drawn. None: as long as
+            half of the episodes are, and those that ended sooner are not seen. Kind ``quasimetric``, which learns from
+            single steps, loses nothing with few.
         learning_rate: at its peak.
         under: weight of estimates that are too low, relative to those that are too high: the way is never longer
             than the time a trajectory took.
@@ -124,6 +127,7 @@ class CriticSettings(_Ranged):
     steps: int = ranged(600, 1, STEPS)
     plans: int = ranged(8, 1, 1_000_000)
     trajectories: int = ranged(8, 1, 1_000_000)
+    clip: int | None = ranged(None, 2, 1_000_000)
     learning_rate: float = ranged(1e-2, 0, 1000, above=True)
     under: float = ranged(0.03, 0, 1, above=True)
     ahead: float = ranged(0.0, 0, WEIGHT)

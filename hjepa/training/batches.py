@@ -177,11 +177,12 @@ def _generator(config: RunConfig, step: int, stream: int) -> np.random.Generator
 def draw_critic(
     source: Source, config: RunConfig, step: int, table: LatentTable | None = None, share: Share = ALL
 ) -> CriticBatch:
-    """The batch of the critics at one step: clips as long as there are, a later moment of one of them as the goal."""
+    """The batch of the critics at one step: pieces as `CriticSettings.clip` has them, a later moment of one as the goal."""
     settings = config.critic
     assert settings is not None
     rng = _generator(config, step, 255)
-    length, plans, each = source.clip, settings.plans, settings.trajectories
+    length, plans = min(source.clip, settings.clip or source.clip), settings.plans
+    each = settings.trajectories * (source.clip // length)
     pieces = source.pieces(rng, plans * each, length, plans)
     moment, mine = rng.integers(length // 4, length, plans), share.of(plans)
     goal = torch.from_numpy(rng.integers(0, each, plans)[mine]), torch.from_numpy(moment[mine])
