@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,6 +35,16 @@ def mlp(inputs: int, hidden: int, outputs: int, layers: int = 1) -> Perceptron:
     for before, after in pairwise(widths):
         parts += [nn.Linear(before, after), nn.GELU()]
     return Perceptron(*parts, nn.Linear(widths[-1], outputs))
+
+
+def waves(numbers: Tensor, octaves: int) -> Tensor:
+    """Numbers (..., n) beside their sines and cosines, (..., n + 2 n octaves): the first have a period of 2, and each
+    octave has half of the one before (arXiv 2003.08934, equation 4)."""
+    parts = [numbers]
+    for octave in range(octaves):
+        angle = math.pi * 2**octave * numbers
+        parts += [angle.sin(), angle.cos()]
+    return torch.cat(parts, -1)
 
 
 def begin_normal(weight: Tensor, std: float = 1.0) -> None:

@@ -46,8 +46,8 @@ def goal_shown(seen: Seen, first: Observation, info: Mapping[str, Any]) -> Obser
 def goal_picture(seen: Seen, first: Observation) -> Observation | None:
     """What would be seen with the agent on the goal object, everything else as it is after the reset.
 
-    Where one key fits the one locked door, the goal shows what an agent that came through it sees: the door open, and the
-    key taken along.
+    Where one key fits the one locked door, the goal shows what an agent that came through it sees: the door open, and
+    the key taken along.
 
     Args:
         seen: a MiniGrid environment, just reset.

@@ -177,7 +177,7 @@ def _generator(config: RunConfig, step: int, stream: int) -> np.random.Generator
 def draw_critic(
     source: Source, config: RunConfig, step: int, table: LatentTable | None = None, share: Share = ALL
 ) -> CriticBatch:
-    """The batch of the critics at one step: pieces as `CriticSettings.clip` has them, a later moment of one as the goal."""
+    """The batch of the critics at one step: pieces as `CriticSettings.clip` says, and a moment of one as the goal."""
     settings = config.critic
     assert settings is not None
     rng = _generator(config, step, 255)

@@ -5,8 +5,9 @@ Trajectories say how far apart two moments in a row are at most: one step. Of al
 is the way itself, so distances between any two states of a layout are made as large as the single steps allow
 (quasimetric reinforcement learning, Wang et al., arXiv 2304.01203). Nothing is needed of whole ways: steps of one
 trajectory join with those of another. The distance is an interval quasimetric embedding (Wang and Isola, arXiv
-2211.15120) of what a network makes of a latent, and, where there is a picture, of what it reads there by attention:
-tokens, no map.
+2211.15120) of what a network makes of a latent, and, where there is a picture, of what it reads there: by attention
+anywhere, and at the latent's own places. Tokens, no map. Without the read at its own places, a place that nobody leaves
+was as near to everything as the free one beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from torch import Tensor, nn
 from levels.costs.base import Ahead, CostHead
 from levels.costs.hindsight import LOOK_AHEAD, claim_loss
 from levels.costs.kinds import Given
+from levels.encoders.picture import PLACE
 from levels.gathering import own_noise
+from levels.networks import mlp, waves
 from levels.pictures import Stem
 from levels.settings import Sight
 
@@ -46,6 +49,9 @@ HASTE = 30.0
 HEADS = 4
 """Attention heads over a picture's tokens."""
 
+OCTAVES = 4
+"""Waves that say where a token is: of plain places a product with what is asked for has no maximum inside a picture."""
+
 
 def interval_distance(first: Tensor, second: Tensor) -> Tensor:
     """From embeddings (..., K, L) to others that broadcast: the lengths of K unions of L intervals, (..., K).
@@ -69,18 +75,25 @@ class QuasimetricCost(CostHead):
         unit: steps of the agent in one unit of distance: such that the longest way has about a third of `FARTHEST`.
         sight: what pictures are; None: there are none, and all trajectories are in one layout.
         patch: pixels a side of a token, for images.
+        places: leading numbers of a latent that are places on the picture, two for each.
     """
 
     leads_around = False
 
     def __init__(
-        self, latent_dim: int, hidden: int, unit: float = 1.0, sight: Sight | None = None, patch: int = 8
+        self,
+        latent_dim: int,
+        hidden: int,
+        unit: float = 1.0,
+        sight: Sight | None = None,
+        patch: int = 8,
+        places: int = 0,
     ) -> None:
         super().__init__()
         self.unit = unit
         self.headings = PARTS * INTERVALS + (0 if sight is None else 2 * hidden)
-        self.seen = None if sight is None else _Looked(sight, latent_dim, hidden, patch)
-        inputs = latent_dim + (0 if sight is None else hidden)
+        self.seen = None if sight is None else _Looked(sight, latent_dim, places, hidden, patch)
+        inputs = latent_dim + (0 if self.seen is None else self.seen.outputs)
         self.embed = nn.Sequential(
             nn.Linear(inputs, hidden),
             nn.GELU(),
@@ -214,16 +227,18 @@ class _Looked(nn.Module):
         patch: pixels a side of a token, for images.
 
     Attributes:
-        places: tokens of a picture.
+        outputs: numbers that are read.
     """
 
-    def __init__(self, sight: Sight, latent_dim: int, hidden: int, patch: int) -> None:
+    def __init__(self, sight: Sight, latent_dim: int, places: int, hidden: int, patch: int) -> None:
         super().__init__()
+        self.maps = places // 2
+        self.outputs = (1 + self.maps) * hidden
         self.stem = Stem(sight, hidden, patch)
         tall, wide = sight.shape[:2]
-        self.places = tall * wide if sight.kind == "symbols" else (tall // patch) * (wide // patch)
-        self.place = nn.Linear(2, hidden)
-        self.ask = nn.Linear(latent_dim, hidden)
+        self.tokens_seen = tall * wide if sight.kind == "symbols" else (tall // patch) * (wide // patch)
+        self.place = nn.Linear(2 + 4 * OCTAVES, hidden)
+        self.ask = mlp(latent_dim, hidden, hidden)
         self.read = nn.Linear(hidden, 2 * hidden)
         self.out = nn.Linear(hidden, hidden)
 
@@ -233,21 +248,30 @@ class _Looked(nn.Module):
         width, height = seen.shape[-2:]
         x = torch.linspace(-1, 1, width, device=seen.device)[:, None].expand(width, height)
         y = torch.linspace(-1, 1, height, device=seen.device)[None].expand(width, height)
-        placed = rearrange(seen, "p c w h -> p w h c") + self.place(torch.stack([x, y], -1))
+        placed = rearrange(seen, "p c w h -> p w h c") + self.place(waves(torch.stack([x, y], -1), OCTAVES))
         return rearrange(self.read(placed), "p w h c -> p c w h")
 
     def forward(self, latent: Tensor, tokens: Tensor) -> Tensor:
-        """Latents (P, N, D), `tokens` (P, 2C, W, H) -> what they read, (P, N, C)."""
+        """Latents (P, N, D), `tokens` (P, 2C, W, H) -> what they read, (P, N, `outputs`): by attention anywhere, and
+        where their own places are."""
         keys, values = rearrange(tokens, "p (two head c) w h -> two p head (w h) c", two=2, head=HEADS)
         asked = rearrange(self.ask(latent), "p n (head c) -> p head n c", head=HEADS)
         looked = (asked @ keys.mT / math.sqrt(keys.shape[-1])).softmax(-1)
-        return self.out(rearrange(looked @ values, "p head n c -> p n (head c)"))
+        found = self.out(rearrange(looked @ values, "p head n c -> p n (head c)"))
+        if not self.maps:
+            return found
+        width, height = tokens.shape[-2:]
+        x, y = (latent[..., : 2 * self.maps] / PLACE).unflatten(-1, (2, self.maps)).unbind(-2)
+        at = torch.stack([2 * y / max(height - 1, 1), 2 * x / max(width - 1, 1)], -1)
+        here = F.grid_sample(tokens.chunk(2, 1)[1], at, padding_mode="border", align_corners=True)
+        return torch.cat([found, rearrange(here, "p c n m -> p n (m c)")], -1)
 
     @property
     def operations(self) -> float:
         """Floating point operations of reading for one latent."""
         width = self.read.in_features
-        return 2.0 * width * (self.ask.in_features + self.out.in_features + 2 * self.places)
+        asked = sum(part.in_features for part in self.ask if isinstance(part, nn.Linear))
+        return 2.0 * width * (asked + self.out.in_features + 2 * self.tokens_seen)
 
 
 def make_quasimetric(given: Given) -> QuasimetricCost:
@@ -262,4 +286,4 @@ def make_quasimetric(given: Given) -> QuasimetricCost:
     sight = None if sight.kind == "vector" else sight
     if sight is not None and given.hidden % HEADS:
         raise ValueError(f"critic.hidden is {given.hidden} for a quasimetric over pictures; give a multiple of {HEADS}")
-    return QuasimetricCost(given.latent_dim, given.hidden, given.unit, sight, given.patch)
+    return QuasimetricCost(given.latent_dim, given.hidden, given.unit, sight, given.patch, given.places)

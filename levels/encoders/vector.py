@@ -7,13 +7,11 @@ al., arXiv 2003.08934, equation 4; Tancik et al., arXiv 2006.10739), by which pl
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from levels.encoders.given import Given
-from levels.networks import mlp
+from levels.networks import mlp, waves
 
 
 class VectorEncoder(nn.Module):
@@ -47,11 +45,7 @@ class VectorEncoder(nn.Module):
     def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:
         """(P, N, n) -> (P, N, D); memory is not read."""
         numbers = (observation.float() - self.mean) / self.spread
-        parts = [numbers]
-        for octave in range(self.octaves):
-            angle = math.pi * 2**octave * numbers
-            parts += [angle.sin(), angle.cos()]
-        return self.layers(torch.cat(parts, -1) if self.octaves else numbers)
+        return self.layers(waves(numbers, self.octaves) if self.octaves else numbers)
 
 
 def make_vector(given: Given) -> VectorEncoder:

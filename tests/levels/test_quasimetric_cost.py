@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -12,6 +13,7 @@ from hjepa.model.level_model import count_flops
 from levels.costs.base import Ahead
 from levels.costs.kinds import Given, make_head
 from levels.costs.quasimetric import QuasimetricCost, interval_distance, make_quasimetric
+from levels.encoders.picture import PLACE
 from levels.settings import Sight, World
 
 VECTOR = World((1, 1), 2, continuous=True, sight=Sight("vector", (2,)))
@@ -71,6 +73,63 @@ def test_layouts_are_told_apart_by_their_pictures_alone() -> None:
     assert (steps[0] - steps[1]).abs().max() > 1e-4
 
 
+@torch.no_grad()
+def test_what_stands_at_a_latents_own_places_is_read() -> None:
+    """Places are in the encoder's units from the middle; between two the read lies between, outside it is an edge's."""
+    torch.manual_seed(0)
+    head = make_head("quasimetric", Given(SYMBOLS, 6, 4, 1, 8))
+    tokens = head.costs(torch.randint(0, 2, (1, 5, 4, 1), dtype=torch.uint8))
+    values = tokens[0, 8:]
+    places = torch.tensor([[[0.0, 3.0], [4.0, 0.0]], [[1.0, 2.0], [2.5, 1.0]], [[-3.0, 9.0], [4.0, 3.0]]])
+    latent = torch.zeros(1, 3, 6)
+    middle = torch.tensor([2.0, 1.5])
+    latent[0, :, :2], latent[0, :, 2:4] = (PLACE * (places - middle)).unbind(-1)
+    read = head.seen(latent, tokens)[0, :, 8:].unflatten(-1, (2, 8))
+    for row, map_, expected in (
+        (0, 0, values[:, 0, 3]),
+        (0, 1, values[:, 4, 0]),
+        (1, 0, values[:, 1, 2]),
+        (1, 1, (values[:, 2, 1] + values[:, 3, 1]) / 2),
+        (2, 0, values[:, 0, 3]),
+        (2, 1, values[:, 4, 3]),
+    ):
+        assert torch.allclose(read[row, map_], expected, atol=1e-5), (row, map_)
+
+
+def hole(count: int) -> tuple[Tensor, Tensor]:
+    """Pictures (2, 5, 1, 1) of where a corridor has a hole, and latents (2, count, 8, 3) of walks that end in it."""
+    holes = torch.tensor([1, 3])
+    where = torch.randint(0, 5, (2, count, 1)).expand(-1, -1, 8).clone()
+    for step in range(1, 8):
+        fallen = where[..., step - 1] == holes[:, None]
+        moved = (where[..., step - 1] + torch.randint(0, 2, (2, count)) * 2 - 1).clamp(0, 4)
+        where[..., step] = torch.where(fallen, where[..., step - 1], moved)
+    pictures = F.one_hot(holes, 5).to(torch.uint8)[..., None, None]
+    x = PLACE * (where - 2.0)
+    return pictures, torch.stack([x, torch.zeros_like(x), torch.zeros_like(x)], -1)
+
+
+def test_a_place_that_nobody_leaves_is_far_from_everything_wherever_the_picture_shows_it() -> None:
+    torch.manual_seed(0)
+    corridor = World((5, 1), 2, sight=Sight("symbols", (5, 1, 1), (2,)))
+    head = make_head("quasimetric", Given(corridor, 3, 2, 1, 32))
+    optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3)
+    goal = (torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.long))
+    for _ in range(120):
+        pictures, walks = hole(32)
+        loss, _ = head.loss(walks, pictures, goal, 1, 1.0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    x = PLACE * (torch.arange(5) - 2.0)
+    states = torch.stack([x, torch.zeros(5), torch.zeros(5)], -1).expand(2, -1, -1)
+    with torch.no_grad():
+        embedded = head.embedded(states, head.costs(pictures))
+        apart = head.between(embedded[:, :, None], embedded[:, None])
+    for layout, (fallen, free) in enumerate(((1, 3), (3, 1))):
+        assert apart[layout, fallen, 2] > 5 * apart[layout, free, 2], "the same place leads on in the other layout"
+
+
 @pytest.mark.parametrize("world", [VECTOR, SYMBOLS, PIXELS])
 @torch.no_grad()
 def test_what_planning_spends_on_it_is_counted(world: World) -> None:
@@ -82,7 +141,7 @@ def test_what_planning_spends_on_it_is_counted(world: World) -> None:
     field = head.field(picture, torch.zeros(1, 3), 1)
     assert count_flops(lambda: head(torch.zeros(1, 8, 3), field)) == 8 * head.field_operations(1, world.size)
     if world is not VECTOR:
-        attention = 2 * 2 * 8 * head.seen.places
+        attention = 2 * 2 * 8 * head.seen.tokens_seen
         assert head.field_operations(1, world.size) > attention > 0
 
 

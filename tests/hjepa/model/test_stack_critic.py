@@ -157,6 +157,19 @@ def test_critics_train_after_the_levels_and_leave_them_alone(judged: Stack, tmp_
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in stack.critics.parameters())
 
 
+def test_pieces_of_trajectories_are_as_short_as_asked_and_as_many_more(judged: Stack, tmp_path: Path) -> None:
+    collect(TASK, tmp_path / "data", plans=3, episodes_per_plan=3, length=20, seed=0)
+    store = StateSource(TrajectoryStore.open(tmp_path / "data"), None)
+    for clip, shape in ((None, (2, 2, 20)), (4, (2, 10, 4)), (6, (2, 6, 6)), (99, (2, 2, 20))):
+        critic = replace(judged.config.critic, plans=2, trajectories=2, clip=clip)
+        batch = draw_critic(store, replace(judged.config, critic=critic), 0)
+        assert batch.agent.shape[:3] == shape
+        trajectory, moment = batch.goal
+        assert int(trajectory.max()) < shape[1] and int(moment.max()) < shape[2]
+    with pytest.raises(InputError, match="critic.clip is 1; give"):
+        replace(judged.config.critic, clip=1)
+
+
 def test_estimates_that_are_too_low_weigh_as_the_setting_says(judged: Stack, tmp_path: Path) -> None:
     """The loss is a sum of a part that does not know of `critic.under` and one that is proportional to it."""
     collect(TASK, tmp_path / "data", plans=3, episodes_per_plan=3, length=20, seed=0)
