@@ -49,6 +49,10 @@ ROWS = (
         "results.json",
         "four-room-distractors/results.json",
     ),
+    ("rooms 2x2, wandering", "nested-d2", "wandering-quasimetric.json", "nested-d2/wandering-quasimetric.json"),
+    ("maze medium, numbers", "point-mazes", "medium.json", "point-mazes/medium.json"),
+    ("maze large, numbers", "point-mazes", "large.json", "point-mazes/large.json"),
+    ("maze giant, numbers", "point-mazes", "giant.json", "point-mazes/giant.json"),
     ("Pendulum, seen", "seen", "pendulum.json", None),
 )
 """What is shown, the card and the list in it, and the list of the agent of one level whose planning was tuned for
