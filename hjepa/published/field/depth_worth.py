@@ -140,9 +140,9 @@ def _panel(axes: Axes, rows: list[dict[str, Any]], names: list[str]) -> None:
         if place % 2:
             axes.axhspan(place - 0.5, place + 0.5, color="#F5F5F5", zorder=0, linewidth=0)
         if not own:
-            # Half across the panel, whatever the numbers in it.
+            # Right of the line at 0, whatever the numbers in the panel.
             axes.text(
-                0.5,
+                0.72,
                 place,
                 "no list",
                 transform=axes.get_yaxis_transform(),
