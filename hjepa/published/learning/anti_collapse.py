@@ -2,7 +2,7 @@
 plans with it.
 
     hjepa collect --preset nested-d2 --out d2.data
-    python hjepa/published/learning/anti_collapse.py --data d2.data --out runs [--seeds 0,1,2] [--steps 1500]
+    python hjepa/published/learning/anti_collapse.py --data d2.data --out runs [--seeds 0,1,2] [--steps 3000]
 
     held="--preset two-room --set collect.plans=1000"
     hjepa collect --preset two-room --out two-room.data
@@ -14,9 +14,9 @@ plans with it.
 First the weights of each way's own terms are swept, all by the same factors, with inverse dynamics and a training seed
 of their own. Of the factors under which the monitor did not warn, the one with the least error of 8 imagined steps is
 kept, that of claiming that nothing changes being 1; where it warned of all, of all. ``--factors`` gives them instead.
-Then, seed by seed, the ways of ``--kinds`` are trained with inverse dynamics, those of ``--without`` without, and plans the same
-test tasks alone, as a flat agent under plain L2. Runs that are there are not trained again, and what was planned is not
-planned again.
+Then, seed by seed, the ways of ``--kinds`` are trained with inverse dynamics, those of ``--without`` without, and plan
+the same test tasks alone, as a flat agent under plain L2. Runs that are there are not trained again, and what was
+planned is not planned again.
 
 `anti_collapse.json` beside the runs has one row per run: what level 1 shows in the mean of its last five logged steps,
 when the monitor warned, and its record of the tasks. `anti_collapse-sweep.json` has those of the sweep.
@@ -76,7 +76,7 @@ def main() -> None:
         )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0", help="of training, with commas")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--plans", type=int, default=4, help="floor plans in a batch")
     parser.add_argument("--validation", type=int, default=64, help="tasks that choose a factor")
@@ -96,10 +96,9 @@ def main() -> None:
     if options.sweep:
         swept(options, given_factors(options.sweep))
         return
-    factors = dict(given_factors(options.factors)) or chosen(
-        swept(options, [*product(TERMS, FACTORS), *BEYOND])
-    )
     asked = {1.0: options.kinds.split(","), 0.0: options.without.split(",")}
+    pairs = [pair for pair in (*product(TERMS, FACTORS), *BEYOND) if pair[0] in asked[1.0] + asked[0.0]]
+    factors = dict(given_factors(options.factors)) or chosen(swept(options, pairs))
     rows: list[dict[str, Any]] = []
     for seed, kind, inverse in product(options.seeds.split(","), KINDS, (1.0, 0.0)):
         if kind not in asked[inverse]:
