@@ -167,6 +167,11 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
             f"critic.begins is {critic.begins} with a critic of kind grid, which begins at its goal anyway",
             "leave it out",
         )
+    if critic is not None and critic.clip is not None and critic.kind in (None, "grid", "field"):
+        refuse(
+            f"critic.clip is {critic.clip} with a critic that learns from the times of whole ways",
+            "leave it out, or choose kind quasimetric",
+        )
     if critic is not None and critic.kind == "quasimetric":
         _check_quasimetric(critic, config.plan, refuse)
     if critic is not None and critic.plans > config.collect.plans:

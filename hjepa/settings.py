@@ -99,8 +99,8 @@ class CriticSettings(_Ranged):
         plans: floor plans in a batch, with one goal each.
         trajectories: on each of them.
         clip: moments of a piece of them that is learned from; of shorter ones as many more are drawn. None: as long as
-            half of the episodes are, and those that ended sooner are not seen. Kind ``quasimetric``, which learns from
-            single steps, loses nothing with few.
+            half of the episodes are, which is also the most; those that ended sooner are not seen then. For kind
+            ``quasimetric``, which learns from single steps and loses nothing with few, and kinds of one's own.
         learning_rate: at its peak.
         under: weight of estimates that are too low, relative to those that are too high: the way is never longer
             than the time a trajectory took.
@@ -238,7 +238,8 @@ class PlanSettings(_Ranged):
             None: it is always believed.
         warm_start: try what is left of a level's last plan among its proposals.
         hold: steps for which a proposal of level 1 keeps what it has drawn, at most: a power of two of them, from 1 on,
-            by the candidates in turn. Where actions are small pushes, draws that change at every step cancel.
+            by the candidates in turn. Where actions are small pushes, draws that change at every step cancel. Planners
+            that draw nothing, such as ``actor`` and ``exhaustive``, have no use for it.
         max_milliseconds: of one planner call, a block of episodes at one level: after that no further iteration
             begins, and the best plan so far is used. What is planned then depends on the machine, so results
             are not bit-identical. None: no limit.

@@ -13,7 +13,21 @@ import numpy as np
 
 from tasks.episode_batches import reachable_barriers
 from tasks.explorers import make_explorer
-from tasks.observations import DOOR, DROP, EMPTY, FIRST_DOOR, FLOOR, GOAL, IN_HAND, KEY, LYING, TOGGLE, WALL
+from tasks.observations import (
+    BARRIER,
+    DOOR,
+    DROP,
+    EMPTY,
+    FIRST_DOOR,
+    FLOOR,
+    GOAL,
+    IN_HAND,
+    KEY,
+    LOCKED,
+    LYING,
+    TOGGLE,
+    WALL,
+)  # fmt: skip
 from tasks.worlds import Observation, World
 
 WALKED = (EMPTY, FIRST_DOOR, FLOOR, GOAL, DOOR, KEY)
@@ -28,12 +42,18 @@ def grid_explorer(world: World, rng: np.random.Generator) -> Callable[[Observati
         rng: source of all draws.
 
     Raises:
-        ValueError: keys, and not one with one door in every episode.
+        ValueError: keys, and not one with one door in every episode; locked doors without a key; an open border.
     """
     begun = world.state()
     grid = begun["grid"]
     lying, doors = grid[..., 0] == KEY, (grid[..., 0] == DOOR).sum((1, 2))
     keys, slots = int(lying.sum((1, 2)).max()), int(doors.max())
+    locked = ((grid[..., 0] == DOOR) & (grid[..., 2] == LOCKED)).any((1, 2))
+    if not keys and locked.any():
+        raise ValueError(
+            f"{world.spec.id} has locked doors and no key to be seen, and its explorer cannot open them;"
+            " choose policy curious"
+        )
     if keys and not (lying.sum((1, 2)) == 1).all() & (doors == 1).all():
         raise ValueError(
             f"{world.spec.id} has {keys} keys and {slots} doors, and its explorer knows one of each;"
@@ -41,6 +61,10 @@ def grid_explorer(world: World, rng: np.random.Generator) -> Callable[[Observati
         )
     plain = np.where(np.isin(grid[..., :1], WALKED), grid, np.array([WALL, 0, 0], dtype=np.uint8))
     barriers = reachable_barriers(plain, begun["agent"], slots, keys)
+    if any((edge != BARRIER).any() for edge in (barriers[:, [0, -1]], barriers[:, :, [0, -1]])):
+        raise ValueError(
+            f"{world.spec.id} has a way out at its border, where its explorer does not look; choose policy curious"
+        )
     explorer = make_explorer("mixture", barriers, rng)
 
     def act(_: Observation) -> np.ndarray:
@@ -49,8 +73,9 @@ def grid_explorer(world: World, rng: np.random.Generator) -> Callable[[Observati
         if keys:
             parts.append(np.where(state["carried"][:, :1] == KEY, IN_HAND, LYING))
         action = explorer.act(np.concatenate(parts, 1))
-        # A key that is put down elsewhere is where the explorer does not look for it.
-        return np.where(action == DROP, TOGGLE, action).astype(np.int64)
+        # A key that is put down elsewhere is where the explorer does not look for it; anything else is in its way.
+        keeps = (action == DROP) & (state["carried"][:, 0] == KEY)
+        return np.where(keeps, TOGGLE, action).astype(np.int64)
 
     return act
 

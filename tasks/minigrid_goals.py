@@ -83,19 +83,19 @@ def goal_picture(seen: Seen, first: Observation) -> Observation | None:
 
 @contextmanager
 def _unlocked(bare: Any) -> Iterator[None]:
-    """The one locked door open and the one key away, where there are both."""
+    """The one locked door open and the one key in hand, where there are both and one fits the other."""
     things = [(place, what) for place, what in enumerate(bare.grid.grid) if what is not None]
     keys = [(place, what) for place, what in things if what.type == "key"]
     doors = [what for _, what in things if what.type == "door" and what.is_locked]
-    if len(keys) != 1 or len(doors) != 1:
+    if len(keys) != 1 or len(doors) != 1 or keys[0][1].color != doors[0].color or bare.carrying is not None:
         yield
         return
     (place, key), door = keys[0], doors[0]
-    bare.grid.grid[place], door.is_open, door.is_locked = None, True, False
+    bare.grid.grid[place], bare.carrying, door.is_open, door.is_locked = None, key, True, False
     try:
         yield
     finally:
-        bare.grid.grid[place], door.is_open, door.is_locked = key, False, True
+        bare.grid.grid[place], bare.carrying, door.is_open, door.is_locked = key, None, False, True
 
 
 def _shown(seen: Seen) -> dict[str, np.ndarray]:

@@ -182,7 +182,7 @@ class Searches:
         search = first.to_subgoal if above else first.to_goal
         steps = above[0].stride if above else first.horizon
         # A plan to the goal is judged by the critic, and one to a subgoal is lifted to the level above.
-        own = self.models[0].lift_flops if above else self.critic_flops[0] * steps
+        own = self.models[0].lift_flops if above else self.critic_flops[0] * (steps + (self.settings.pace is not None))
         cost = search.passes(first.model, steps) * (steps * (first.model.flops + self.danger_flops[0]) + own)
         return int(REPAIR_SHARE * self.budget_tflops * 1e12 / cost)
 

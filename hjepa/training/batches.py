@@ -62,6 +62,10 @@ class Batch:
         return Batch(self.level, grid, agent, action, state, self.form)
 
 
+PIECES = 32
+"""Most pieces that are drawn in the place of one long trajectory: every piece reads an observation of its own."""
+
+
 @dataclass(frozen=True)
 class CriticBatch:
     """Whole trajectories for the critics.
@@ -182,7 +186,7 @@ def draw_critic(
     assert settings is not None
     rng = _generator(config, step, 255)
     length, plans = min(source.clip, settings.clip or source.clip), settings.plans
-    each = settings.trajectories * (source.clip // length)
+    each = settings.trajectories * min(source.clip // length, PIECES)
     pieces = source.pieces(rng, plans * each, length, plans)
     moment, mine = rng.integers(length // 4, length, plans), share.of(plans)
     goal = torch.from_numpy(rng.integers(0, each, plans)[mine]), torch.from_numpy(moment[mine])

@@ -58,3 +58,17 @@ def test_more_doors_than_a_key_is_told_of_are_refused() -> None:
 def test_worlds_that_are_none_of_minigrids_have_no_explorer() -> None:
     with pytest.raises(ValueError, match="Pendulum-v1 has no explorer of its own; choose policy random, persistent"):
         Policy("explorer", make_world("Pendulum-v1"))
+
+
+@pytest.mark.parametrize(
+    ("world_id", "said"),
+    [
+        ("MiniGrid-ObstructedMaze-1Dlh-v0", "has locked doors and no key to be seen"),
+        ("MiniGrid-GoToDoor-5x5-v0", "has a way out at its border"),
+    ],
+)
+def test_worlds_that_it_cannot_walk_in_are_refused(world_id: str, said: str) -> None:
+    world = make_world(world_id)
+    world.reset(plain_tasks(np.arange(2)))
+    with pytest.raises(ValueError, match=f"{said}.*choose policy curious"):
+        Policy("explorer", world).begin(2, np.random.default_rng(0))

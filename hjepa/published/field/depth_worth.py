@@ -50,6 +50,7 @@ ROWS = (
         "four-room-distractors/results.json",
     ),
     ("rooms 2x2, wandering", "nested-d2", "wandering-quasimetric.json", "nested-d2/wandering-quasimetric.json"),
+    ("rooms 4x4, wandering", "nested-d3", "wandering.json", "nested-d3/wandering.json"),
     ("maze medium, numbers", "point-mazes", "medium.json", "point-mazes/medium.json"),
     ("maze large, numbers", "point-mazes", "large.json", "point-mazes/large.json"),
     ("maze giant, numbers", "point-mazes", "giant.json", "point-mazes/giant.json"),

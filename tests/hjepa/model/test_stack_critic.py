@@ -45,6 +45,8 @@ def test_a_stack_without_critics_says_so(judged: Stack) -> None:
         load_preset("told-demo", ["plan.metric=critic"])
     with pytest.raises(InputError, match="critic.plans is 9 of 1"):
         load_preset("told-demo", ["critic.plans=9"])
+    with pytest.raises(InputError, match="critic.clip is 4 with a critic that learns from the times of whole ways"):
+        load_preset("told-demo", ["critic.clip=4", "critic.plans=1"])
     with pytest.raises(InputError, match="critic.under is 2"):
         load_preset("told-demo", ["critic.under=2", "critic.plans=1"])
     for name in ("reached", "critic_reached"):
