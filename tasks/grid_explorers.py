@@ -27,10 +27,10 @@ from tasks.observations import (
     LYING,
     TOGGLE,
     WALL,
-)  # fmt: skip
+)
 from tasks.worlds import Observation, World
 
-WALKED = (EMPTY, FIRST_DOOR, FLOOR, GOAL, DOOR, KEY)
+WALKED = (EMPTY, FLOOR, GOAL, DOOR, KEY)
 """What an explorer of ours has ways through or to; anything else is as a wall."""
 
 
