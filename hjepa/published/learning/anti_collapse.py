@@ -12,8 +12,9 @@ plans with it.
            --validation-data validation.data --test-data test.data --out runs
 
 First the weights of each way's own terms are swept, all by the same factors, with inverse dynamics and a training seed
-of their own. Of the factors under which the monitor did not warn, the one with the least error of 8 imagined steps is
-kept, that of claiming that nothing changes being 1; where it warned of all, of all. ``--factors`` gives them instead.
+of their own, for as many steps. Of the factors under which the monitor did not warn, by the rule ``success`` the one is
+kept that solves most validation tasks, by ``ahead`` the one with the least error of 8 imagined steps; where it warned
+of all, of all. ``--factors`` gives them instead.
 Then, seed by seed, the ways of ``--kinds`` are trained with inverse dynamics, those of ``--without`` without, and plan
 the same test tasks alone, as a flat agent under plain L2. Runs that are there are not trained again, and what was
 planned is not planned again.
@@ -84,6 +85,7 @@ def main() -> None:
     parser.add_argument(
         "--factors", default="", help="KIND=FACTOR,...: what a sweep chose; none is swept then"
     )
+    parser.add_argument("--rule", choices=("success", "ahead"), default="success")
     parser.add_argument("--sweep", default="", help="KIND=FACTOR,...: sweep these alone, and end")
     parser.add_argument("--kinds", default=",".join(KINDS), help="ways trained with inverse dynamics")
     parser.add_argument(
@@ -98,7 +100,7 @@ def main() -> None:
         return
     asked = {1.0: options.kinds.split(","), 0.0: options.without.split(",")}
     pairs = [pair for pair in (*product(TERMS, FACTORS), *BEYOND) if pair[0] in asked[1.0] + asked[0.0]]
-    factors = dict(given_factors(options.factors)) or chosen(swept(options, pairs))
+    factors = dict(given_factors(options.factors)) or chosen(swept(options, pairs), options.rule)
     rows: list[dict[str, Any]] = []
     for seed, kind, inverse in product(options.seeds.split(","), KINDS, (1.0, 0.0)):
         if kind not in asked[inverse]:
@@ -124,11 +126,12 @@ def swept(options: argparse.Namespace, pairs: Iterable[tuple[str, float]]) -> li
     return rows
 
 
-def chosen(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Of every way the factor with the least error of 8 imagined steps; those that were warned of come last."""
+def chosen(rows: list[dict[str, Any]], rule: str) -> dict[str, float]:
+    """Of every way the factor that is best by the rule, the smaller of two; those that were warned of come last."""
     best: dict[str, tuple[bool, float, float]] = {}
     for row in rows:
-        score = (row["warned"] is not None, float(row["ahead_8"]), float(row["factor"]))
+        value = float(row["ahead_8"]) if rule == "ahead" else -float(row["record"]["success_rate"])
+        score = (row["warned"] is not None, value, float(row["factor"]))
         best[row["anti_collapse"]] = min(best.get(row["anti_collapse"], score), score)
     return {kind: factor for kind, (_, _, factor) in best.items()}
 
