@@ -170,7 +170,7 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
     if critic is not None and critic.clip is not None and critic.kind in (None, "grid", "field"):
         refuse(
             f"critic.clip is {critic.clip} with a critic that learns from the times of whole ways",
-            "leave it out, or choose kind quasimetric",
+            "leave it out, or choose kind quasimetric or step_field",
         )
     if critic is not None and critic.kind == "quasimetric":
         _check_quasimetric(critic, config.plan, refuse)

@@ -87,20 +87,21 @@ class CriticSettings(_Ranged):
 
     Attributes:
         kind: a name of `levels.costs.kinds`, or a class of one's own as ``module:Name``; None: ``grid`` for levels that
-            are told, ``field`` for those that see a picture. ``quasimetric`` reads latents, and tokens of a picture
-            where there is one, for vectors too.
+            are told, ``field`` for those that see a picture. ``step_field`` and ``quasimetric`` learn from single
+            steps, so that no trajectory has to know a way: the first is a field over a picture as well, the second
+            reads latents, and tokens of a picture where there is one, for vectors too.
         hidden: channels of the network that reads the floor plan.
         sweeps: moves of the longest way that is found.
         train_sweeps: the same in training; costs are local, so that near goals teach what far ones need.
-        farthest: longest time to a goal that is learned from; None: any. (Of kind ``quasimetric`` the steps at which
-            more distance gains half as much; None: 100 units.) With fewer ``train_sweeps`` than the longest way has
-            moves, a state whose way they do not hold would teach that the walls in between are thin.
+        farthest: longest time to a goal that is learned from; None: any. (Of kinds that learn from single steps the
+            steps at which more distance gains half as much; None: 100 units.) With fewer ``train_sweeps`` than the
+            longest way has moves, a state whose way they do not hold would teach that the walls in between are thin.
         steps: optimiser steps.
         plans: floor plans in a batch, with one goal each.
         trajectories: on each of them.
         clip: moments of a piece of them that is learned from; of shorter ones as many more are drawn. None: as long as
-            half of the episodes are, which is also the most; those that ended sooner are not seen then. For kind
-            ``quasimetric``, which learns from single steps and loses nothing with few, and kinds of one's own.
+            half of the episodes are, which is also the most; those that ended sooner are not seen then. For kinds
+            that learn from single steps and lose nothing with few, and kinds of one's own.
         learning_rate: at its peak.
         under: weight of estimates that are too low, relative to those that are too high: the way is never longer
             than the time a trajectory took.
@@ -108,9 +109,9 @@ class CriticSettings(_Ranged):
             tested. They are tested in the last part of the training: before, walls are thin and all would be wrong.
         states: on each floor plan whose claims are tested.
         unit: steps of the agent that a move to a neighbouring place takes at least: 1 in rooms, more where steps are
-            small. What the field of kind ``field`` begins with is measured in it. Of kind ``quasimetric`` the scale
-            of distance: such that the longest way has about 30 units.
-        begins: places from the goal's, 1 or more along each axis, within which a field of kind ``field`` begins. None:
+            small. What a field begins with is measured in it. Of kind ``quasimetric`` the scale of distance: such
+            that the longest way has about 30 units.
+        begins: places from the goal's, 1 or more along each axis, within which a field over a picture begins. None:
             everywhere, by 8 units a place, so that no way is ever longer than that: through a wall between two
             neighbouring rooms it may be 16 where the way round is 40, and walls need to be no thicker. With it, what is
             further than ``sweeps`` moves reads as no way at all: give as many as the longest way has. Critics of one's

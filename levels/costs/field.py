@@ -58,6 +58,7 @@ class FieldCost(CostHead):
     """
 
     headings = 1
+    cliff = CLIFF
     share: Tensor
 
     def __init__(
@@ -182,7 +183,7 @@ class FieldCost(CostHead):
             -1,
         )
         nearest = found.gather(-1, weight.argmax(-1, keepdim=True))
-        read = torch.minimum(found, nearest + CLIFF)
+        read = torch.minimum(found, nearest + self.cliff)
         return self.unit * (weight * read).sum(-1).view(latent.shape[:-1])
 
     def knows(self, latent: Tensor, field: Tensor) -> Tensor:

@@ -51,6 +51,7 @@ KINDS = Registry(
     {
         "grid": "levels.grid.critic:make_grid_critic",
         "field": "levels.costs.field:make_field",
+        "step_field": "levels.costs.step_field:make_step_field",
         "quasimetric": "levels.costs.quasimetric:make_quasimetric",
     },
     "a class that derives from levels.costs.base.CostHead",

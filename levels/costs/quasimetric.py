@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from levels.costs.base import Ahead, CostHead
 from levels.costs.hindsight import LOOK_AHEAD, claim_loss
 from levels.costs.kinds import Given
+from levels.costs.single_steps import FARTHEST, farthest_apart, first_price, price_of
 from levels.encoders.picture import PLACE
 from levels.gathering import own_noise
 from levels.networks import mlp, waves
@@ -33,18 +34,6 @@ PARTS, INTERVALS = 16, 8
 
 PAIRS = 256
 """Pairs of states of a layout whose distance is made large, in one step of training, and as many single steps."""
-
-FARTHEST = 100.0
-"""Units, see `QuasimetricCost`, at which half as much is gained by more distance as between near states."""
-
-SOFTNESS = 0.1
-"""Per unit, how soon before `FARTHEST` less is gained."""
-
-VIOLATED = 0.05
-"""Root of the mean squared excess over a single step that is put up with, in units of that step."""
-
-HASTE = 30.0
-"""How much faster the price of an excess is learned than the distance."""
 
 HEADS = 4
 """Attention heads over a picture's tokens."""
@@ -104,8 +93,7 @@ class QuasimetricCost(CostHead):
             nn.Linear(hidden, PARTS * INTERVALS),
         )
         self.mixing = nn.Parameter(torch.zeros(()))
-        # The price of an excess over single steps: as high as it takes, learned by ascent.
-        self.price = nn.Parameter(torch.tensor(math.log(math.e - 1) / HASTE))
+        self.price = first_price()
 
     def costs(self, picture: Tensor) -> Tensor:
         """What attention reads of pictures (P, ...): keys and values, (P, 2C, W, H); nothing where there are none."""
@@ -188,14 +176,9 @@ class QuasimetricCost(CostHead):
         now, then = self.embedded(states, tokens).chunk(2, 1)
         # All are drawn apart, so neighbours in the list are any two states of the layout.
         far = self.between(now, now.roll(1, 1))
-        most = FARTHEST if farthest is None else farthest / self.unit
-        gained = F.softplus(most - far, beta=SOFTNESS)
         excess = (self.between(now, then) - 1 / self.unit).clamp_min(0) * self.unit
-        violated = excess.square().mean()
-        price = F.softplus(HASTE * self.price)
-        # What ascends the price descends here with its sign turned.
-        total = gained.mean() + price.detach() * violated - price * (violated.detach() - VIOLATED**2)
-        terms = {"steps": excess.mean(), "apart": far.mean() * self.unit, "price": price}
+        total = farthest_apart(far, excess, self.price, FARTHEST if farthest is None else farthest / self.unit)
+        terms = {"steps": excess.mean(), "apart": far.mean() * self.unit, "price": price_of(self.price)}
         if ahead is not None:
             here, later, share = ahead
             trajectory, at = goal

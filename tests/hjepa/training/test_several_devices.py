@@ -78,12 +78,13 @@ def store(config: RunConfig, folder: Path) -> Path:
 
 
 QUASIMETRIC = [*SEEN, "critic.kind=quasimetric", "critic.hidden=16", "plan.subgoals=distance"]
+STEP_FIELD = [*SEEN, "critic.kind=step_field", "critic.hidden=16", "critic.begins=1", "critic.clip=4"]
 
 
 @pytest.mark.parametrize(
     ("preset", "changes"),
-    [(TINY, []), ("nested-d2", SEEN), ("nested-d2", QUASIMETRIC)],
-    ids=["told", "seen", "quasimetric"],
+    [(TINY, []), ("nested-d2", SEEN), ("nested-d2", QUASIMETRIC), ("nested-d2", STEP_FIELD)],
+    ids=["told", "seen", "quasimetric", "step-field"],
 )
 def test_gradients_of_two_are_those_of_one(preset: str, changes: list[str], callbacks: Path) -> None:
     """Of every loss of every level and of the critics, with codes that are drawn and means of what was found."""

@@ -1,0 +1,102 @@
+"""A field of steps to the goal that learns from single steps: no trajectory has to know a way.
+
+The field is that of `levels.costs.field`: moves from place to place are read off the picture, and steps to go spread
+from the goal. What moves cost is learned as a quasimetric learns (`levels.costs.single_steps`): no step of a trajectory
+leads more than a step away, and beyond that everything is as far from the goal as can be. Where nobody ever went,
+through walls, moves so become long; where anybody went, a move takes as many steps as the fastest took. The shortest
+way on a map that was never seen is so a matter of its moves, which are local, and not of a network that has to know
+mazes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from levels.costs.base import Ahead
+from levels.costs.field import FieldCost
+from levels.costs.kinds import Given
+from levels.costs.single_steps import FARTHEST, farthest_apart, first_price, price_of
+from levels.settings import Sight
+
+CLIFF = 1.0
+"""Of reads between places, see `levels.costs.field`: a way from place to place climbs as steeply as a move."""
+
+
+class StepField(FieldCost):
+    """Steps to go of latents, see the module; arguments as of `levels.costs.field.FieldCost`."""
+
+    cliff = CLIFF
+
+    def __init__(
+        self,
+        sight: Sight,
+        places: int,
+        patch: int,
+        hidden: int = 32,
+        unit: float = 1.0,
+        begins: float | None = None,
+    ) -> None:
+        super().__init__(sight, places, patch, hidden, unit, begins)
+        self.price = first_price()
+
+    def loss(
+        self,
+        latent: Tensor,
+        picture: Tensor,
+        goal: tuple[Tensor, Tensor],
+        sweeps: int,
+        under: float,
+        farthest: int | None = None,
+        ahead: Ahead | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss on pieces of trajectories of P layouts; see `levels.costs.base.CostHead.loss`.
+
+        Args:
+            latent: (P, n, L, D), what the gradient does not reach.
+            picture: (P, ...).
+            goal: number (P,) of the trajectory, and (P,) of the moment in it, whose place is the goal.
+            sweeps: of the field.
+            under: not used, single steps are never too long.
+            farthest: steps at which half as much is gained by more distance; None: `FARTHEST` units.
+            ahead: claims to be nearer than imagined steps bear out.
+
+        Returns:
+            scalar, and its terms: ``steps`` is by how many steps two moments in a row are too far apart, ``apart`` the
+            mean distance to the goal in steps, ``price`` that of an excess, ``move`` what half of the moves cost less
+            than.
+        """
+        latent = latent.detach()
+        layout = torch.arange(len(latent), device=latent.device)
+        aim = latent[layout, goal[0], goal[1]]
+        moves = self.costs(picture)
+        field = self.spread(moves, aim, sweeps)
+        steps = self(latent, field)
+        known = self.knows(latent, field)
+        excess = (steps[:, :, :-1] - steps[:, :, 1:] - 1).clamp_min(0)
+        # Where the field has not come to, a read is no number of steps.
+        excess = excess.masked_fill(~(known[:, :, :-1] & known[:, :, 1:]), 0.0)
+        far = (steps / self.unit).masked_fill(~known, float(2 * FARTHEST))
+        total = farthest_apart(far, excess, self.price, FARTHEST if farthest is None else farthest / self.unit)
+        terms = {
+            "steps": excess.mean(),
+            "apart": steps[known].mean() if known.any() else steps.new_zeros(()),
+            "price": price_of(self.price),
+            "move": moves.median(),
+        }
+        if ahead is not None:
+            now, later, share = ahead
+            claims = self.claims(now, later, field)
+            total, terms = total + share * claims, terms | {"ahead": claims}
+        return total, {name: value.detach() for name, value in terms.items()}
+
+
+def make_step_field(given: Given) -> StepField:
+    """A field over what is seen.
+
+    Raises:
+        ValueError: nothing is seen, or latents have no places.
+    """
+    if given.world.sight is None:
+        raise ValueError("critic kind step_field of a level that is told; choose grid")
+    return StepField(given.world.sight, given.places, given.patch, given.hidden, given.unit, given.begins)
