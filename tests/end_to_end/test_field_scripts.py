@@ -104,3 +104,31 @@ def test_the_harness_knows_the_methods(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         run_field.read_options(["--out", "x", "--methods", "ours-9"])
     assert "method 'ours-9'; choose from" in capsys.readouterr().err
+
+
+def test_planners_are_compared_task_by_task() -> None:
+    planners = script("planners")
+    tasks = {"seed": 0, "task": "any", "oracle_steps": [9] * 200}
+    better = {**tasks, "success": [True] * 150 + [False] * 50}
+    worse = {**tasks, "success": [True] * 130 + [False] * 70}
+    value, lo, hi = planners.against(better, worse)
+    assert value == pytest.approx(10.0) and 0 < lo < value < hi < 20
+    assert planners.against(worse, worse)[0] == 0
+    with pytest.raises(ValueError, match="other tasks"):
+        planners.against(better, {**worse, "oracle_steps": [8] * 200})
+
+
+def test_a_factor_is_chosen_among_those_that_did_not_collapse() -> None:
+    spec = importlib.util.spec_from_file_location("anti_collapse", FIELD.parent / "learning" / "anti_collapse.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def row(factor: float, success: float, ahead: float, warned: str | None = None) -> dict[str, Any]:
+        return {"anti_collapse": "vicreg", "factor": factor, "ahead_8": ahead, "warned": warned,
+                "record": {"success_rate": success}}  # fmt: skip
+
+    rows = [row(0.2, 0.9, 0.01, "rank"), row(5.0, 0.6, 0.02), row(1.0, 0.6, 0.04), row(25.0, 0.4, 0.01)]
+    assert module.chosen(rows, "success") == {"vicreg": 1.0}, "the smaller of two that solve as much"
+    assert module.chosen(rows, "ahead") == {"vicreg": 25.0}
+    assert module.chosen(rows[:1], "success") == {"vicreg": 0.2}, "warned of all: of all"
