@@ -167,6 +167,11 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
             f"critic.begins is {critic.begins} with a critic of kind grid, which begins at its goal anyway",
             "leave it out",
         )
+    if critic is not None and critic.patch is not None and config.levels[0].sees != "image":
+        refuse(
+            f"critic.patch is {critic.patch} with an encoder that sees {config.levels[0].sees}",
+            "leave it out; it is for images",
+        )
     if critic is not None and critic.clip is not None and critic.kind in (None, "grid", "field"):
         refuse(
             f"critic.clip is {critic.clip} with a critic that learns from the times of whole ways",

@@ -81,7 +81,8 @@ class Stack(nn.Module):
         for k in self.own_latents() if config.critic is not None else ():
             assert config.critic is not None
             dim, critic, patch = config.levels[k].latent_dim, config.critic, config.levels[0].patch
-            given = Given(world, dim, built[k].places, patch, critic.hidden, critic.unit, critic.begins)
+            own = critic.patch or patch
+            given = Given(world, dim, built[k].places, own, critic.hidden, critic.unit, critic.begins, patch / own)
             self.critics.append(make_head(critic.kind, given))
         self.measures = nn.ModuleList(
             nn.ModuleList(make_distance(name, level.latent_dim) for level in config.levels)

@@ -52,9 +52,10 @@ class FieldCost(CostHead):
         unit: steps of the agent in one of the field's own, in which a move to a neighbour takes 1 or more.
         begins: places from the goal's, along each axis, within which the field begins; None: everywhere, so that no way
             is longer than `SLOPE` for each place that it leads over as the crow flies.
+        scale: places of the field along one of the latent's.
 
     Raises:
-        ValueError: a latent without places.
+        ValueError: a latent without places, or pictures that are no whole number of the field's places.
     """
 
     headings = 1
@@ -69,11 +70,16 @@ class FieldCost(CostHead):
         hidden: int = 32,
         unit: float = 1.0,
         begins: float | None = None,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
-        self.unit, self.begins = unit, begins
+        self.unit, self.begins, self.scale = unit, begins, scale
         if places < 2:
             raise ValueError("a field needs latents with places; see encoder symbols or image")
+        if scale != 1 and any(side % patch for side in sight.shape[:2]):
+            raise ValueError(
+                f"critic.patch is {patch} of pictures of {sight.shape[1]} x {sight.shape[0]}; choose a divisor of both"
+            )
         self.maps = places // 2
         self.register_buffer("share", torch.zeros(self.maps))
         self.stem = Stem(sight, hidden, patch)
@@ -83,7 +89,7 @@ class FieldCost(CostHead):
     def where(self, latent: Tensor) -> Tensor:
         """Places (..., 2) on the map, in places from its middle, of latents (..., D)."""
         both = latent[..., : 2 * self.maps].unflatten(-1, (2, self.maps))
-        return (both * self.share).sum(-1) / PLACE
+        return (both * self.share).sum(-1) * (self.scale / PLACE)
 
     @property
     def chosen(self) -> bool:
@@ -139,6 +145,9 @@ class FieldCost(CostHead):
         x, y = at.unbind(-1)
         along_x = (torch.arange(width, device=goal.device) - x[:, None]).abs()
         along_y = (torch.arange(height, device=goal.device) - y[:, None]).abs()
+        if closed is not None and closed.shape[-2:] != (width, height):
+            # Closed places are the world's; the field's may be finer.
+            closed = F.interpolate(closed.unsqueeze(1).float(), (width, height)).squeeze(1).bool()
         field = (SLOPE * (along_x[:, :, None] + along_y[:, None])).clamp_max(FAR)
         if begins is not None:
             field = field.masked_fill(torch.maximum(along_x[:, :, None], along_y[:, None]) >= begins, FAR)
@@ -273,7 +282,7 @@ class FieldCost(CostHead):
 
     def field_operations(self, sweeps: int, size: tuple[int, int]) -> float:
         """Additions and comparisons of the sweeps of one field; what reading the picture takes comes on top."""
-        return 2.0 * sweeps * size[0] * size[1] * 4
+        return 2.0 * sweeps * size[0] * size[1] * 4 * self.scale**2
 
 
 def make_field(given: Given) -> FieldCost:
@@ -284,4 +293,6 @@ def make_field(given: Given) -> FieldCost:
     """
     if given.world.sight is None:
         raise ValueError("critic kind field of a level that is told; choose grid")
-    return FieldCost(given.world.sight, given.places, given.patch, given.hidden, given.unit, given.begins)
+    return FieldCost(
+        given.world.sight, given.places, given.patch, given.hidden, given.unit, given.begins, given.scale
+    )

@@ -25,10 +25,11 @@ class Given:
         world: what is seen and done.
         latent_dim: D, numbers in a latent.
         places: leading numbers of a latent that are places on the picture, two for each.
-        patch: pixels a side of a place, for images.
+        patch: pixels a side of a place of the head's own map, for images.
         hidden: width of its networks.
         unit: steps of the agent that a move to a neighbouring place takes at least.
         begins: places from the goal within which its field begins; None: everywhere.
+        scale: places of the head's own map along one of the latent's.
     """
 
     world: World
@@ -38,6 +39,7 @@ class Given:
     hidden: int
     unit: float = 1.0
     begins: float | None = None
+    scale: float = 1.0
 
 
 def _fits(part: Any) -> bool:

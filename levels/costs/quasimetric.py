@@ -65,6 +65,7 @@ class QuasimetricCost(CostHead):
         sight: what pictures are; None: there are none, and all trajectories are in one layout.
         patch: pixels a side of a token, for images.
         places: leading numbers of a latent that are places on the picture, two for each.
+        scale: tokens along one of the latent's places.
     """
 
     leads_around = False
@@ -77,11 +78,12 @@ class QuasimetricCost(CostHead):
         sight: Sight | None = None,
         patch: int = 8,
         places: int = 0,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.unit = unit
         self.headings = PARTS * INTERVALS + (0 if sight is None else 2 * hidden)
-        self.seen = None if sight is None else _Looked(sight, latent_dim, places, hidden, patch)
+        self.seen = None if sight is None else _Looked(sight, latent_dim, places, hidden, patch, scale)
         inputs = latent_dim + (0 if self.seen is None else self.seen.outputs)
         self.embed = nn.Sequential(
             nn.Linear(inputs, hidden),
@@ -208,14 +210,17 @@ class _Looked(nn.Module):
         latent_dim: D.
         hidden: C, of tokens.
         patch: pixels a side of a token, for images.
+        scale: tokens along one of the latent's places.
 
     Attributes:
         outputs: numbers that are read.
     """
 
-    def __init__(self, sight: Sight, latent_dim: int, places: int, hidden: int, patch: int) -> None:
+    def __init__(
+        self, sight: Sight, latent_dim: int, places: int, hidden: int, patch: int, scale: float = 1.0
+    ) -> None:
         super().__init__()
-        self.maps = places // 2
+        self.maps, self.scale = places // 2, scale
         self.outputs = (1 + self.maps) * hidden
         self.stem = Stem(sight, hidden, patch)
         tall, wide = sight.shape[:2]
@@ -244,7 +249,7 @@ class _Looked(nn.Module):
         if not self.maps:
             return found
         width, height = tokens.shape[-2:]
-        x, y = (latent[..., : 2 * self.maps] / PLACE).unflatten(-1, (2, self.maps)).unbind(-2)
+        x, y = (latent[..., : 2 * self.maps] * (self.scale / PLACE)).unflatten(-1, (2, self.maps)).unbind(-2)
         at = torch.stack([2 * y / max(height - 1, 1), 2 * x / max(width - 1, 1)], -1)
         here = F.grid_sample(tokens.chunk(2, 1)[1], at, padding_mode="border", align_corners=True)
         return torch.cat([found, rearrange(here, "p c n m -> p n (m c)")], -1)
@@ -269,4 +274,4 @@ def make_quasimetric(given: Given) -> QuasimetricCost:
     sight = None if sight.kind == "vector" else sight
     if sight is not None and given.hidden % HEADS:
         raise ValueError(f"critic.hidden is {given.hidden} for a quasimetric over pictures; give a multiple of {HEADS}")
-    return QuasimetricCost(given.latent_dim, given.hidden, given.unit, sight, given.patch, given.places)
+    return QuasimetricCost(given.latent_dim, given.hidden, given.unit, sight, given.patch, given.places, given.scale)

@@ -36,8 +36,9 @@ class StepField(FieldCost):
         hidden: int = 32,
         unit: float = 1.0,
         begins: float | None = None,
+        scale: float = 1.0,
     ) -> None:
-        super().__init__(sight, places, patch, hidden, unit, begins)
+        super().__init__(sight, places, patch, hidden, unit, begins, scale)
         self.price = first_price()
 
     def loss(
@@ -99,4 +100,6 @@ def make_step_field(given: Given) -> StepField:
     """
     if given.world.sight is None:
         raise ValueError("critic kind step_field of a level that is told; choose grid")
-    return StepField(given.world.sight, given.places, given.patch, given.hidden, given.unit, given.begins)
+    return StepField(
+        given.world.sight, given.places, given.patch, given.hidden, given.unit, given.begins, given.scale
+    )

@@ -152,3 +152,30 @@ def test_it_is_chosen_by_name_and_refused_where_nothing_is_seen() -> None:
     assert isinstance(make_head("step_field", seen), StepField)
     with pytest.raises(ValueError, match="step_field of a level that is told"):
         make_step_field(Given(World((WIDTH, HEIGHT), 3), 3, 2, 1, 8))
+
+
+IMAGE = Sight("image", (16, 24, 3))
+
+
+def test_a_field_may_be_finer_than_the_places_of_latents() -> None:
+    """Places of 8 pixels, a field of 4: where a latent is on the picture stays where it is."""
+    coarse = make_head("step_field", Given(World((3, 2), 2, sight=IMAGE), 3, 2, 8, 8))
+    fine = make_head("step_field", Given(World((3, 2), 2, sight=IMAGE), 3, 2, 4, 8, scale=2.0))
+    coarse.share[0] = fine.share[0] = 1.0
+    # The middle of the second place from the left in the upper row: pixel 12 of 24 from the left, 4 of 16 from above.
+    latent = torch.tensor([[[0.0, -0.5 * PLACE, 0.0]]])
+    assert coarse.where(latent)[0, 0].tolist() == pytest.approx([0.0, -0.5])
+    assert fine.where(latent)[0, 0].tolist() == pytest.approx([0.0, -1.0])
+    picture = torch.zeros(1, 16, 24, 3, dtype=torch.uint8)
+    assert coarse.costs(picture).shape[-2:] == (3, 2) and fine.costs(picture).shape[-2:] == (6, 4)
+    assert fine.field_operations(5, (3, 2)) == 4 * coarse.field_operations(5, (3, 2))
+    with torch.no_grad():
+        closed = torch.zeros(1, 3, 2, dtype=torch.bool)
+        closed[0, 1, 0] = True
+        field = fine.field(picture, latent[:, 0] + 10.0, 20, closed)
+    assert (field[0, 0, 2:4, :2] == FAR).all(), "all four of a closed place"
+
+
+def test_places_that_do_not_fit_the_picture_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"critic.patch is 5 of pictures of 24 x 16; choose a divisor"):
+        make_head("step_field", Given(World((3, 2), 2, sight=IMAGE), 3, 2, 5, 8, scale=8 / 5))

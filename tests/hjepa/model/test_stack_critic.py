@@ -224,6 +224,12 @@ def test_an_agent_with_another_metric_has_no_fields(judged: Stack) -> None:
     assert all(level.critic is None for level in agent.planner.levels)
 
 
+def test_only_a_critic_of_images_has_patches_of_its_own() -> None:
+    with pytest.raises(InputError, match="critic.patch is 4 with an encoder that sees symbols"):
+        load_preset("nested-d2", ["critic.patch=4"])
+    assert load_preset("nested-d2-images", ["critic.patch=4"]).critic is not None
+
+
 @pytest.mark.parametrize("kind", [None, "grid"])
 def test_a_grid_critic_has_no_say_in_where_it_begins(kind: str | None) -> None:
     with pytest.raises(InputError, match="critic.begins is 1.0 with a critic of kind grid"):
