@@ -82,7 +82,10 @@ class Stack(nn.Module):
             assert config.critic is not None
             dim, critic, patch = config.levels[k].latent_dim, config.critic, config.levels[0].patch
             own = critic.patch or patch
-            given = Given(world, dim, built[k].places, own, critic.hidden, critic.unit, critic.begins, patch / own)
+            given = Given(
+                world, dim, built[k].places, own, critic.hidden, critic.unit, critic.begins, patch / own,
+                looks=config.levels[k].memory is not None,
+            )  # fmt: skip
             self.critics.append(make_head(critic.kind, given))
         self.measures = nn.ModuleList(
             nn.ModuleList(make_distance(name, level.latent_dim) for level in config.levels)

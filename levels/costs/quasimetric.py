@@ -271,7 +271,7 @@ def make_quasimetric(given: Given) -> QuasimetricCost:
     sight = given.world.sight
     if sight is None:
         raise ValueError("critic kind quasimetric of a level that is told; choose grid")
-    sight = None if sight.kind == "vector" else sight
+    sight = None if sight.kind == "vector" or not given.looks else sight
     if sight is not None and given.hidden % HEADS:
         raise ValueError(f"critic.hidden is {given.hidden} for a quasimetric over pictures; give a multiple of {HEADS}")
     return QuasimetricCost(given.latent_dim, given.hidden, given.unit, sight, given.patch, given.places, given.scale)

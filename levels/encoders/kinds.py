@@ -18,6 +18,8 @@ _OURS = {
     "agent": ("levels.grid.agent_encoders:make_told", "agent"),
     "symbols": ("levels.encoders.picture:make_picture", "symbols"),
     "image": ("levels.encoders.picture:make_picture", "image"),
+    "whole_symbols": ("levels.encoders.whole:make_whole", "symbols"),
+    "whole_image": ("levels.encoders.whole:make_whole", "image"),
     "masked": ("levels.encoders.masked_picture:make_masked", "image"),
     "vector": ("levels.encoders.vector:make_vector", "vector"),
     "mlp": ("levels.encoders.latent:make_latent", "latent"),

@@ -1,0 +1,54 @@
+"""Encoder of whole pictures and boards: convolutions, then all places at once.
+
+Eyes that attend (`levels.encoders.picture`) give a place for each of a few maps, and two things that look alike, as boxes
+do, share one. This one has no places: what stands where is mixed by a network over all of a picture, as encoders of
+flat world models do. It so belongs to one layout, or to few: it carries over neither to others nor to pictures of
+another size. Whether predictors and critics read the picture beside the latent is for `levels.N.memory` to say.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from levels.encoders.given import Given
+from levels.networks import mlp
+from levels.pictures import Stem, distinct, near
+from levels.settings import LevelSettings, Sight
+
+
+class WholeEncoder(nn.Module):
+    """Picture (H, W, C) or symbols (W, H, C) -> latent, without places.
+
+    Args:
+        sight: what is seen.
+        settings: channels, patch, width and latent size.
+
+    Raises:
+        ValueError: pictures of several moments, of which this one looks at the latest alone.
+    """
+
+    def __init__(self, sight: Sight, settings: LevelSettings) -> None:
+        super().__init__()
+        if sight.frames > 1:
+            raise ValueError(
+                f"encoder {settings.encoder} of pictures of {sight.frames} moments; show one (frames=1), or choose image"
+            )
+        self.stem = Stem(sight, settings.channels, settings.patch)
+        self.features = near(settings.channels, settings.channels)
+        first, second = sight.shape[:2]
+        places = (first // settings.patch) * (second // settings.patch) if sight.kind == "image" else first * second
+        self.layers = mlp(settings.channels * places, settings.hidden, settings.latent_dim, layers=2)
+
+    def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:
+        """(P, N, ...) pictures -> (P, N, D), every different one seen once; memory is not read."""
+        pictures, number = distinct(observation.flatten(0, 1))
+        seen = F.gelu(self.features(F.gelu(self.stem(pictures))))
+        latent: Tensor = self.layers(seen.flatten(1))
+        return latent[number].view(*observation.shape[:2], -1)
+
+
+def make_whole(given: Given) -> WholeEncoder:
+    """An encoder of what is seen."""
+    assert given.world.sight is not None
+    return WholeEncoder(given.world.sight, given.settings)
