@@ -1,8 +1,8 @@
 """Encoder of whole pictures and boards: convolutions, then all places at once.
 
-Eyes that attend (`levels.encoders.picture`) give a place for each of a few maps, and two things that look alike, as boxes
-do, share one. This one has no places: what stands where is mixed by a network over all of a picture, as encoders of
-flat world models do. It so belongs to one layout, or to few: it carries over neither to others nor to pictures of
+Eyes that attend (`levels.encoders.picture`) give a place for each of a few maps, and two things that look alike, as
+boxes do, share one. This one has no places: what stands where is mixed by a network over all of a picture, as encoders
+of flat world models do. It so belongs to one layout, or to few: it carries over neither to others nor to pictures of
 another size. Whether predictors and critics read the picture beside the latent is for `levels.N.memory` to say.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from levels.encoders.given import Given
 from levels.networks import mlp
-from levels.pictures import Stem, distinct, near
+from levels.pictures import Stem, near
 from levels.settings import LevelSettings, Sight
 
 
@@ -32,7 +32,7 @@ class WholeEncoder(nn.Module):
         super().__init__()
         if sight.frames > 1:
             raise ValueError(
-                f"encoder {settings.encoder} of pictures of {sight.frames} moments; show one (frames=1), or choose image"
+                f"encoder {settings.encoder} of pictures of {sight.frames} moments; set frames=1, or choose image"
             )
         self.stem = Stem(sight, settings.channels, settings.patch)
         self.features = near(settings.channels, settings.channels)
@@ -41,11 +41,10 @@ class WholeEncoder(nn.Module):
         self.layers = mlp(settings.channels * places, settings.hidden, settings.latent_dim, layers=2)
 
     def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:
-        """(P, N, ...) pictures -> (P, N, D), every different one seen once; memory is not read."""
-        pictures, number = distinct(observation.flatten(0, 1))
-        seen = F.gelu(self.features(F.gelu(self.stem(pictures))))
+        """(P, N, ...) pictures -> (P, N, D); memory is not read."""
+        seen = F.gelu(self.features(F.gelu(self.stem(observation.flatten(0, 1)))))
         latent: Tensor = self.layers(seen.flatten(1))
-        return latent[number].view(*observation.shape[:2], -1)
+        return latent.view(*observation.shape[:2], -1)
 
 
 def make_whole(given: Given) -> WholeEncoder:
