@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from levels.encoders.given import Given
 from levels.networks import mlp
-from levels.pictures import Stem, near
+from levels.pictures import Stem, near, standing_out
 from levels.settings import LevelSettings, Sight
 
 
@@ -42,7 +42,8 @@ class WholeEncoder(nn.Module):
 
     def forward(self, observation: Tensor, memory: Tensor | None = None) -> Tensor:
         """(P, N, ...) pictures -> (P, N, D); memory is not read."""
-        seen = F.gelu(self.features(F.gelu(self.stem(observation.flatten(0, 1)))))
+        # Most of a picture is always the same; at mean 0 and spread 1 over it, what is rare has a voice from the start.
+        seen = F.gelu(standing_out(self.features(F.gelu(self.stem(observation.flatten(0, 1))))))
         latent: Tensor = self.layers(seen.flatten(1))
         return latent.view(*observation.shape[:2], -1)
 
