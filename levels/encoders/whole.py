@@ -3,7 +3,7 @@
 Eyes that attend (`levels.encoders.picture`) give a place for each of a few maps, and two things that look alike, as
 boxes do, share one. This one has no places: what stands where is mixed by a network over all of a picture, as encoders
 of flat world models do. It so belongs to one layout, or to few: it carries over neither to others nor to pictures of
-another size. Whether predictors and critics read the picture beside the latent is for `levels.N.memory` to say.
+another size. Predictors and critics read the latent alone (`levels.N.memory: null`), for a picture is read at places.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hjepa.config import RunConfig, parse_config
+from hjepa.config import parse_config
 from hjepa.model.stack import Stack
 from levels.encoders.whole import WholeEncoder
-from levels.settings import LevelSettings, MemorySettings, Sight, World
+from levels.settings import LevelSettings, Sight, World
 
 BOARD = Sight("symbols", (10, 10, 1), (4,))
 IMAGE = Sight("image", (16, 24, 3))
@@ -48,24 +48,26 @@ def test_pictures_of_several_moments_are_refused() -> None:
         WholeEncoder(Sight("image", (16, 24, 6), frames=2), level("whole_image", patch=8))
 
 
-def stack_of(memory: MemorySettings | None) -> Stack:
+def stack_of(encoder: str, memory: dict[str, object] | None) -> Stack:
     """A stack with a quasimetric over a board."""
+    level_1 = {"encoder": encoder, "stride": 1, "macro_action": "primitive", "latent_dim": 8, "channels": 4, "hidden": 16,
+               "head": 16, "memory": memory}  # fmt: skip
     content = {
         "task": "any",
         "collect": {"plans": 1, "episodes_per_plan": 1, "length": 9, "seed": 0, "explorer": "explorer"},
-        "levels": [
-            {"encoder": "whole_symbols", "stride": 1, "macro_action": "primitive", "latent_dim": 8, "channels": 4,
-             "hidden": 16, "head": 16, "memory": None}
-        ],
+        "levels": [level_1],
         "train": {"steps": [1], "batch": 64, "plans": 1},
         "critic": {"kind": "quasimetric", "hidden": 8, "plans": 1},
         "plan": {"metric": "critic", "horizon": [4], "share": [1.0]},
-    }  # fmt: skip
-    config: RunConfig = parse_config(content, "made up")
-    config = replace(config, levels=(replace(config.levels[0], memory=memory),))
-    return Stack(config, World((10, 10), 5, sight=BOARD))
+    }
+    return Stack(parse_config(content, "made up"), World((10, 10), 5, sight=BOARD))
 
 
 def test_a_critic_looks_at_the_picture_if_its_level_does() -> None:
-    assert stack_of(None).critics[0].seen is None
-    assert stack_of(MemorySettings()).critics[0].seen is not None
+    assert stack_of("whole_symbols", None).critics[0].seen is None
+    assert stack_of("symbols", {"channels": 4}).critics[0].seen is not None
+
+
+def test_a_latent_without_places_has_no_picture_to_read() -> None:
+    with pytest.raises(ValueError, match="this one has none; set memory null"):
+        stack_of("whole_symbols", {"channels": 4})
