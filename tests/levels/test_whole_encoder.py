@@ -50,8 +50,8 @@ def test_pictures_of_several_moments_are_refused() -> None:
 
 def stack_of(encoder: str, memory: dict[str, object] | None) -> Stack:
     """A stack with a quasimetric over a board."""
-    level_1 = {"encoder": encoder, "stride": 1, "macro_action": "primitive", "latent_dim": 8, "channels": 4, "hidden": 16,
-               "head": 16, "memory": memory}  # fmt: skip
+    level_1 = {"encoder": encoder, "stride": 1, "macro_action": "primitive", "latent_dim": 8, "channels": 4,
+               "hidden": 16, "head": 16, "memory": memory}  # fmt: skip
     content = {
         "task": "any",
         "collect": {"plans": 1, "episodes_per_plan": 1, "length": 9, "seed": 0, "explorer": "explorer"},
