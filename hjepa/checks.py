@@ -172,6 +172,12 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
             f"critic.patch is {critic.patch} with an encoder that sees {config.levels[0].sees}",
             "leave it out; it is for images",
         )
+    if critic is not None and critic.lag > 1 and critic.kind != "step_field":
+        refuse(f"critic.lag is {critic.lag} with a critic of another kind", "leave it out, or choose kind step_field")
+    if critic is not None and critic.clip is not None and critic.lag >= critic.clip:
+        refuse(
+            f"critic.lag is {critic.lag} in pieces of {critic.clip} moments", f"set critic.clip={critic.lag + 1} or more"
+        )
     if critic is not None and critic.clip is not None and critic.kind in (None, "grid", "field"):
         refuse(
             f"critic.clip is {critic.clip} with a critic that learns from the times of whole ways",

@@ -116,6 +116,8 @@ class CriticSettings(_Ranged):
             neighbouring rooms it may be 16 where the way round is 40, and walls need to be no thicker. With it, what is
             further than ``sweeps`` moves reads as no way at all: give as many as the longest way has. Critics of one's
             own get it in `levels.costs.kinds.Given`.
+        lag: of kind ``step_field``, steps between the two moments of a pair: at most so many apart. More than 1 where
+            places are not exact, as of small things in images; less than ``clip``.
         patch: pixels a side of one place of what a critic of an image reads; None: as of level 1's encoder. With fewer
             its field is finer than the eyes' map: where passages are no wider than one of their places, a latent lies
             between places, and half of what is read there is wall.
@@ -138,6 +140,7 @@ class CriticSettings(_Ranged):
     states: int = ranged(32, 1, 1_000_000)
     unit: float = ranged(1.0, 0, WEIGHT, above=True)
     begins: float | None = ranged(None, 1, 10_000)
+    lag: int = ranged(1, 1, 10_000)
     patch: int | None = ranged(None, 1, 1024)
     apart: bool = False
 

@@ -84,7 +84,7 @@ class Stack(nn.Module):
             own = critic.patch or patch
             given = Given(
                 world, dim, built[k].places, own, critic.hidden, critic.unit, critic.begins, patch / own,
-                looks=config.levels[k].memory is not None,
+                lag=critic.lag, looks=config.levels[k].memory is not None,
             )  # fmt: skip
             self.critics.append(make_head(critic.kind, given))
         self.measures = nn.ModuleList(

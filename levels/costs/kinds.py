@@ -30,6 +30,7 @@ class Given:
         unit: steps of the agent that a move to a neighbouring place takes at least.
         begins: places from the goal within which its field begins; None: everywhere.
         scale: places of the head's own map along one of the latent's.
+        lag: steps between the two moments of a pair that heads of single steps learn from.
         looks: whether levels look at the picture beside their latents; a critic does if they do.
     """
 
@@ -41,6 +42,7 @@ class Given:
     unit: float = 1.0
     begins: float | None = None
     scale: float = 1.0
+    lag: int = 1
     looks: bool = True
 
 

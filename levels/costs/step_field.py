@@ -24,7 +24,12 @@ CLIFF = 1.0
 
 
 class StepField(FieldCost):
-    """Steps to go of latents, see the module; arguments as of `levels.costs.field.FieldCost`."""
+    """Steps to go of latents, see the module; arguments as of `levels.costs.field.FieldCost`, and
+
+    Args:
+        lag: steps between the two moments of a pair, which are so far apart at most. Where eyes are not exact, a place
+            errs by as much in many steps as in one, and in one by more than the step.
+    """
 
     cliff = CLIFF
 
@@ -37,8 +42,10 @@ class StepField(FieldCost):
         unit: float = 1.0,
         begins: float | None = None,
         scale: float = 1.0,
+        lag: int = 1,
     ) -> None:
         super().__init__(sight, places, patch, hidden, unit, begins, scale)
+        self.lag = lag
         self.price = first_price()
 
     def loss(
@@ -74,9 +81,10 @@ class StepField(FieldCost):
         field = self.spread(moves, aim, sweeps)
         steps = self(latent, field)
         known = self.knows(latent, field)
-        excess = (steps[:, :, :-1] - steps[:, :, 1:] - 1).clamp_min(0)
+        lag = min(self.lag, latent.shape[2] - 1)
+        excess = (steps[:, :, :-lag] - steps[:, :, lag:] - lag).clamp_min(0) / lag
         # Where the field has not come to, a read is no number of steps.
-        excess = excess.masked_fill(~(known[:, :, :-1] & known[:, :, 1:]), 0.0)
+        excess = excess.masked_fill(~(known[:, :, :-lag] & known[:, :, lag:]), 0.0)
         far = (steps / self.unit).masked_fill(~known, float(2 * FARTHEST))
         total = farthest_apart(far, excess, self.price, FARTHEST if farthest is None else farthest / self.unit)
         terms = {
@@ -101,5 +109,5 @@ def make_step_field(given: Given) -> StepField:
     if given.world.sight is None:
         raise ValueError("critic kind step_field of a level that is told; choose grid")
     return StepField(
-        given.world.sight, given.places, given.patch, given.hidden, given.unit, given.begins, given.scale
+        given.world.sight, given.places, given.patch, given.hidden, given.unit, given.begins, given.scale, given.lag
     )
