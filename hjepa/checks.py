@@ -176,7 +176,8 @@ def _check_training(config: RunConfig, refuse: Refuse) -> None:
         refuse(f"critic.lag is {critic.lag} with a critic of another kind", "leave it out, or choose kind step_field")
     if critic is not None and critic.clip is not None and critic.lag >= critic.clip:
         refuse(
-            f"critic.lag is {critic.lag} in pieces of {critic.clip} moments", f"set critic.clip={critic.lag + 1} or more"
+            f"critic.lag is {critic.lag} in pieces of {critic.clip} moments",
+            f"set critic.clip={critic.lag + 1} or more",
         )
     if critic is not None and critic.clip is not None and critic.kind in (None, "grid", "field"):
         refuse(

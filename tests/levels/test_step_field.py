@@ -128,6 +128,22 @@ def test_what_the_sweeps_do_not_reach_teaches_nothing() -> None:
     assert loss.isfinite()
 
 
+def test_pairs_several_steps_apart_do_not_ask_what_eyes_get_wrong() -> None:
+    """A walk that goes nowhere, seen half a place off at every second moment: no step of it is too long in four."""
+    torch.manual_seed(0)
+    cells = np.zeros((1, 9, 2)) + 2
+    cells[0, ::2, 0] += 1.5
+    walk, picture = latents(cells)[None], torch.zeros(1, WIDTH, HEIGHT, 1, dtype=torch.uint8)
+    excess = {}
+    for lag in (1, 4):
+        head = StepField(SIGHT, 2, 1, begins=1.0, lag=lag)
+        head.share[0] = 1.0
+        head.costs = lambda picture: torch.ones(1, 4, WIDTH, HEIGHT)  # type: ignore[method-assign]
+        _, terms = head.loss(walk, picture, (torch.tensor([0]), torch.tensor([1])), 16, 1.0)
+        excess[lag] = terms["steps"].item()
+    assert excess[1] > 0.1 and excess[4] == 0
+
+
 def test_between_places_a_way_climbs_as_steeply_as_a_move() -> None:
     """So that a step away from a wall is no longer than one."""
     head = StepField(SIGHT, 2, 1)

@@ -230,6 +230,15 @@ def test_only_a_critic_of_images_has_patches_of_its_own() -> None:
     assert load_preset("nested-d2-images", ["critic.patch=4"]).critic is not None
 
 
+def test_pairs_several_steps_apart_are_for_heads_of_single_steps_and_fit_their_pieces() -> None:
+    with pytest.raises(InputError, match="critic.lag is 2 with a critic of another kind"):
+        load_preset("nested-d2", ["critic.lag=2"])
+    steps = ["critic.kind=step_field", "critic.clip=4"]
+    with pytest.raises(InputError, match="critic.lag is 4 in pieces of 4 moments"):
+        load_preset("nested-d2", [*steps, "critic.lag=4"])
+    assert load_preset("nested-d2", [*steps, "critic.lag=3"]).critic is not None
+
+
 @pytest.mark.parametrize("kind", [None, "grid"])
 def test_a_grid_critic_has_no_say_in_where_it_begins(kind: str | None) -> None:
     with pytest.raises(InputError, match="critic.begins is 1.0 with a critic of kind grid"):
