@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -30,6 +31,7 @@ class FieldTask:
         finite: whether its layouts are few and all are in training: intervals are not clustered by them then, as they
             are where layouts are drawn from many.
         family, view: the same for all of them, see `tasks.specs.TaskSpec`.
+        fixed: arguments of the simulator that the task gives by itself, by name.
     """
 
     id: str
@@ -44,6 +46,7 @@ class FieldTask:
     finite: bool = False
     family: str = "field"
     view: int = 0
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 FIELD_TASKS = {
@@ -68,6 +71,20 @@ FIELD_TASKS = {
             0.05,
             None,
             "a point mass in mazes of 8x8 cells, those of the test split unseen, as HWM has them; continuous",
+        ),
+        *(
+            FieldTask(
+                f"hjepa/DiverseMaze-{least}to{most}-v0",
+                "tasks.field.diverse_maze:DiverseMaze",
+                10,
+                10,
+                500,
+                0.05,
+                None,
+                f"DiverseMaze with goals {least} to {most} cells away on the shortest path, a group that HWM reports",
+                fixed={"blocks": (least, most)},
+            )
+            for least, most in ((5, 8), (9, 12), (13, 16))
         ),
         FieldTask(
             "hjepa/SokobanLong-v0",
@@ -125,6 +142,7 @@ def make_simulator(env_id: str, observe: str | None = None, **arguments: Any) ->
     """
     if env_id not in FIELD_TASKS:
         raise ValueError(f"{env_id} is no task of the field; choose from {', '.join(FIELD_TASKS)}")
+    arguments = {**FIELD_TASKS[env_id].fixed, **arguments}
     module, _, name = FIELD_TASKS[env_id].made_by.partition(":")
     kind = getattr(importlib.import_module(module), name)
     known = [each for each in inspect.signature(kind.__init__).parameters if each not in _NOT_TAKEN]

@@ -36,7 +36,8 @@ def assert_equal(first: EpisodeBatch, second: EpisodeBatch) -> None:
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name), err_msg=name)
 
 
-CONTINUOUS = {"hjepa/TwoRoom-v0", "hjepa/DiverseMaze-v0", "hjepa/FourRoomDistractors-v0"}
+MAZES = {f"hjepa/DiverseMaze-{blocks}v0" for blocks in ("", "5to8-", "9to12-", "13to16-")}
+CONTINUOUS = {"hjepa/TwoRoom-v0", "hjepa/FourRoomDistractors-v0", *MAZES}
 SYMBOLIC = {"hjepa/SokobanLong-v0": 5, "hjepa/Occluder-v0": 2}
 
 
@@ -65,6 +66,9 @@ def test_registered_tasks() -> None:
         "MiniGrid-MultiRoom-N6-v0": (25, 25, 120),
         "hjepa/TwoRoom-v0": (224, 224, 125),
         "hjepa/DiverseMaze-v0": (10, 10, 500),
+        "hjepa/DiverseMaze-5to8-v0": (10, 10, 500),
+        "hjepa/DiverseMaze-9to12-v0": (10, 10, 500),
+        "hjepa/DiverseMaze-13to16-v0": (10, 10, 500),
         "hjepa/SokobanLong-v0": (10, 10, 158),
         "hjepa/FourRoomDistractors-v0": (224, 224, 42),
         "hjepa/Occluder-v0": (16, 5, 48),

@@ -9,6 +9,8 @@ import pytest
 
 from tasks.field.diverse_maze import FASTEST, MASS, RADIUS, DiverseMaze, in_disc, push, slide
 from tasks.field.mazes import block_distances, maze
+from tasks.field.registry import make_simulator
+from tasks.floorplans import split_seeds
 from tasks.randomness import keyed_generator
 
 
@@ -183,3 +185,17 @@ def test_explorers_act_uniformly_in_the_disc() -> None:
 def test_what_cannot_work_is_refused(arguments: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         DiverseMaze(**arguments)
+
+
+@pytest.mark.parametrize(("least", "most"), [(5, 8), (9, 12), (13, 16)])
+def test_the_groups_of_the_paper_are_tasks_of_their_own(least: int, most: int) -> None:
+    maker = make_simulator(f"hjepa/DiverseMaze-{least}to{most}-v0", "image", pixels=40)
+    assert isinstance(maker, DiverseMaze) and maker.pixels == 40
+    seeds = np.arange(200) + split_seeds("test").start
+    start, goal = maker.draw(seeds)
+    apart = [
+        block_distances(walls)[tuple(map(int, here)) + tuple(map(int, there))]
+        for walls, here, there in zip(start["walls"], start["place"], goal["place"])
+    ]
+    longest = [block_distances(walls).max() for walls in start["walls"]]
+    assert all(least <= d <= most for d, whole in zip(apart, longest) if whole >= least)
