@@ -1,9 +1,10 @@
 """What every level of a trained stack knows: facts that probes read, from how few labels, and how levels differ.
 
     python hjepa/published/learning/measure_levels.py --checkpoint nested-d2 --data data --json frozen.json
+    python hjepa/published/learning/measure_levels.py --checkpoint two-room --data data --layouts 1 --json frozen.json
 
-Trajectories of the training and the test split are collected into the data folder, unless they are there: probes learn
-on floor plans of the first and are asked about the second. One row per seed, written as soon as it is measured; rows
+Probes learn from trajectories of `train` in the data folder and are asked about those of `test`. In worlds of cells both
+are collected, unless they are there, on floor plans of two splits; for others `hjepa collect` makes them. One row per seed, written as soon as it is measured; rows
 that are there are not measured again.
 """
 
@@ -22,6 +23,7 @@ from hjepa.evaluation.frozen import as_row, label_efficiency
 from hjepa.evaluation.records import installed_versions
 from hjepa.model.checkpoints import describe, load_stack
 from tasks import collect
+from tasks.field.registry import is_field
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument(
         "--count", type=int, default=2048, help="moments that probes learn from, and are asked about"
     )
+    parser.add_argument("--layouts", type=int, default=16, help="that windows come from")
     parser.add_argument("--windows", type=int, default=256, help="of each level, for what it foresees")
     parser.add_argument("--steps", type=int, default=400, help="of a probe's training")
     parser.add_argument("--shares", default="0.01,0.1,1", help="of the labels, with commas")
@@ -45,7 +48,9 @@ def main() -> None:
     fix_threads()
     stack = load_stack(options.checkpoint)
     training, testing = (
-        collect(
+        options.data / split
+        if is_field(stack.config.task)
+        else collect(
             stack.config.task, options.data / split, plans=options.plans, episodes_per_plan=8,
             length=options.length, seed=0, split=split,
         ).path
@@ -60,7 +65,7 @@ def main() -> None:
             stack, training, testing, options.count, seed, shares, not options.no_tokens, options.steps
         )
         levels, more = measure_abstraction(
-            stack, training, testing, options.windows, 16, options.count, seed, options.steps
+            stack, training, testing, options.windows, options.layouts, options.count, seed, options.steps
         )
         rows.append(
             {
