@@ -3,9 +3,9 @@
     python hjepa/published/learning/measure_levels.py --checkpoint nested-d2 --data data --json frozen.json
     python hjepa/published/learning/measure_levels.py --checkpoint two-room --data data --layouts 1 --json frozen.json
 
-Probes learn from trajectories of `train` in the data folder and are asked about those of `test`. In worlds of cells both
-are collected, unless they are there, on floor plans of two splits; for others `hjepa collect` makes them. One row per
-seed, written as soon as it is measured; rows that are there are not measured again.
+Probes learn from trajectories of `train` in the data folder and are asked about those of `test`. In worlds of cells
+both are collected, unless they are there, on floor plans of two splits; for others `hjepa collect` makes them. One row
+per seed, written as soon as it is measured; rows that are there are not measured again.
 """
 
 from __future__ import annotations
