@@ -69,6 +69,10 @@ class CostHead(nn.Module):
     def choose(self, latent: Tensor, later: Tensor) -> None:
         """Once, before training: trajectories (P, n, L, D), and where actions lead (P, M, S, D). Nothing by default."""
 
+    def centre(self, latent: Tensor, mirrored: Tensor) -> None:
+        """Once, after `choose`: latents (N, D) of pictures, and those of the same pictures mirrored along both axes,
+        for heads to whom it matters where on a picture a latent's places are. Nothing by default."""
+
     @property
     def chosen(self) -> bool:
         """Whether `choose` is done."""

@@ -6,6 +6,10 @@ leads more than a step away, and beyond that everything is as far from the goal 
 through walls, moves so become long; where anybody went, a move takes as many steps as the fastest took. The shortest
 way on a map that was never seen is so a matter of its moves, which are local, and not of a network that has to know
 mazes.
+
+Eyes say where something is up to a shift that is always the same: nothing asks them for more. A field's places are
+those of the picture, and what a corner divides must not share one. In a mirrored picture everything is on the other
+side but the shift, so half of the sum of both places is what to take off (`StepField.centre`).
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from levels.costs.base import Ahead
 from levels.costs.field import FieldCost
 from levels.costs.kinds import Given
 from levels.costs.single_steps import FARTHEST, farthest_apart, first_price, price_of
+from levels.gathering import gathered
 from levels.settings import Sight
 
 CLIFF = 1.0
@@ -32,6 +37,7 @@ class StepField(FieldCost):
     """
 
     cliff = CLIFF
+    shift: Tensor
 
     def __init__(
         self,
@@ -46,7 +52,18 @@ class StepField(FieldCost):
     ) -> None:
         super().__init__(sight, places, patch, hidden, unit, begins, scale)
         self.lag = lag
+        self.register_buffer("shift", torch.zeros(2))
         self.price = first_price()
+
+    def where(self, latent: Tensor) -> Tensor:
+        """See `levels.costs.field.FieldCost.where`; without the shift of the eyes."""
+        return super().where(latent) - self.shift
+
+    def centre(self, latent: Tensor, mirrored: Tensor) -> None:
+        """Take off what places of pictures and of mirrored pictures have in common; see the module."""
+        self.shift.zero_()
+        both = self.where(gathered(latent)) + self.where(gathered(mirrored))
+        self.shift.copy_(both.mean(0) / 2)
 
     def loss(
         self,

@@ -195,3 +195,16 @@ def test_a_field_may_be_finer_than_the_places_of_latents() -> None:
 def test_places_that_do_not_fit_the_picture_are_refused() -> None:
     with pytest.raises(ValueError, match=r"critic.patch is 5 of pictures of 24 x 16; choose a divisor"):
         make_head("step_field", Given(World((3, 2), 2, sight=IMAGE), 3, 2, 5, 8, scale=8 / 5))
+
+
+def test_the_shift_of_eyes_is_found_in_mirrored_pictures() -> None:
+    """Eyes that are off by (0.75, -1.25) places everywhere, in pictures and in mirrored ones alike."""
+    head = StepField(SIGHT, 2, 1)
+    head.share[0] = 1.0
+    cells = np.random.default_rng(0).uniform(0, [WIDTH - 1, HEIGHT - 1], (64, 2))
+    other_side = np.array([WIDTH - 1, HEIGHT - 1]) - cells
+    off = np.array([0.75, -1.25])
+    head.centre(latents(cells + off), latents(other_side + off))
+    assert head.shift.tolist() == pytest.approx([0.75, -1.25], abs=1e-5)
+    middle = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+    assert np.allclose(head.where(latents(cells + off)).numpy(), cells - middle, atol=1e-5)
