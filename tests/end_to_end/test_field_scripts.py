@@ -107,7 +107,7 @@ def test_the_harness_knows_the_methods(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_planners_are_compared_task_by_task() -> None:
-    planners = script("planners")
+    planners = script("compare_planners")
     tasks = {"seed": 0, "task": "any", "oracle_steps": [9] * 200}
     better = {**tasks, "success": [True] * 150 + [False] * 50}
     worse = {**tasks, "success": [True] * 130 + [False] * 70}

@@ -1,6 +1,6 @@
 """Planners at equal compute: a Markdown table out of the committed per-episode lists.
 
-    python hjepa/published/field/planners.py
+    python hjepa/published/field/compare_planners.py
 
 Of every list `planners-*.json` beside this script and every number of levels in it: success by planner, and the paired
 difference of each planner less the cross-entropy method on the same test tasks, with its 95 % interval (clustered by
