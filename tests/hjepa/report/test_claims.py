@@ -212,6 +212,7 @@ def test_a_digit_changed_in_a_shipped_card_is_found(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "docs").mkdir()
     shutil.copy(PUBLISHED.parents[1] / "docs" / "results.md", tmp_path / "docs")
+    shutil.copy(PUBLISHED.parents[1] / "README.md", tmp_path)
     card = folder / "worlds" / "card.md"
     assert main(["claims", "--cards", str(folder), "--json", str(tmp_path / "x.json")]) == 0
     card.write_text(card.read_text().replace("| 2 | 95.0 (90.8", "| 2 | 95.0 (90.7"))
