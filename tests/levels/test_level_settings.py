@@ -30,7 +30,8 @@ def test_defaults_work_and_do_not_change() -> None:
     [
         (
             {"encoder": "cnn"},
-            "level encoder is 'cnn'; choose from agent, symbols, image, whole_symbols, whole_image, masked, vector, mlp, shared",
+            "level encoder is 'cnn'; choose from agent, symbols, image, whole_symbols, whole_image, masked, vector,"
+            " mlp, shared",
         ),
         ({"macro_action": "option"}, "level macro_action is 'option'; choose from primitive, outcome, chunk"),
         ({"anti_collapse": "dropout"}, "level anti_collapse is 'dropout'; choose from vicreg, sigreg"),
