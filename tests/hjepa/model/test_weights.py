@@ -15,7 +15,7 @@ import torch.nn.functional as F
 import hjepa
 from hjepa.config import load_preset, parse_config, with_plan
 from hjepa.devices import fix_threads
-from hjepa.evaluation.records import Record, read_records
+from hjepa.evaluation.records import Record, overrides_of, read_records
 from hjepa.model.checkpoints import SHIPPED, describe
 from hjepa.model.perception import draw
 from tasks import cell_distances, sample_episodes, step_agents
@@ -73,8 +73,10 @@ def test_level_1_imagines_unseen_plans_exactly(name: str) -> None:
 def published(name: str) -> Record:
     """The list of the whole stack under the critic, whose walks depend on rounding least."""
     records = read_records(PUBLISHED / name / "results.json")
-    own = [r for r in records if r["seed"] == 0 and r["metric"] == "critic" and not r.get("overrides")]
-    return max(own, key=lambda record: record["levels"])
+    first = [r for r in records if r["seed"] == 0]
+    own = [r for r in first if r["metric"] == "critic"]
+    plain = [r for r in own if not r.get("overrides")]
+    return max(plain or own or first, key=lambda record: record["levels"])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,7 +125,9 @@ def test_level_1_sees_where_it_is_and_imagines_unseen_plans_exactly(name: str) -
 def test_weights_plan_their_published_list_again(name: str) -> None:
     fix_threads()
     stack, record = hjepa.load_stack(name), published(name)
-    planned = [f"plan.metric={record['metric']}", f"plan.planner={record['planner']}"]
+    if record.get("goals"):
+        pytest.skip("its goals come from trajectories, or from its world")
+    planned = [f"plan.metric={record['metric']}", f"plan.planner={record['planner']}", *overrides_of(record)]
     again = hjepa.evaluate(
         stack,
         record["task"],
