@@ -312,7 +312,7 @@ class Stack(nn.Module):
             for head, k in zip(heads, self.own_latents()):
                 if isinstance(head, CostHead) and not head.chosen and ahead is not None:
                     head.choose(latents[k], ahead[k][1])
-                    if k == 0 and self.sees and self.world.sight is not None and self.world.sight.kind != "vector":
+                    if k == 0 and self.level(0).settings.looks:
                         both = torch.cat([grid, grid.flip(1, 2)])
                         head.centre(*self.level(0).encode(both.unsqueeze(1), None)[:, 0].chunk(2))
             tested = ahead if claims else None
